@@ -1,0 +1,77 @@
+"""Every error imgstage raises on purpose.
+
+    ImgstageError
+    ├── UsageError            a wish that makes no sense: a ratio over 1, an unknown setting
+    ├── RefusedError          the verb would do harm, or cannot tell what is right
+    │   ├── NotARootError         the folder is no root (yet)
+    │   ├── PairingError          the file names can be read in two ways
+    │   ├── DestinationError      a name is taken, or nothing may be written there
+    │   ├── PendingError          an earlier operation broke off: recover first
+    │   ├── LockedError           another imgstage is at work in this root
+    │   └── ChangedError          files are not what the plan saw
+    └── BrokenOffError        an operation stopped part-way; `imgstage recover` puts it right
+
+Each one says what is wrong, what was not changed and what to do next. A
+`UsageError` or `RefusedError` promises that nothing at all was changed.
+"""
+
+from __future__ import annotations
+
+
+class ImgstageError(Exception):
+    """Base of all errors.
+
+    Args:
+        problem: what is wrong, naming the path; a sentence without its full stop.
+        remedy: what to do next; a sentence without its full stop.
+    """
+
+    unchanged = "Nothing was changed"
+    exit_code = 2
+
+    def __init__(self, problem: str, remedy: str) -> None:
+        super().__init__(problem, remedy)
+        self.problem = problem
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.problem}. {self.unchanged}. {self.remedy}."
+
+
+class UsageError(ImgstageError):
+    """The wish itself makes no sense. Nothing was changed."""
+
+
+class RefusedError(ImgstageError):
+    """The verb would do harm, or cannot tell what is right. Nothing was changed."""
+
+
+class NotARootError(RefusedError):
+    """The folder is not a root. Nothing was changed."""
+
+
+class PairingError(RefusedError):
+    """The names in a folder can be read in two ways. Nothing was changed."""
+
+
+class DestinationError(RefusedError):
+    """A destination is taken or cannot be written. Nothing was changed."""
+
+
+class PendingError(RefusedError):
+    """An earlier operation broke off and waits for `imgstage recover`. Nothing was changed."""
+
+
+class LockedError(RefusedError):
+    """Another imgstage is changing this root. Nothing was changed."""
+
+
+class ChangedError(RefusedError):
+    """Files are not what the plan saw, so what was meant is unknown. Nothing was changed."""
+
+
+class BrokenOffError(ImgstageError):
+    """An operation stopped part-way; every image exists, and `recover` restores the state before or after it."""
+
+    unchanged = "No image was lost"
+    exit_code = 3

@@ -1,0 +1,19 @@
+"""File names -> samples: which images, in which roles, go together, and which sidecars go with them. Pure."""
+
+from .detect import FolderPairing, describe, detect, is_complete, read_all, toml_table
+from .rules import LONE, SIDECAR, Rule, Slot
+from .sidecars import attach
+
+__all__ = [
+    "LONE",
+    "SIDECAR",
+    "FolderPairing",
+    "Rule",
+    "Slot",
+    "attach",
+    "describe",
+    "detect",
+    "is_complete",
+    "read_all",
+    "toml_table",
+]

@@ -1,0 +1,348 @@
+"""Find the rule that explains most files of a folder: one rule a folder, not the best match a file."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING
+
+from ..errors import PairingError
+from .rules import LONE, Rule, Slot, read_roles
+from .words import CONVENTIONS, SCALE, SIDES, Convention, folder_sides, words_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+USED = 0.9
+"""Coverage from which a rule is used without asking."""
+LONE_BELOW = 0.1
+"""Coverage up to which all images are lone."""
+TOP = "."
+"""The name of the unit of files that lie directly in `stage_data/`."""
+_GLUED = re.compile(r"(?P<word>[^\W\d_]+)(?P<digits>\d+)")
+_SCALED = re.compile(r".+(?P<scale>x[2348])", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class FolderPairing:
+    """How the images of one top-level folder (or of parallel siblings) go together.
+
+    Attributes:
+        folders: top-level folders; `.` stands for the files directly in `stage_data/`.
+        rule: the rule.
+        given: whether it comes from `imgstage.toml` rather than from the names.
+        images: how many images the folders hold.
+        explained: how many of them the rule puts into complete samples.
+        passed_over: a rule that explained a few of the images, too few to be used.
+    """
+
+    folders: tuple[str, ...]
+    rule: Rule
+    given: bool
+    images: int
+    explained: int
+    passed_over: Rule | None = None
+
+    @property
+    def name(self) -> str:
+        """The folders, as the name of their table in `imgstage.toml`."""
+        return "+".join(self.folders)
+
+    @property
+    def coverage(self) -> float:
+        """The share of images in complete samples, 0 to 1."""
+        return self.explained / self.images if self.images else 1.0
+
+
+def stem_of(path: str) -> str:
+    """A path without the extension of its file."""
+    folder, slash, name = path.rpartition("/")
+    stem, dot, _ = name.rpartition(".")
+    return folder + slash + (stem if dot and stem else name)
+
+
+def detect(images: Iterable[str], given: Mapping[str, Mapping[str, str]]) -> tuple[FolderPairing, ...]:
+    """One rule for each top-level folder; parallel siblings count as one folder.
+
+    Args:
+        images: paths below `stage_data/`.
+        given: templates by role, by folder, from `imgstage.toml`; "" holds for every folder without its own.
+
+    Returns:
+        The pairings, in the order of their folders.
+
+    Raises:
+        PairingError: between a tenth and nine tenths of a folder's images pair up, so both readings may be meant.
+        UsageError: a given template is none.
+    """
+    tops: dict[str, dict[str, str]] = defaultdict(dict)
+    for path in sorted(images):
+        first, slash, _ = path.partition("/")
+        tops[first if slash else TOP][path] = stem_of(path)
+    rules = {name: Rule.parse(texts) for name, texts in given.items()}
+    found: list[FolderPairing] = []
+    for name, rule in rules.items():
+        folders = (name,) if name in tops else tuple(name.split("+"))
+        stems = {path: stem for folder in folders for path, stem in tops.pop(folder, {}).items()}
+        if name and stems:
+            found.append(FolderPairing(folders, rule, given=True, images=len(stems), explained=explained(rule, stems)))
+    if "" in rules:
+        rule = rules[""]
+        stems = {path: stem for stems in tops.values() for path, stem in stems.items()}
+        if stems:
+            folders = tuple(sorted(tops))
+            found.append(FolderPairing(folders, rule, given=True, images=len(stems), explained=explained(rule, stems)))
+    else:
+        found.extend(_detect_all(tops))
+    return tuple(sorted(found, key=lambda pairing: pairing.folders))
+
+
+def _detect_all(tops: dict[str, dict[str, str]]) -> Iterator[FolderPairing]:
+    units: dict[tuple[str, ...], Rule] = dict(_parallel_tops(tops))
+    paired = {folder for unit in units for folder in unit}
+    known: list[Rule] = []
+    same: dict[tuple[Rule, Rule | None], list[tuple[str, int, int]]] = defaultdict(list)
+    for unit, rule in sorted(units.items()):
+        stems = {path: stem for folder in unit for path, stem in tops[folder].items()}
+        count = explained(rule, stems)
+        yield _judge(unit, rule, len(stems), count)
+    for folder, stems in sorted(tops.items()):
+        if folder in paired:
+            continue
+        # Many folders are often alike (one a scene): what explained all of an earlier one is tried first.
+        best = next((r for r in known if explained(r, stems) == len(stems)), None) or _best(stems)
+        count = explained(best, stems) if best else 0
+        judged = _judge((folder,), best or LONE, len(stems), count)
+        if not judged.rule.is_lone and judged.rule not in known:
+            known.append(judged.rule)
+        same[judged.rule, judged.passed_over].append((folder, judged.images, judged.explained))
+    for (rule, passed_over), members in same.items():
+        folders = tuple(folder for folder, _, _ in members)
+        images, count = sum(n for _, n, _ in members), sum(n for _, _, n in members)
+        yield FolderPairing(folders, rule, given=False, images=images, explained=count, passed_over=passed_over)
+
+
+def _judge(folders: tuple[str, ...], rule: Rule, images: int, count: int) -> FolderPairing:
+    if rule.is_lone:
+        return FolderPairing(folders, LONE, given=False, images=images, explained=images)
+    if count >= USED * images:
+        return FolderPairing(folders, rule, given=False, images=images, explained=count)
+    if count <= LONE_BELOW * images:
+        return FolderPairing(folders, LONE, given=False, images=images, explained=images, passed_over=rule if count else None)
+    name = "+".join(folders)
+    where = "stage_data" if name == TOP else f"stage_data/{name}"
+    problem = (
+        f"The names in {where} can be read in two ways: {count} of {images} images ({count / images:.0%}) go together as"
+        f" {describe(rule)}, or every image stands alone"
+    )
+    remedy = (
+        "Put one of these into imgstage.toml:\n"
+        + toml_table(name, rule)
+        + "  or, for lone images:\n"
+        + toml_table(name, LONE).rstrip()
+        + "\nThen run the command again"
+    )
+    raise PairingError(problem, remedy)
+
+
+def describe(rule: Rule) -> str:
+    """A rule in one line."""
+    return ", ".join(f'{role} = "{text}"' for role, text in rule.texts().items())
+
+
+def toml_table(name: str, rule: Rule) -> str:
+    """The lines of `imgstage.toml` that set a rule; an empty name sets it for all folders."""
+    header = '[pairing."' + name.replace("\\", "\\\\").replace('"', '\\"') + '"]' if name else "[pairing]"
+    return header + "\n" + "".join(f'{role} = "{text}"\n' for role, text in rule.texts().items())
+
+
+def explained(rule: Rule, stems: Mapping[str, str]) -> int:
+    """How many images a rule puts into complete samples: one image in each role, or one to many where it says `*`."""
+    samples: dict[str, Counter[str]] = defaultdict(Counter)
+    for slot in read_roles(rule, stems).values():
+        samples[slot.identity][slot.role] += 1
+    return sum(counts.total() for counts in samples.values() if is_complete(rule, counts))
+
+
+def is_complete(rule: Rule, counts: Mapping[str, int]) -> bool:
+    """Whether a sample with so many images in each role is one under the rule."""
+    if any(counts.get(role, 0) < 1 or (counts[role] > 1 and not rule.many(role)) for role in rule.roles):
+        return False
+    return 1 in counts.values()
+
+
+def _best(stems: Mapping[str, str]) -> Rule | None:
+    """The candidate that explains most images; None when no candidate explains any."""
+    scored = [(explained(rule, stems), -number, rule) for number, rule in enumerate(dict.fromkeys(_candidates(stems)))]
+    best = max(scored, key=lambda item: item[:2], default=(0, 0, None))
+    return best[2] if best[0] else None
+
+
+def _parallel_tops(tops: Mapping[str, Mapping[str, str]]) -> Iterator[tuple[tuple[str, ...], Rule]]:
+    """Top-level folders that are each other's counterparts by name, and whose files really match."""
+    names = [name for name in tops if name != TOP]
+    letters = {name.lower() for name in names if len(name) == 1}
+    sides: dict[tuple[int, tuple[str, ...]], tuple[list[str], list[str]]] = defaultdict(lambda: ([], []))
+    for name in names:
+        for convention, side, rest in sorted(folder_sides(name)):
+            sides[convention, rest][side].append(name)
+    scored: dict[tuple[str, str], tuple[int, Rule]] = {}
+    for firsts, seconds in sides.values():
+        for first, second in product(firsts, seconds):
+            # A and B beside C and D are letters of an alphabet, not two sides.
+            if first == second or (first, second) in scored or (len(first) == len(second) == 1 and len(letters) > 2):
+                continue
+            stems = {**tops[first], **tops[second]}
+            best = _best(stems)
+            if best and (count := explained(best, stems)) > LONE_BELOW * len(stems):
+                scored[first, second] = (count, best)
+    taken: set[str] = set()
+    for (first, second), (_, rule) in sorted(scored.items(), key=lambda item: (-item[1][0], item[0])):
+        if not taken & {first, second}:
+            taken |= {first, second}
+            yield (first, second), rule
+
+
+def _candidates(stems: Mapping[str, str]) -> Iterator[Rule]:
+    enough = LONE_BELOW * len(stems) / 2  # fewer files on one side cannot reach the coverage that matters
+    yield from _name_candidates(list(stems.values()), enough)
+    yield from _folder_candidates(list(stems.values()), enough)
+
+
+def _rule(convention: Convention, first: str, second: str) -> Rule:
+    return Rule.parse({convention.roles[0]: first, convention.roles[1]: second}, guessed=convention.guessed)
+
+
+def _name_candidates(stems: Sequence[str], enough: float) -> Iterator[Rule]:
+    """Rules that tell roles by a word in the file's name."""
+    counts: dict[tuple[int, int], Counter[str]] = defaultdict(Counter)
+    for stem in stems:
+        for convention, side, template in set(_name_templates(stem)):
+            counts[convention, side][template] += 1
+    frequent = {
+        place: [text for text, n in sorted(counter.items(), key=lambda i: (-i[1], i[0]))[:3] if n >= enough]
+        for place, counter in counts.items()
+    }
+    for number, convention in enumerate(CONVENTIONS):
+        firsts, seconds = frequent.get((number, 0), []), frequent.get((number, 1), [])
+        for first, second in product(firsts, seconds):
+            yield _rule(convention, first, second)
+        if convention.bare:
+            for second in seconds:
+                yield _rule(convention, "{key}", second)
+    for first in frequent.get((_SCALE_NUMBER, 0), []):
+        yield _rule(SCALE, first, "{key}")
+
+
+_SCALE_NUMBER = len(CONVENTIONS)
+
+
+def _name_templates(stem: str) -> Iterator[tuple[int, int, str]]:
+    """What a name's words can mean: (convention, side, template)."""
+    folder, _, name = stem.rpartition("/")
+    ahead = "{folder}/" if folder else ""
+    words = words_of(name)
+    for position, word in enumerate(words):
+        text = word[0].lower()
+        for convention, side in SIDES.get(text, ()):
+            if len(words) == 1:
+                if folder and len(text) > 1:
+                    yield convention, side, f"{{key}}/{text}"
+            elif position == len(words) - 1:
+                yield convention, side, "{key}" + name[words[position - 1].end() : word.start()] + text
+            elif position == 0:
+                yield convention, side, ahead + text + name[word.end() : words[1].start()] + "{key}"
+            else:
+                before = name[words[position - 1].end() : word.start()]
+                after = name[word.end() : words[position + 1].start()]
+                yield convention, side, f"{{key}}{before}{text}{after}{{tail}}"
+    if glued := _GLUED.fullmatch(name):
+        text = glued["word"].lower()
+        for convention, side in SIDES.get(text, ()):
+            if len(text) > 1:
+                yield convention, side, f"{ahead}{text}{{key}}"
+    if scaled := _SCALED.fullmatch(name):
+        yield _SCALE_NUMBER, 0, "{key}" + scaled["scale"].lower()
+
+
+def _folder_candidates(stems: Sequence[str], enough: float) -> Iterator[Rule]:
+    """Rules that tell roles by a folder: parallel folders, or one folder a scene with a folder for each role."""
+    names: dict[tuple[bool, str], list[str]] = defaultdict(list)
+    for stem in stems:
+        folders = stem.split("/")[:-1]
+        for depth, folder in enumerate(folders):
+            names[depth > 0, folder].append(stem)
+    sides: dict[tuple[bool, int, tuple[str, ...]], tuple[list[str], list[str]]] = defaultdict(lambda: ([], []))
+    for (nested, folder), members in sorted(names.items()):
+        if len(members) >= enough:
+            for convention, side, rest in sorted(folder_sides(folder)):
+                sides[nested, convention, rest][side].append(folder)
+    for (nested, number, _), (firsts, seconds) in sides.items():
+        for first, second in product(firsts, seconds):
+            if first != second:
+                yield from _parallel(CONVENTIONS[number], nested, (first, second), names)
+
+
+def _parallel(
+    convention: Convention, nested: bool, pair: tuple[str, str], names: Mapping[tuple[bool, str], Sequence[str]]
+) -> Iterator[Rule]:
+    ahead = "{folder}/" if nested else ""
+    choices = [
+        [f"{ahead}{folder}/{ending}" for ending in _endings(names[nested, folder], side)] for side, folder in enumerate(pair)
+    ]
+    for first, second in product(*choices):
+        yield _rule(convention, first, second)
+    # `hazy/0001_0.8_0.2` and `hazy/0001_0.9_0.1` beside `clear/0001`; `imagesTr/case_0000` beside `labelsTr/case`
+    yield _rule(convention, f"{ahead}{pair[0]}/{{key}}_*", f"{ahead}{pair[1]}/{{key}}")
+    yield _rule(convention, f"{ahead}{pair[0]}/{{key}}", f"{ahead}{pair[1]}/{{key}}_*")
+    if nested:  # one folder a scene: `0001/images/x`, `0001/masks/*`
+        yield _rule(convention, f"{{key}}/{pair[0]}/*", f"{{key}}/{pair[1]}/*")
+
+
+def _endings(stems: Sequence[str], side: int) -> list[str]:
+    """How names in one of two parallel folders may end beyond what they have in common."""
+    counts: Counter[str] = Counter()
+    for stem in stems:
+        for convention, its_side, template in set(_name_templates(stem.rpartition("/")[2])):
+            if template.startswith("{key}") and its_side == (0 if convention == _SCALE_NUMBER else side):
+                counts[template] += 1
+    common = [text for text, n in sorted(counts.items(), key=lambda i: (-i[1], i[0]))[:2] if n > len(stems) / 2]
+    return ["{key}", *common]
+
+
+def read_all(images: Iterable[str], pairings: Iterable[FolderPairing]) -> dict[str, tuple[Slot, Rule]]:
+    """Read every image's role by the rule of its folder.
+
+    Args:
+        images: paths below `stage_data/`.
+        pairings: what `detect` found, for these or for more images.
+
+    Returns:
+        For each image that its folder's rule can read, its slot and that rule.
+    """
+    pairings = list(pairings)
+    rule_of = {folder: number for number, pairing in enumerate(pairings) for folder in pairing.folders}
+    stems: dict[int, dict[str, str]] = defaultdict(dict)
+    for path in sorted(images):
+        first, slash, _ = path.partition("/")
+        number = rule_of.get(first if slash else TOP)
+        if number is not None:
+            stems[number][path] = stem_of(path)
+    result: dict[str, tuple[Slot, Rule]] = {}
+    for number, members in stems.items():
+        rule = pairings[number].rule
+        slots = _lone_slots(members) if rule is LONE or rule.texts() == LONE.texts() else read_roles(rule, members)
+        result.update({path: (slot, rule) for path, slot in slots.items()})
+    return result
+
+
+def _lone_slots(stems: Mapping[str, str]) -> dict[str, Slot]:
+    """Lone images of one stem (`3.jpg`, `3.png`) are two samples: then the extension is part of the key."""
+    slots = read_roles(LONE, stems)
+    times = Counter(slot.identity for slot in slots.values())
+    return {
+        path: slot if times[slot.identity] == 1 else next(iter(read_roles(LONE, {path: path}).values()))
+        for path, slot in slots.items()
+    }

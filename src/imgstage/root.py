@@ -1,0 +1,245 @@
+"""The folders of a root, its settings, and the names that may stand in them."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import tomllib
+import unicodedata
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from .errors import NotARootError, RefusedError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+STAGE = "stage_data"
+STATE = ".imgstage"
+LEDGER = "splits.csv"
+SETTINGS = "imgstage.toml"
+DEFAULT_RATIOS: Mapping[str, Fraction] = MappingProxyType(
+    {"train": Fraction(80, 100), "val": Fraction(12, 100), "test": Fraction(8, 100)}
+)
+TRAIN = "train"
+_RESERVED = {STAGE, "play_data", "held", STATE, LEDGER, SETTINGS}
+_KEYS = ("ratios", "seed", "group", "rounding", "pairing")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What `imgstage.toml` says; every part may be absent.
+
+    Attributes:
+        ratios: share of each split, summing to 1.
+        seed: seeds the draw.
+        group: regular expression whose first bracket names a sample's group.
+        rounding: "remainder" or "truncate".
+        pairing: templates by role, by top-level folder; the folder "" stands for all without an entry of their own.
+        present: whether the file exists, so that no verb ever writes over it.
+    """
+
+    ratios: Mapping[str, Fraction] | None = None
+    seed: int | None = None
+    group: str | None = None
+    rounding: str | None = None
+    pairing: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    present: bool = False
+
+
+@dataclass(frozen=True)
+class Root:
+    """A data folder. Paths inside it are written relative to it, with forward slashes."""
+
+    path: Path
+
+    @property
+    def state(self) -> Path:
+        """Where imgstage keeps its journal, vault and caches."""
+        return self.path / STATE
+
+    def settings(self) -> Settings:
+        """Read `imgstage.toml`.
+
+        Raises:
+            UsageError: it is not TOML, or says something imgstage does not know.
+        """
+        path = self.path / SETTINGS
+        try:
+            table = tomllib.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return Settings()
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+            problem = f"{path} cannot be read as TOML: {error}"
+            raise UsageError(problem, "Correct that line") from error
+        try:
+            return _settings(table)
+        except UsageError as error:
+            problem = f"{path}: {error.problem}"
+            raise UsageError(problem, error.remedy) from None
+
+
+def is_root(path: Path) -> bool:
+    """Whether a folder holds `stage_data/`, `.imgstage/` or one of the usual split folders."""
+    return any((path / name).is_dir() for name in (STAGE, STATE, *DEFAULT_RATIOS))
+
+
+def find_root(given: Path | None) -> Root:
+    """The root a verb works on.
+
+    Args:
+        given: what the user named; None means the current folder when it is a root, else `./data`.
+
+    Raises:
+        NotARootError: there is none; the message says how to make one.
+    """
+    path = given if given is not None else (Path() if is_root(Path()) else Path("data"))
+    if not path.exists():
+        problem = f"There is no folder {path}"
+    elif not path.is_dir():
+        problem = f"{path} is a file, not a folder"
+    elif is_root(path):
+        return Root(path.resolve())
+    else:
+        problem = f"{path} is not an imgstage root: it holds no {STAGE}/, no split folder and no {STATE}/"
+    raise NotARootError(problem, f"Make one with: imgstage init {path}")
+
+
+def fold(name: str) -> str:
+    """The form in which two names are compared: NFC, case folded. Equal folds are one name on some file system."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+def show(path: str) -> str:
+    """A path as it may be printed: what is not UTF-8, and control characters, as escapes."""
+    text = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def check_split_names(names: list[str]) -> None:
+    """Refuse split names that cannot be folders beside `stage_data/`.
+
+    Raises:
+        UsageError: a name is empty, taken by imgstage, hidden, holds a slash, or stands twice.
+    """
+    folded: set[str] = set()
+    for name in names:
+        if not re.fullmatch(r"[^\W_][\w.-]*", name) or fold(name) in _RESERVED:
+            problem = f"{name!r} cannot be the name of a split"
+            raise UsageError(problem, "Use a plain folder name such as train, val or test")
+        if fold(name) in folded:
+            problem = f"The split {name!r} is given twice"
+            raise UsageError(problem, "Give each split once")
+        folded.add(fold(name))
+
+
+def parse_ratios(text: str) -> dict[str, Fraction]:
+    """Read ratios exactly: `80/12/8`, `0.8/0.12/0.08` or `train=0.8,val=0.12,test=0.08`.
+
+    Returns:
+        The share of each split, in the given order, summing to exactly 1.
+
+    Raises:
+        UsageError: something is no number, is negative, or the sum is neither 1 nor 100.
+    """
+    remedy = "Write them as 80/12/8, or as train=0.8,val=0.12,test=0.08"
+    if "=" in text:
+        pairs = [part.partition("=")[::2] for part in text.split(",")]
+    else:
+        shares = text.split("/")
+        if len(shares) != len(DEFAULT_RATIOS):
+            problem = f"The ratios {text!r} hold {len(shares)} shares, and without names there must be three (train/val/test)"
+            raise UsageError(problem, remedy)
+        pairs = list(zip(DEFAULT_RATIOS, shares, strict=True))
+    names = [name.strip() for name, _ in pairs]
+    check_split_names(names)
+    try:
+        values = [Fraction(share.strip().removesuffix("%")) for _, share in pairs]
+    except (ValueError, ZeroDivisionError):
+        problem = f"The ratios {text!r} are not numbers"
+        raise UsageError(problem, remedy) from None
+    if min(values) < 0:
+        problem = f"The ratios {text!r} hold a negative share"
+        raise UsageError(problem, remedy)
+    total = sum(values)
+    if total not in (1, 100):
+        problem = f"The ratios {text!r} sum to {float(total):g}, not to 1 or 100"
+        raise UsageError(problem, remedy)
+    return {name: value / total for name, value in zip(names, values, strict=True)}
+
+
+def format_ratios(ratios: Mapping[str, Fraction]) -> str:
+    """Write ratios so that `parse_ratios` reads the same numbers again."""
+    return ",".join(f"{name}={_decimal(share)}" for name, share in ratios.items())
+
+
+def _decimal(share: Fraction) -> str:
+    text = f"{float(share):.12g}"
+    return text if Fraction(text) == share else str(share)
+
+
+def _settings(table: dict[str, Any]) -> Settings:
+    for key in table:
+        if key not in _KEYS:
+            problem = f"unknown setting {key!r}"
+            raise UsageError(problem, did_you_mean(key, _KEYS))
+    ratios = _typed(table, "ratios", str)
+    rounding = _typed(table, "rounding", str)
+    if rounding not in (None, "remainder", "truncate"):
+        problem = f"rounding is {rounding!r}"
+        raise UsageError(problem, 'Write "remainder" or "truncate"')
+    return Settings(
+        ratios=parse_ratios(ratios) if ratios is not None else None,
+        seed=_typed(table, "seed", int),
+        group=_typed(table, "group", str),
+        rounding=rounding,
+        pairing=_pairing_tables(_typed(table, "pairing", dict) or {}),
+        present=True,
+    )
+
+
+def _pairing_tables(table: dict[str, Any]) -> dict[str, dict[str, str]]:
+    tables: dict[str, dict[str, str]] = {}
+    for key, value in table.items():
+        if isinstance(value, str):
+            tables.setdefault("", {})[key] = value
+        elif isinstance(value, dict) and all(isinstance(template, str) for template in value.values()):
+            tables[key] = dict(value)
+        else:
+            problem = f"[pairing] {key} must be a template such as '{{key}}_before'"
+            raise UsageError(problem, "Put it in quotation marks")
+    return tables
+
+
+def _typed(table: dict[str, Any], key: str, kind: type[Any]) -> Any:
+    value = table.get(key)
+    if value is not None and (not isinstance(value, kind) or isinstance(value, bool)):
+        problem = f"{key} is {value!r}"
+        names = {str: "text in quotation marks", int: "a whole number", dict: "a table"}
+        raise UsageError(problem, f"It must be {names[kind]}")
+    return value
+
+
+def did_you_mean(word: str, known: tuple[str, ...]) -> str:
+    """The remedy for a word nobody knows."""
+    close = difflib.get_close_matches(word, known, n=1)
+    return f"Did you mean {close[0]!r}?" if close else f"Known are: {', '.join(known)}"
+
+
+def check_new_root(path: Path) -> None:
+    """Refuse to make a root where none should be.
+
+    Raises:
+        RefusedError: the path is a file, or lies inside another root.
+    """
+    if path.exists() and not path.is_dir():
+        problem = f"{path} is a file, not a folder"
+        raise RefusedError(problem, "Choose another place")
+    for parent in Path(os.path.realpath(path)).parents:
+        if (parent / STATE).is_dir() or (parent / STAGE).is_dir():
+            problem = f"{path} lies inside the root {parent}"
+            raise RefusedError(problem, f"Use that root (imgstage -C {parent} ...), or choose a place outside of it")
