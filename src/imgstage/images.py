@@ -10,7 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import simplejpeg
-from PIL import Image, ImageDraw, ImageFile, ImageFont, ImageOps
+from PIL import (
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    ImageDraw,
+    ImageFile,
+    ImageFont,
+    ImageOps,
+    JpegImagePlugin,
+    MpoImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,6 +31,15 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+_PLUGINS = (  # Pillow loads these when first needed, which is not safe in threads: naming them loads them now
+    BmpImagePlugin,
+    GifImagePlugin,
+    JpegImagePlugin,
+    MpoImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
 FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "BMP", "DIB", "GIF")
 """What Pillow may try, whatever the file is called; a wrong extension is no defect."""
 

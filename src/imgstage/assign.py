@@ -1,0 +1,202 @@
+"""Which group of samples goes into which split. Pure: the same groups, ratios, seed and past give the same answer."""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from blake3 import blake3
+
+from .errors import RefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from fractions import Fraction
+
+
+@dataclass(frozen=True)
+class Group:
+    """Samples that must share a split.
+
+    Attributes:
+        id: names the group; ties are broken by a hash of it and the seed.
+        size: how many samples it holds.
+        splits: the splits in which some of its samples are already.
+        labels: how many of its samples have each label.
+    """
+
+    id: str
+    size: int
+    splits: frozenset[str] = frozenset()
+    labels: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """The outcome.
+
+    Attributes:
+        splits: the split of each group, old and new.
+        bridges: groups that tie two splits together; their new samples belong nowhere.
+        targets: how many samples each split should have.
+    """
+
+    splits: dict[str, str]
+    bridges: tuple[str, ...]
+    targets: dict[str, int]
+
+
+def targets(total: int, ratios: Mapping[str, Fraction], rounding: str = "remainder") -> dict[str, int]:
+    """How many of `total` samples each split should have.
+
+    Args:
+        total: how many there are.
+        ratios: share of each split, summing to 1.
+        rounding: "remainder": largest remainder, and at least one for every share above zero when there are enough;
+            "truncate": each share rounded down, the rest to the last split, as `int()` does.
+
+    Returns:
+        Counts that sum to `total`.
+    """
+    shares = {name: share * total for name, share in ratios.items()}
+    counts = {name: int(share) for name, share in shares.items()}
+    missing = total - sum(counts.values())
+    if rounding == "truncate":
+        counts[list(ratios)[-1]] += missing
+        return counts
+    order = sorted(ratios, key=lambda name: counts[name] - shares[name])  # stable: ties go to the split named first
+    for name in order[:missing]:
+        counts[name] += 1
+    wanted = [name for name in ratios if ratios[name] > 0]
+    if total >= len(wanted):
+        for name in wanted:
+            if counts[name] == 0:
+                counts[max(counts, key=lambda other: counts[other])] -= 1
+                counts[name] = 1
+    return counts
+
+
+def assign(
+    groups: Iterable[Group], ratios: Mapping[str, Fraction], seed: int = 0, rounding: str = "remainder"
+) -> Assignment:
+    """Give every group a split; groups that have one keep it.
+
+    New groups go, the largest first, to the split with the largest absolute deficit; ties are broken by a hash keyed
+    with the seed. Among groups of one size, the labels that the split lacks most go first. As long as there are no
+    more new groups than splits without any sample, each of them goes to such a split.
+
+    Args:
+        groups: old and new.
+        ratios: share of each split, summing to 1.
+        seed: any whole number.
+        rounding: as for `targets`.
+
+    Returns:
+        The assignment; the order of `groups` does not matter.
+
+    Raises:
+        RefusedError: there are fewer groups than splits to fill.
+    """
+    ordered = sorted(groups, key=lambda group: group.id)
+    bridges = tuple(group.id for group in ordered if len(group.splits) > 1)
+    old = {group.id: next(iter(group.splits)) for group in ordered if len(group.splits) == 1}
+    new = [group for group in ordered if not group.splits]
+    total = sum(group.size for group in ordered)
+    wanted = targets(total, ratios, rounding)
+    deficits = dict(wanted)
+    for group in ordered:
+        for split in group.splits:
+            if split in deficits and len(group.splits) == 1:
+                deficits[split] -= group.size
+    empty = {name for name in ratios if wanted[name] > 0} - {split for group in ordered for split in group.splits}
+    if rounding == "remainder":
+        _refuse_too_few(len(new), empty, ratios, total)
+    labels = _LabelDeficits(ordered, ratios)
+    splits = dict(old)
+    for size, queue in _by_size(new, seed):
+        while queue:
+            remaining = len(new) - (len(splits) - len(old))
+            choices = empty if empty and remaining <= len(empty) else set(ratios)
+            split = max(choices, key=lambda name: (deficits[name], _keyed_hash(seed, str(remaining), name)))
+            group = queue.pop(labels.most_wanted(queue.labels(), split))
+            labels.give(group, split)
+            splits[group.id] = split
+            deficits[split] -= size
+            empty.discard(split)
+    return Assignment(splits, bridges, wanted)
+
+
+def _refuse_too_few(new: int, empty: set[str], ratios: Mapping[str, Fraction], total: int) -> None:
+    filled = [name for name, share in ratios.items() if share > 0]
+    if new and (new < len(empty) or total < len(filled)):
+        problem = (
+            f"There are {new} new samples or groups of samples, too few to give {', '.join(sorted(empty or filled))} one each"
+        )
+        raise RefusedError(problem, "Add more images, or give ratios with fewer splits, such as train=0.8,val=0.2")
+
+
+def _keyed_hash(seed: int, *parts: str) -> str:
+    return blake3("\0".join((str(seed), *parts)).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+Labels = tuple[tuple[str, int], ...]
+
+
+class _Queue:
+    """New groups of one size, drawn in the order of their hash, label by label."""
+
+    _MANY = 200  # beyond so many kinds of groups the labels are as good as unique, and are left to the draw
+
+    def __init__(self, groups: Sequence[Group]) -> None:
+        self._queues: dict[Labels, deque[Group]] = defaultdict(deque)
+        too_many = len({group.labels for group in groups}) > self._MANY
+        for group in groups:
+            self._queues[() if too_many else group.labels].append(group)
+
+    def __bool__(self) -> bool:
+        return bool(self._queues)
+
+    def labels(self) -> Sequence[Labels]:
+        return list(self._queues)
+
+    def pop(self, labels: Labels) -> Group:
+        queue = self._queues[labels]
+        group = queue.popleft()
+        if not queue:
+            del self._queues[labels]
+        return group
+
+
+def _by_size(groups: Iterable[Group], seed: int) -> Iterable[tuple[int, _Queue]]:
+    sizes: dict[int, list[tuple[str, Group]]] = defaultdict(list)
+    for group in groups:
+        sizes[group.size].append((_keyed_hash(seed, group.id), group))
+    for size in sorted(sizes, reverse=True):
+        yield size, _Queue([group for _, group in sorted(sizes[size], key=lambda item: item[0])])
+
+
+class _LabelDeficits:
+    """How many samples of each label each split still lacks."""
+
+    def __init__(self, groups: Sequence[Group], ratios: Mapping[str, Fraction]) -> None:
+        totals: dict[str, int] = defaultdict(int)
+        for group in groups:
+            for label, count in group.labels:
+                totals[label] += count
+        self._lacking = {name: {label: float(share * n) for label, n in totals.items()} for name, share in ratios.items()}
+        for group in groups:
+            if len(group.splits) == 1:
+                self.give(group, next(iter(group.splits)))
+
+    def give(self, group: Group, split: str) -> None:
+        lacking = self._lacking.get(split)
+        if lacking is not None:
+            for label, count in group.labels:
+                lacking[label] -= count
+
+    def most_wanted(self, kinds: Sequence[Labels], split: str) -> Labels:
+        if len(kinds) == 1:
+            return kinds[0]
+        lacking = self._lacking[split]
+        return max(kinds, key=lambda labels: sum(lacking[label] for label, _ in labels))

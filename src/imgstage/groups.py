@@ -1,0 +1,137 @@
+"""Which samples must share a split: what the user's rule says. Pure."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING
+
+from .errors import UsageError
+from .root import did_you_mean, fold
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+
+def by_pattern(pattern: str, keys: Iterable[str]) -> dict[str, str]:
+    """Group samples by the first bracket of a regular expression that is searched in their keys.
+
+    Args:
+        pattern: such as `^(.+)_frame` or `(patient\\d+)/`.
+        keys: the samples' keys.
+
+    Returns:
+        The group of each key that matches; the others are not in it.
+
+    Raises:
+        UsageError: the expression is none, has no bracket, or matches no key at all.
+    """
+    keys = list(keys)
+    try:
+        compiled = re.compile(pattern)
+    except re.error as error:
+        problem = f"The group rule {pattern!r} is no regular expression: {error}"
+        raise UsageError(problem, r"Write something like '^(\w+)_frame'") from error
+    if compiled.groups < 1:
+        problem = f"The group rule {pattern!r} has no bracket, so it names no group"
+        raise UsageError(problem, "Put brackets around the part that samples of one group have in common")
+    found = {key: match[1] for key in keys if (match := compiled.search(key)) and match[1]}
+    if keys and not found:
+        problem = f"The group rule {pattern!r} matches none of the {len(keys)} samples, such as {keys[0]!r}"
+        raise UsageError(problem, "Correct the rule; it is searched in the sample's key, its path without role and extension")
+    return found
+
+
+def read_table(data: bytes, name: str, column: str) -> list[dict[str, str]]:
+    """Read a CSV with a header.
+
+    Args:
+        data: the bytes of the file, UTF-8.
+        name: what to call it in messages.
+        column: a column it must have.
+
+    Returns:
+        One mapping a row.
+
+    Raises:
+        UsageError: it is not UTF-8, empty, or lacks the column.
+    """
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        problem = f"{name} is not UTF-8 text (byte {error.start})"
+        raise UsageError(problem, "Save it as UTF-8") from error
+    try:
+        reader = csv.DictReader(io.StringIO(text, newline=""))
+        columns = list(reader.fieldnames or ())
+        rows = [{key: value or "" for key, value in row.items() if isinstance(key, str)} for row in reader]
+    except csv.Error as error:
+        problem = f"{name} is no CSV table ({error})"
+        raise UsageError(problem, "Save it as comma-separated values") from error
+    if column not in columns:
+        problem = f"{name} has no column {column!r}"
+        raise UsageError(problem, did_you_mean(column, tuple(columns)))
+    return rows
+
+
+def by_column(rows: Sequence[Mapping[str, str]], column: str, paths: Mapping[str, str]) -> dict[str, set[str]]:
+    """Group samples by a column of a table that names their images.
+
+    The column that names the images is found by looking: the one whose values are the most images' paths, names or
+    stems.
+
+    Args:
+        rows: the table.
+        column: which of its columns is the group.
+        paths: for each image's path, the key of its sample.
+
+    Returns:
+        The groups of each sample that the table names; more than one when its images have different ones.
+
+    Raises:
+        UsageError: no column names any image.
+    """
+    names: dict[str, set[str]] = defaultdict(set)
+    for path, key in paths.items():
+        name = path.rpartition("/")[2]
+        for spelling in {path, name, path.rpartition(".")[0], name.rpartition(".")[0]}:
+            names[fold(spelling)].add(key)
+    hits: Counter[str] = Counter()
+    for row in rows:
+        hits.update(other for other, value in row.items() if other != column and fold(value) in names)
+    if not hits:
+        problem = f"No column of the table beside {column!r} names any of the {len(paths)} images"
+        raise UsageError(problem, "It must have a column with the images' paths, file names or stems")
+    best = min(hits, key=lambda other: (-hits[other], other))
+    groups: dict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        if row[column]:
+            for key in names.get(fold(row[best]), ()):
+                groups[key].add(row[column])
+    return dict(groups)
+
+
+def merge(groups: Mapping[str, set[str]]) -> dict[str, str]:
+    """Join groups that share a sample.
+
+    Args:
+        groups: the group names of each sample.
+
+    Returns:
+        One group name a sample: the first, in order of names, of all that are joined.
+    """
+    parent: dict[str, str] = {}
+
+    def top(name: str) -> str:
+        while parent.setdefault(name, name) != name:
+            name = parent[name]
+        return name
+
+    for names in groups.values():
+        first, *others = sorted(names)
+        for other in others:
+            one, two = sorted((top(first), top(other)))
+            parent[two] = one
+    return {sample: top(min(names)) for sample, names in groups.items() if names}

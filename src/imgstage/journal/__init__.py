@@ -1,0 +1,16 @@
+"""Apply, recover and undo plans: the only code that changes a user's files.
+
+At every instant, whatever dies:
+
+1. Each original's bytes exist under at least one of its planned places; after `recover`, under exactly one.
+2. `recover` ends exactly before or exactly after; once success was reported, only after.
+3. Nothing is overwritten; nothing is unlinked but leftovers in `incoming/`.
+4. A file that is in none of its places, or has unexpected bytes: nothing is touched, it is listed.
+5. Undoing what was done restores names, bytes, mtimes and modes.
+6. No path resolves outside of the root.
+"""
+
+from .engine import Journal, Operation, Recovery
+from .records import State
+
+__all__ = ["Journal", "Operation", "Recovery", "State"]

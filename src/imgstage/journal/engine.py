@@ -1,0 +1,456 @@
+"""The journal of one root: lock, prepare, write the intent down, go step by step, commit; or go back."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from ..errors import BrokenOffError, ChangedError, DestinationError, ImgstageError, PendingError, RefusedError, UsageError
+from ..parallel import Progress, Silent
+from ..plan import INCOMING, MakeFolder, Plan, Preparation, RemoveFolder, Rename, some
+from ..root import STAGE, STATE, fold, show
+from .preflight import check, folders_of
+from .records import PlanRecord, Records, State
+from .system import (
+    RenameMethod,
+    copy_durable,
+    digest_of,
+    is_file,
+    is_same_file,
+    locked,
+    probe,
+    rename,
+    sync_folder,
+    write_durable,
+)
+from .undo import plan_undo
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ..plan import Journey, Step
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A plan that was applied, or tried.
+
+    Attributes:
+        number: counts up from 1.
+        verb: what it was.
+        started: local time, ISO 8601.
+        state: how it ended.
+        files: how many files it moved.
+        undoes: the operations it took back.
+    """
+
+    number: int
+    verb: str
+    started: str
+    state: State
+    files: int
+    undoes: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """What `recover` found and did.
+
+    Attributes:
+        operation: the number of the operation that was taken back; None when none was pending.
+        verb: what it was.
+        files: how many files went back to where they had been.
+    """
+
+    operation: int | None = None
+    verb: str = ""
+    files: int = 0
+
+
+class _InterruptedError(Exception):
+    """The user pressed Ctrl-C once."""
+
+
+class Journal:
+    """The journal of the root at `path`.
+
+    Args:
+        path: the root's folder.
+        method: how to rename; None finds out by trying.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], method: RenameMethod | None = None) -> None:
+        self.root = os.fspath(path)
+        self._method = method
+        self._state = os.path.join(self.root, STATE)
+        self.records = Records(os.path.join(self._state, "journal"))
+
+    # -- reading ------------------------------------------------------------------------------------------------------
+
+    def next_number(self) -> int:
+        """The number the next operation will have."""
+        return max(self.records.states(), default=0) + 1
+
+    def pending(self) -> int | None:
+        """The operation that broke off, if one did."""
+        return next((number for number, state in self.records.states().items() if state is State.PENDING), None)
+
+    def refuse_if_pending(self) -> None:
+        """Refuse to plan anything while an operation waits for recovery.
+
+        Raises:
+            PendingError: there is one.
+        """
+        number = self.pending()
+        if number is not None:
+            problem = f"Operation {number} in {self.root} broke off before it was done"
+            raise PendingError(problem, f"Run: imgstage -C {self.root} recover")
+
+    def log(self) -> list[Operation]:
+        """Every operation, oldest first."""
+        operations = []
+        for number, state in self.records.states().items():
+            record = self.records.read(number)
+            operations.append(
+                Operation(number, record.verb, record.started, state, len(record.journeys), record.undoes)
+            )
+        return operations
+
+    def plan_undo(self, since: int | None = None, *, without_missing: bool = False) -> Plan:
+        """Plan to take back operation `since` and everything after it; None means only the last operation.
+
+        Raises:
+            UsageError: there is no such operation, or nothing to undo.
+            ChangedError: files are gone or were edited in a way that undoing would hide.
+            DestinationError: an old name is taken by now.
+        """
+        self.refuse_if_pending()
+        done = [number for number, state in self.records.states().items() if state is State.DONE]
+        if not done:
+            problem = f"Nothing was done in {self.root} yet, so there is nothing to undo"
+            raise UsageError(problem, f"See: imgstage -C {self.root} log")
+        if since is not None and since not in done:
+            problem = f"Operation {since} was never done in {self.root}"
+            raise UsageError(problem, f"Choose a number that is listed by: imgstage -C {self.root} log")
+        numbers = [number for number in reversed(done) if number >= (since or done[-1])]
+        records = [self.records.read(number) for number in numbers]
+        return plan_undo(self.root, records, self.next_number(), without_missing=without_missing)
+
+    # -- changing -----------------------------------------------------------------------------------------------------
+
+    def create(self) -> None:
+        """Make the folders of a root; what is there already stays.
+
+        Raises:
+            DestinationError: they cannot be made.
+        """
+        wanted = [self.root, *(os.path.join(self.root, name) for name in (STAGE, STATE))]
+        try:
+            self._make_folders(wanted)
+        except OSError as error:
+            problem = f"{error.filename or self.root} cannot be made a root ({error.strerror})"
+            raise DestinationError(problem, "Choose a folder that can be written") from error
+        self._open()
+
+    def _open(self) -> None:
+        try:
+            self._make_folders([os.path.join(self._state, name) for name in ("", "journal", "vault", "incoming")])
+        except OSError as error:
+            problem = f"{error.filename or self._state} cannot be written ({error.strerror})"
+            raise DestinationError(problem, "Allow writing there, then run the command again") from error
+
+    @staticmethod
+    def _make_folders(folders: list[str]) -> None:
+        for folder in folders:
+            if not os.path.isdir(folder):
+                os.makedirs(folder)
+                sync_folder(os.path.dirname(os.path.abspath(folder)))
+
+    def apply(self, plan: Plan, progress: Progress | None = None) -> Operation | None:
+        """Do what a plan says, whole or not at all.
+
+        Args:
+            plan: made for the state the root is in.
+            progress: told of each file that is written and each step.
+
+        Returns:
+            The operation; None when the plan was empty.
+
+        Raises:
+            RefusedError: it could not be done, or was interrupted; all is as before.
+            BrokenOffError: it could not even be taken back; `recover` will.
+        """
+        if plan.is_empty:
+            return None
+        watch = progress or Silent()
+        self._open()
+        with locked(os.path.join(self._state, "lock")):
+            self.refuse_if_pending()
+            if self.next_number() != plan.operation:
+                problem = f"Another operation came between the plan and its start in {self.root}"
+                raise ChangedError(problem, "Run the command again; it will look anew")
+            with _reported(plan.verb), _quietly_interruptible() as interrupted:
+                check(self.root, plan)
+                method = self._method or probe(os.path.join(self.root, INCOMING))
+                inodes = self._prepare(plan.preparations, watch, interrupted)
+                self._make_vault(plan)
+                started = datetime.now().astimezone().isoformat(timespec="seconds")
+                record = PlanRecord.of(plan, inodes, started)
+                self._run(record, method, watch, interrupted)
+            self._clean_up()
+        return Operation(plan.operation, plan.verb, started, State.DONE, len(plan.journeys), plan.undoes)
+
+    def recover(self, progress: Progress | None = None) -> Recovery:
+        """Take back the operation that broke off; when none did, only clear away leftovers.
+
+        Raises:
+            BrokenOffError: a file is at none of its places, or has unexpected bytes; nothing was touched.
+        """
+        if not os.path.isdir(os.path.join(self._state, "journal")):
+            return Recovery()
+        watch = progress or Silent()
+        with locked(os.path.join(self._state, "lock")):
+            number = self.pending()
+            result = Recovery()
+            if number is not None:
+                record = self.records.read(number)
+                try:
+                    method = self._method or probe(os.path.join(self.root, INCOMING))
+                    result = Recovery(number, record.verb, self._go_back(record, method, watch))
+                except OSError as error:
+                    problem = f"Operation {number} could not be taken back yet ({error})"
+                    raise BrokenOffError(problem, f"Mend that, then run: imgstage -C {self.root} recover") from error
+            self._clean_up()
+        return result
+
+    # -- one operation ------------------------------------------------------------------------------------------------
+
+    def _prepare(
+        self, preparations: tuple[Preparation, ...], watch: Progress, interrupted: Callable[[], bool]
+    ) -> dict[str, int]:
+        """Write the new bytes aside. What an earlier, interrupted run wrote is used again."""
+        inodes: dict[str, int] = {}
+        if preparations:
+            watch.start("Copying", len(preparations))
+            try:
+                for preparation in preparations:
+                    if interrupted():
+                        raise _InterruptedError
+                    path = os.path.join(self.root, preparation.place)
+                    if not self._is_prepared(path, preparation):
+                        self._write(path, preparation)
+                    inodes[preparation.place] = os.lstat(path).st_ino
+                    watch.advance()
+            finally:
+                watch.finish()
+            sync_folder(os.path.join(self.root, INCOMING))
+        return inodes
+
+    @staticmethod
+    def _is_prepared(path: str, preparation: Preparation) -> bool:
+        wanted = preparation.identity
+        try:
+            status = os.lstat(path)
+        except FileNotFoundError:
+            return False
+        same = (status.st_size, status.st_mtime_ns, status.st_mode & 0o7777) == (wanted.size, wanted.mtime_ns, wanted.mode)
+        return same and digest_of(path) == wanted.digest
+
+    @staticmethod
+    def _write(path: str, preparation: Preparation) -> None:
+        if preparation.source is None:
+            write_durable(path, (preparation.content,), preparation.identity)
+        elif copy_durable(str(preparation.source), path, preparation.identity) != preparation.identity.digest:
+            os.unlink(path)
+            problem = f"{show(str(preparation.source))} changed while it was copied"
+            raise ChangedError(problem, "Wait until nobody writes there, then run the command again")
+
+    def _make_vault(self, plan: Plan) -> None:
+        for journey in plan.journeys:
+            folder, _, _ = journey.places[-1].rpartition("/")
+            if folder.startswith(f"{STATE}/vault/") and not os.path.isdir(os.path.join(self.root, folder)):
+                os.mkdir(os.path.join(self.root, folder))
+                sync_folder(os.path.join(self._state, "vault"))
+
+    def _run(self, record: PlanRecord, method: RenameMethod, watch: Progress, interrupted: Callable[[], bool]) -> None:
+        try:
+            self.records.write_plan(record)
+            watch.start("Moving", len(record.steps))
+            try:
+                for step in record.steps:
+                    if interrupted():
+                        raise _InterruptedError
+                    self._do(record, step, method)
+                    watch.advance()
+            finally:
+                watch.finish()
+            self._sync(record)
+            self.records.write_end(record.number, State.DONE)
+        except (OSError, ImgstageError, _InterruptedError):
+            if record.number not in self.records.states():  # the intent was not written down, so nothing was done
+                raise
+            if self.records.has(record.number, State.DONE):  # past the commit point nothing is taken back
+                problem = f"Operation {record.number} is done, but the disk did not confirm it"
+                raise BrokenOffError(problem, f"Check the disk, then run: imgstage -C {self.root} recover") from None
+            try:
+                self._go_back(record, method, Silent())
+            except OSError as error:
+                problem = f"Operation {record.number} broke off and could not be taken back ({error})"
+                raise BrokenOffError(problem, f"When the disk is well, run: imgstage -C {self.root} recover") from error
+            raise
+
+    def _do(self, record: PlanRecord, step: Step, method: RenameMethod) -> None:
+        match step:
+            case Rename(number, leg):
+                journey = record.journeys[number]
+                source, target = (os.path.join(self.root, place) for place in journey.places[leg : leg + 2])
+                if not is_file(source, journey.identity):
+                    problem = f"{show(source)} changed in the midst of {record.verb}"
+                    raise ChangedError(problem, "Run the command again; it will look anew")
+                rename(source, target, method)
+            case MakeFolder(path, mode):
+                _make_folder(os.path.join(self.root, path), mode)
+            case RemoveFolder(path, _):
+                _remove_if_empty(os.path.join(self.root, path))
+
+    def _sync(self, record: PlanRecord) -> None:
+        for folder in sorted(folders_of(record.journeys, record.steps)):
+            path = os.path.join(self.root, folder)
+            if os.path.isdir(path):
+                sync_folder(path)
+
+    # -- going back ---------------------------------------------------------------------------------------------------
+
+    def _go_back(self, record: PlanRecord, method: RenameMethod, watch: Progress) -> int:
+        """Restore the state before an operation; the files that moved are counted."""
+        legs = self._locate(record)
+        back = 0
+        watch.start("Going back", len(record.steps))
+        try:
+            for step in reversed(record.steps):
+                match step:
+                    case Rename(number, leg) if legs[number] == leg + 1:
+                        places = record.journeys[number].places
+                        source, target = os.path.join(self.root, places[leg + 1]), os.path.join(self.root, places[leg])
+                        rename(source, target, method)
+                        legs[number] = leg
+                        back += leg == 0
+                    case MakeFolder(path, _):
+                        _remove_if_empty(os.path.join(self.root, path))
+                    case RemoveFolder(path, mode):
+                        _make_folder(os.path.join(self.root, path), mode)
+                watch.advance()
+        finally:
+            watch.finish()
+        self._sync(record)
+        self.records.write_end(record.number, State.ABORTED)
+        return back
+
+    def _locate(self, record: PlanRecord) -> list[int]:
+        """At which of its places each file is. The whole chain is judged, not each hop alone: in a swap, two journeys
+        share their places, and only the file's identity tells which of them a place belongs to.
+
+        Raises:
+            BrokenOffError: a file is at none of its places.
+        """
+        legs: list[int] = []
+        lost: list[str] = []
+        for journey in record.journeys:
+            at = self._found_at(journey)
+            for later in at[1:]:  # renaming by link died half-way: the file has two names, the later one goes
+                first, second = (os.path.join(self.root, journey.places[leg]) for leg in (at[0], later))
+                if os.path.samestat(os.lstat(first), os.lstat(second)):
+                    os.unlink(second)
+            if not at:
+                lost.append(show(journey.places[0]))
+            legs.append(at[0] if at else 0)
+        if lost:
+            problem = f"Operation {record.number} cannot be taken back: {some(lost)} is at none of its places, or was changed"
+            remedy = f"Put the file back (its places are in {self._state}/journal/{record.number:06d}.plan), then run recover"
+            raise BrokenOffError(problem, remedy)
+        return legs
+
+    def _found_at(self, journey: Journey) -> list[int]:
+        """The legs at which a file is: the very same file by inode, else one with its content."""
+        places = [os.path.join(self.root, place) for place in journey.places]
+        if fold(journey.places[0]) == fold(journey.places[-1]):
+            # Where case is folded, both names find the file; only the folder's listing tells which it has.
+            legs = [leg for leg, path in enumerate(places) if _is_listed(path)]
+        else:
+            legs = list(range(len(places)))
+        same = [leg for leg in legs if is_same_file(places[leg], journey.identity)]
+        return same or [leg for leg in legs if is_file(places[leg], journey.identity)]
+
+    def _clean_up(self) -> None:
+        """Clear away what is not needed any more; that it is still there would harm nothing."""
+        incoming = os.path.join(self.root, INCOMING)
+        try:
+            self.records.clean()
+            for name in os.listdir(incoming):
+                os.unlink(os.path.join(incoming, name))
+        except OSError:
+            return
+
+
+def _is_listed(path: str) -> bool:
+    folder, name = os.path.split(path)
+    return os.path.isdir(folder) and name in os.listdir(folder)
+
+
+def _make_folder(path: str, mode: int) -> None:
+    if not os.path.isdir(path):
+        os.mkdir(path)
+        os.chmod(path, mode)
+
+
+def _remove_if_empty(path: str) -> None:
+    try:
+        os.rmdir(path)
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST):
+            raise
+
+
+@contextmanager
+def _reported(verb: str) -> Iterator[None]:
+    """Turn what stopped an operation into an error that says so; the state is as before."""
+    try:
+        yield
+    except _InterruptedError:
+        problem = f"{verb} was interrupted, and everything is back where it was"
+        raise RefusedError(problem, "Run the command again when you like") from None
+    except OSError as error:
+        where = f" {error.filename}" if error.filename else ""
+        problem = f"{verb} could not go on at{where}: {error.strerror}; everything is back where it was"
+        raise DestinationError(problem, "Mend that, then run the command again") from error
+
+
+@contextmanager
+def _quietly_interruptible() -> Iterator[Callable[[], bool]]:
+    """Between two steps, tell whether Ctrl-C was pressed; a second Ctrl-C ends the process at once.
+
+    Only the main thread may set a signal handler; elsewhere nothing interrupts.
+    """
+    pressed = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield pressed.is_set
+        return
+    previous = signal.getsignal(signal.SIGINT)
+
+    def press(_number: int, _frame: object) -> None:
+        if pressed.is_set():
+            signal.signal(signal.SIGINT, previous)
+            raise KeyboardInterrupt
+        pressed.set()
+
+    signal.signal(signal.SIGINT, press)
+    try:
+        yield pressed.is_set
+    finally:
+        signal.signal(signal.SIGINT, previous)

@@ -1,0 +1,127 @@
+"""What is checked before a plan starts, so that a plan that cannot succeed changes nothing at all."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING
+
+from ..errors import ChangedError, DestinationError
+from ..plan import VAULT, Journey, MakeFolder, RemoveFolder, Step, some
+from ..root import STATE, show
+from .system import is_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from ..plan import Plan
+
+_RECORD_BYTES = 600  # what one journey takes in the plan file, generously
+_SPARE_BYTES = 1 << 16
+
+
+def check(root: str, plan: Plan) -> None:
+    """Refuse a plan that cannot succeed.
+
+    Raises:
+        DestinationError: a target exists, a folder cannot be written, lies outside of the root or on another file
+            system, or the space does not suffice.
+        ChangedError: a source is not what the plan saw.
+    """
+    check_folders(root, plan.journeys, plan.steps)
+    check_space(root, plan)
+    prepared = {preparation.place for preparation in plan.preparations}
+    changed = [
+        show(journey.places[0])
+        for journey in plan.journeys
+        if journey.places[0] not in prepared and not is_file(os.path.join(root, journey.places[0]), journey.identity)
+    ]
+    if changed:
+        problem = f"Since the plan was made, someone changed {some(changed)}"
+        raise ChangedError(problem, "Run the command again; it will look anew")
+    leaving = {journey.places[0] for journey in plan.journeys}
+    taken = [
+        show(place)
+        for journey in plan.journeys
+        for place in journey.places[1:]
+        if place not in leaving and os.path.lexists(os.path.join(root, place)) and not _is_alias(root, journey, place)
+    ]
+    if taken:
+        problem = f"The names {some(taken)} are taken"
+        raise DestinationError(problem, "Rename what is there, then run the command again")
+
+
+def _is_alias(root: str, journey: Journey, place: str) -> bool:
+    """On a file system that folds case, the new name of a case-only rename is the old file."""
+    first = os.path.join(root, journey.places[0])
+    other = os.path.join(root, place)
+    return os.path.lexists(first) and os.path.samestat(os.lstat(first), os.lstat(other))
+
+
+def check_folders(root: str, journeys: Sequence[Journey], steps: Sequence[Step]) -> None:
+    """Refuse when a folder that must change cannot, or is not really inside the root.
+
+    Raises:
+        DestinationError: naming the folder.
+    """
+    device = os.lstat(os.path.join(root, STATE)).st_dev
+    folders = {os.path.dirname(place) for journey in journeys for place in journey.places}
+    folders |= {os.path.dirname(step.path) for step in steps if isinstance(step, MakeFolder | RemoveFolder)}
+    checked: set[str] = set()
+    for folder in sorted(folders):
+        nearest = _check_inside(root, folder, device, checked)
+        if not os.access(nearest, os.W_OK | os.X_OK):
+            problem = f"The folder {nearest} cannot be written"
+            raise DestinationError(problem, "Allow writing there (or remount it writable), then run the command again")
+
+
+def _check_inside(root: str, folder: str, device: int, checked: set[str]) -> str:
+    """Walk down to a folder; every part that exists must be a real folder on the root's file system."""
+    path = root
+    for part in folder.split("/") if folder else ():
+        below = os.path.join(path, part)
+        if below in checked:
+            path = below
+            continue
+        try:
+            status = os.lstat(below)
+        except FileNotFoundError:
+            return path
+        if not stat.S_ISDIR(status.st_mode):
+            what = "a symbolic link that may lead out of the root" if stat.S_ISLNK(status.st_mode) else "not a folder"
+            problem = f"{below} is {what}"
+            raise DestinationError(problem, "Put a real folder there, then run the command again")
+        if status.st_dev != device:
+            problem = f"{below} lies on another file system than {os.path.join(root, STATE)}"
+            raise DestinationError(problem, "Keep all folders of a root on one file system, so that a move is one rename")
+        checked.add(below)
+        path = below
+    return path
+
+
+def check_space(root: str, plan: Plan) -> None:
+    """Refuse when the new bytes and the plan itself would not fit.
+
+    Raises:
+        DestinationError: with both figures.
+    """
+    disk = os.statvfs(os.path.join(root, STATE))
+    block = disk.f_frsize
+    sizes = [preparation.identity.size for preparation in plan.preparations]
+    needed = sum(-(-size // block) * block for size in sizes) + _RECORD_BYTES * len(plan.journeys) + _SPARE_BYTES
+    free = disk.f_bavail * block
+    if needed > free:
+        problem = f"{root} has {free / 1e6:,.1f} MB free, and {plan.verb} needs {needed / 1e6:,.1f} MB"
+        raise DestinationError(problem, "Free some space, then run the command again")
+    inodes = len(sizes) + sum(isinstance(step, MakeFolder) for step in plan.steps) + 8
+    if disk.f_files and inodes > disk.f_favail:
+        problem = f"{root} has room for {disk.f_favail:,} more files, and {plan.verb} needs {inodes:,}"
+        raise DestinationError(problem, "Remove some files, then run the command again")
+
+
+def folders_of(journeys: Iterable[Journey], steps: Iterable[Step]) -> set[str]:
+    """Every folder whose list of names a plan changes."""
+    folders = {os.path.dirname(place) for journey in journeys for place in journey.places}
+    folders |= {os.path.dirname(step.path) for step in steps if isinstance(step, MakeFolder | RemoveFolder)}
+    folders |= {step.path for step in steps if isinstance(step, MakeFolder)}
+    return folders | {VAULT}

@@ -1,0 +1,160 @@
+"""Undo: trace every file back through some operations, and plan the net moves that bring back the state before them."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from ..errors import ChangedError
+from ..plan import INCOMING, VAULT, Identity, MakeFolder, Move, Note, Plan, RemoveFolder, Report, arrange, some, vault_place
+from ..root import LEDGER, SETTINGS, STATE, show
+from .system import digest_of, is_file, is_same_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from .records import PlanRecord
+
+
+@dataclass
+class _Trace:
+    """A file on its way back: where it is now, who it is, and where it was."""
+
+    now: str
+    identity: Identity
+    then: str
+
+
+@dataclass(frozen=True)
+class Reversal:
+    """How to get back to the state before some operations.
+
+    Attributes:
+        moves: one for each file that must move; what was new goes into the vault.
+        made: folders that those operations removed.
+        removed: folders that they made, deepest first.
+    """
+
+    moves: tuple[Move, ...]
+    made: tuple[MakeFolder, ...]
+    removed: tuple[RemoveFolder, ...]
+
+
+def reverse(records: Iterable[PlanRecord], operation: int) -> Reversal:
+    """Trace every file back through some operations.
+
+    Args:
+        records: the operations, newest first, without a gap.
+        operation: the number of the undo itself, for its place in the vault.
+
+    Returns:
+        The net effect, whatever happened in between.
+    """
+    at: dict[str, _Trace] = {}
+    folders: dict[str, MakeFolder | RemoveFolder] = {}
+    fresh = 0
+    for record in records:
+        # All files of one operation move at once: in a swap, one's first place is the other's last.
+        traces = [
+            at.pop(journey.places[-1], None) or _Trace(journey.places[-1], journey.identity, "")
+            for journey in record.journeys
+        ]
+        for trace, journey in zip(traces, record.journeys, strict=True):
+            place = journey.places[0]
+            if place.startswith(f"{INCOMING}/"):  # it did not exist before: out of sight, never unlinked
+                fresh += 1
+                place = trace.now if trace.now.startswith(f"{VAULT}/") else vault_place(operation, fresh, trace.now)
+            trace.then = place
+            at[place] = trace
+        for step in reversed(record.steps):
+            if isinstance(step, MakeFolder):
+                folders[step.path] = RemoveFolder(step.path, step.mode)
+            elif isinstance(step, RemoveFolder):
+                folders[step.path] = MakeFolder(step.path, step.mode)
+    moves = (Move(trace.now, trace.then, trace.identity) for trace in at.values() if trace.now != trace.then)
+    return Reversal(
+        tuple(sorted(moves, key=lambda move: move.source)),
+        tuple(step for _, step in sorted(folders.items()) if isinstance(step, MakeFolder)),
+        tuple(step for _, step in sorted(folders.items(), reverse=True) if isinstance(step, RemoveFolder)),
+    )
+
+
+def plan_undo(root: str, records: list[PlanRecord], operation: int, *, without_missing: bool = False) -> Plan:
+    """Plan to take operations back.
+
+    Files edited since are moved back as they are and listed.
+
+    Args:
+        root: the root's folder.
+        records: the operations, newest first, without a gap.
+        operation: the number of the undo.
+        without_missing: leave files that are gone out, instead of refusing.
+
+    Returns:
+        The plan.
+
+    Raises:
+        ChangedError: files are gone, or a file that would go out of sight was edited.
+        DestinationError: an old name is taken by now.
+    """
+    reversal = reverse(records, operation)
+    moves: list[Move] = []
+    missing: list[Note] = []
+    edited: list[str] = []
+    for move in reversal.moves:
+        now = _identity(os.path.join(root, move.source), move.identity)
+        if now is None:
+            missing.append(Note(move.source, "it is gone from here"))
+            continue
+        if now != move.identity and not is_file(os.path.join(root, move.source), move.identity):
+            edited.append(move.source)
+        moves.append(replace(move, identity=now))
+    if missing and not without_missing:
+        problem = f"{some([show(note.path) for note in missing])} {'is' if len(missing) == 1 else 'are'} gone, so not all can go back"
+        raise ChangedError(problem, "Put them back where they were, or leave them out with: undo --without-missing")
+    hidden = sorted(path for path in edited if path in {m.source for m in moves if m.target.startswith(f"{VAULT}/")})
+    if hidden:
+        problem = f"{some(hidden)} came with these operations and was edited since; undoing would take the edit out of sight"
+        raise ChangedError(problem, "Copy it elsewhere and restore what it was, then run the command again")
+    targets = {move.target for move in moves}
+    existing = [path for path in targets if os.path.lexists(os.path.join(root, path))]
+    folders = dict.fromkeys((path for path in _parents(targets) if os.path.isdir(os.path.join(root, path))), 0)
+    made = {step.path: step.mode for step in reversal.made}
+    journeys, steps = arrange(operation, moves, existing, folders, made)
+    planned = {step.path for step in steps if isinstance(step, MakeFolder)}
+    extra = tuple(
+        step for step in reversal.made if step.path not in planned and not os.path.isdir(os.path.join(root, step.path))
+    )
+    removed = tuple(step for step in reversal.removed if os.path.isdir(os.path.join(root, step.path)))
+    seen = [move for move in moves if _is_users(move)]
+    details = {"undoes": [record.number for record in records], "edited": edited}
+    report = Report(done=len(seen), changed=len(seen), held=tuple(missing), details=details)
+    numbers = tuple(record.number for record in records)
+    return Plan("undo", operation, journeys, (*extra, *steps, *removed), (), report, undoes=numbers)
+
+
+def _identity(path: str, expected: Identity) -> Identity | None:
+    """Who the file at a path is now; what was seen before is not read again."""
+    if is_same_file(path, expected):
+        return expected
+    try:
+        status = os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    if not stat.S_ISREG(status.st_mode):
+        return None
+    return Identity(status.st_size, status.st_mtime_ns, stat.S_IMODE(status.st_mode), digest_of(path), status.st_ino)
+
+
+def _is_users(move: Move) -> bool:
+    """Whether a move is of the user's own file, not of imgstage's tables or within the vault."""
+    own = {LEDGER, SETTINGS}
+    hidden = move.source.startswith(STATE) and move.target.startswith(STATE)
+    return not hidden and move.source not in own and move.target not in own
+
+
+def _parents(paths: Iterable[str]) -> set[str]:
+    return {str(parent) for path in paths for parent in PurePosixPath(path).parents} - {"."}

@@ -1,0 +1,162 @@
+"""`splits.csv`: which sample was assigned to which split. One row an image or sidecar; rows are never deleted."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import defaultdict
+from dataclasses import astuple, dataclass, fields, replace
+from typing import TYPE_CHECKING
+
+from blake3 import blake3
+
+from .errors import UsageError
+from .root import LEDGER, Root
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from .index import FileRecord
+
+MISSING = "missing:"
+"""Stands before the last known path of a row whose file is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of `splits.csv`.
+
+    Attributes:
+        sample: id of the sample; see `sample_id`.
+        split: where it was assigned to.
+        group: the group it was assigned with; empty when it stood alone.
+        role: the image's role, or `sidecar`.
+        path: where the file is, relative to the root; `missing:` before it when it is gone.
+        digest: blake3 of its content when it was last seen.
+        first_digest: blake3 of its content when it was first assigned.
+    """
+
+    sample: str
+    split: str
+    group: str
+    role: str
+    path: str
+    digest: str
+    first_digest: str
+
+    @property
+    def last_path(self) -> str:
+        """Where the file is, or was when it was last seen."""
+        return self.path.removeprefix(MISSING)
+
+
+COLUMNS = tuple(field.name for field in fields(Row))
+
+
+def sample_id(key: str, digests: Iterable[str]) -> str:
+    """The id of a sample: blake3 of its first key and the sorted first digests of its images, 32 hex digits.
+
+    It is computed once and never again, so it outlives renaming, resizing and edits.
+    """
+    text = "\0".join((key, *sorted(digests)))
+    return blake3(text.encode("utf-8", "surrogateescape")).hexdigest(length=16)
+
+
+def read(root: Root) -> tuple[Row, ...]:
+    """All rows of a root's `splits.csv`; none when there is no such file.
+
+    Raises:
+        UsageError: it cannot be read, or is no such table.
+    """
+    path = root.path / LEDGER
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        return ()
+    except (OSError, UnicodeDecodeError) as error:
+        problem = f"{path} cannot be read ({error})"
+        raise UsageError(problem, "Restore it from git or a backup, or take the last operation back: imgstage undo") from error
+    lines = list(csv.reader(io.StringIO(text, newline="")))
+    if not lines or tuple(lines[0]) != COLUMNS or any(line and len(line) != len(COLUMNS) for line in lines):
+        problem = f"{path} is not the table imgstage wrote: its columns must be {','.join(COLUMNS)}"
+        raise UsageError(problem, "Restore it from git or a backup")
+    return tuple(Row(*line) for line in lines[1:] if line)
+
+
+def write(rows: Iterable[Row]) -> bytes:
+    """The content of a `splits.csv`, sorted so that a text diff shows what changed and nothing else."""
+    buffer = io.StringIO(newline="")
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows(astuple(row) for row in sorted(rows, key=lambda row: (row.last_path.partition("/")[2], row.last_path, row.sample)))
+    return buffer.getvalue().encode()
+
+
+def match(rows: Iterable[Row], files: Mapping[str, FileRecord], mates: Mapping[str, str]) -> dict[str, Row]:
+    """Find each row's file.
+
+    In this order: the same path and content; the same content elsewhere (the file was moved or renamed); the same path
+    below `stage_data/` or a split (it was edited); the content it had first. Content goes before the bare path because
+    a test image that was given the name of a train image must stay a test image.
+
+    Args:
+        rows: the ledger.
+        files: the images and sidecars there are, by path.
+        mates: the path of a file below its top-level folder, by path; equal for `train/x.jpg` and `stage_data/x.jpg`.
+
+    Returns:
+        The row of each file that has one. Where several rows and files could belong together, names decide; what
+        remains uncertain is left out.
+    """
+    found: dict[str, Row] = {}
+    open_rows: list[Row] = []
+    for row in rows:
+        record = files.get(row.path)
+        if record is not None and record.digest == row.digest:
+            found[row.path] = row
+        else:
+            open_rows.append(row)
+    open_rows = _by_digest(open_rows, files, mates, found, first=False)
+    still: list[Row] = []
+    at = {mates[path]: path for path in sorted(files, reverse=True) if path not in found}
+    for row in open_rows:
+        path = row.last_path if row.last_path in files else at.get(row.last_path.partition("/")[2], "")
+        if path and path not in found:
+            found[path] = row
+        else:
+            still.append(row)
+    _by_digest(still, files, mates, found, first=True)
+    return found
+
+
+def _by_digest(
+    rows: list[Row], files: Mapping[str, FileRecord], mates: Mapping[str, str], found: dict[str, Row], *, first: bool
+) -> list[Row]:
+    """Match rows to files of equal content, one to one; returns the rows that found none."""
+    by_digest: dict[str, list[str]] = defaultdict(list)
+    for path, record in sorted(files.items()):
+        if path not in found and record.digest:
+            by_digest[record.digest].append(path)
+    wanting: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        wanting[row.first_digest if first else row.digest].append(row)
+    rest: list[Row] = []
+    for digest, claimants in wanting.items():
+        candidates = {mates[path]: path for path in by_digest.get(digest, [])}
+        left: list[Row] = []
+        for row in claimants:  # of equal contents, the one that kept its name
+            kept = candidates.pop(row.last_path.partition("/")[2], None)
+            if kept:
+                found[kept] = row
+            else:
+                left.append(row)
+        if len(left) == len(candidates) and (len(left) == 1 or len({row.sample for row in left}) == 1):
+            found.update(zip(candidates.values(), left, strict=True))
+        else:
+            rest.extend(left)
+    return rest
+
+
+def mark_missing(row: Row) -> Row:
+    """The row of a file that is gone."""
+    return row if row.path.startswith(MISSING) else replace(row, path=MISSING + row.path)

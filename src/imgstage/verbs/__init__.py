@@ -1,0 +1,1 @@
+"""One pure planner a verb: what there is + what is wished -> Plan."""

@@ -1,0 +1,96 @@
+"""`unsplit`: everything goes back to `stage_data/`; `splits.csv` remembers who was where."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING
+
+from ..catalog import Catalog, Sample, below, top
+from ..errors import DestinationError
+from ..index import FileRecord, Kind
+from ..plan import Identity, Move, Note, Plan, Report, arrange, emptied_folders, some
+from ..root import STAGE, fold, show
+from .split import folder_modes
+from .tables import write_ledger
+
+if TYPE_CHECKING:
+    from .tables import Draft
+
+
+def plan_unsplit(catalog: Catalog, draft: Draft) -> Plan:
+    """Plan the way back.
+
+    Held samples go back too: it is in `stage_data/` that they can be mended.
+
+    Args:
+        catalog: what there is.
+        draft: about the plan.
+
+    Returns:
+        The plan.
+
+    Raises:
+        DestinationError: two files with different bytes have one name.
+    """
+    sidecars = {record.path for sample in catalog.samples for record in sample.sidecars}
+    files = [r for r in catalog.index.files if r.digest and (r.kind is Kind.IMAGE or r.path in sidecars)]
+    staying = _twins(catalog, files)
+    away = [record for record in files if top(record.path) != STAGE and record.path not in staying]
+    moves = [Move(record.path, f"{STAGE}/{below(record.path)}", Identity.of(record)) for record in away]
+    ids = Counter(sample.id for sample in catalog.samples)  # twins of unknown origin are not told apart by their ids
+    splits = {sample.id: sample.split for sample in catalog.samples if sample.split and ids[sample.id] == 1}
+    ledger_moves, preparations = write_ledger(draft, catalog, splits, moves)
+    occupied = (record.path for record in catalog.index.files)
+    places = sorted({top(record.path) for record in catalog.index.files} - {STAGE})
+    journeys, steps = arrange(
+        draft.operation,
+        [*moves, *ledger_moves],
+        occupied,
+        catalog.index.folders,
+        folder_modes(catalog.index, places),
+    )
+    emptied = tuple(emptied_folders(catalog.index, moves, places))
+    held = [Note(r.path, r.trouble) for r in catalog.index.files if not r.digest and r.kind is not Kind.IGNORED]
+    held += [Note(path, reason) for path, reason in staying.items()]
+    back = Counter(s.place for s in catalog.samples if s.place != STAGE and not any(r.path in staying for r in s.files))
+    report = Report(
+        done=len(files) - len(staying),
+        changed=len(moves),
+        held=tuple(sorted(held, key=lambda note: note.path)),
+        ignored=catalog.ignored,
+        details={"samples": dict(sorted(back.items())), "missing": [show(row.last_path) for row in catalog.missing]},
+    )
+    return Plan("unsplit", draft.operation, journeys, (*steps, *emptied), preparations=tuple(preparations), report=report)
+
+
+def _twins(catalog: Catalog, files: list[FileRecord]) -> dict[str, str]:
+    """Files that stay because another one with their name and bytes goes (or is) there; samples stay whole."""
+    names: dict[str, list[FileRecord]] = defaultdict(list)
+    for record in files:
+        names[fold(below(record.path))].append(record)
+    clashes: list[str] = []
+    staying: dict[str, str] = {}
+    for twins in names.values():
+        places = {top(record.path) for record in twins}
+        if len(twins) == 1 or places == {STAGE}:
+            continue
+        if len({record.digest for record in twins}) > 1:
+            clashes.append(f"{' and '.join(show(record.path) for record in twins)} have one name and different bytes")
+            continue
+        first, *others = sorted(twins, key=lambda record: (top(record.path) != STAGE, record.path))
+        for other in others:
+            if top(other.path) != STAGE:
+                staying[other.path] = f"the same name and bytes as {show(first.path)}"
+    if clashes:
+        raise DestinationError(some(clashes), "Rename one of each, then run the command again")
+    for sample in catalog.samples:
+        _stay_whole(sample, staying)
+    return staying
+
+
+def _stay_whole(sample: Sample, staying: dict[str, str]) -> None:
+    reason = next((staying[record.path] for record in sample.files if record.path in staying), None)
+    if reason is not None:
+        for record in sample.files:
+            if top(record.path) != STAGE:
+                staying.setdefault(record.path, f"stays with its sample: {reason}")
