@@ -40,8 +40,8 @@ _PLUGINS = (  # Pillow loads these when first needed, which is not safe in threa
     TiffImagePlugin,
     WebPImagePlugin,
 )
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "BMP", "DIB", "GIF")
-"""What Pillow may try, whatever the file is called; a wrong extension is no defect."""
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "DIB", "GIF")
+"""What Pillow may try, whatever the file is called; a wrong extension is no defect. An MPO is opened as JPEG."""
 
 SUFFIXES = frozenset(".jpg .jpeg .jpe .jfif .mpo .png .apng .webp .tif .tiff .bmp .dib .gif".split())
 """Lower-case file name suffixes that make a file an image."""
