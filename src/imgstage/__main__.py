@@ -1,0 +1,5 @@
+"""`python -m imgstage`."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,94 @@
+"""The command line: parse, one call of the library, render, exit code. No logic lives here.
+
+stdout carries the result, stderr messages and progress. Exit codes: 0 done, 2 wrong usage or refused, 3 broken off.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .. import __version__
+from ..errors import ImgstageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+COMMANDS = ("init", "add", "status", "split", "unsplit", "log", "undo", "recover", "demo")
+"""In the order of a dataset's life. Each is the `command` of the module of its name."""
+
+
+class LazyGroup(click.Group):
+    """Loads a command's module only when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """The names, in the order of use rather than of the alphabet."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """The command of a name."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f".{cmd_name}", __name__).command
+        return command
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "IMGSTAGE"},
+    epilog="Coming from the old scripts: stage_move_imgs.py is `split`, stage_get_imgs.py is `unsplit`.",
+)
+@click.option(
+    "-C",
+    "root",
+    metavar="ROOT",
+    help="The data folder. Default: the current folder when it is a root, else ./data.",
+)
+@click.version_option(__version__, prog_name="imgstage")
+@click.pass_context
+def group(ctx: click.Context, root: str | None) -> None:
+    """From a folder of images to train/val/test, safely.
+
+    Nothing is overwritten, pairs stay together, and every step can be shown first (-n) and undone.
+    """
+    ctx.obj = root
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and end the process with its exit code."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        arguments: without the program's name; None takes those of the process.
+
+    Returns:
+        The exit code.
+    """
+    try:
+        result: Any = group.main(arguments, prog_name="imgstage", standalone_mode=False)
+    except ImgstageError as error:
+        click.echo(f"imgstage: {error}", err=True)
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("imgstage: Interrupted. Nothing was changed. Run the command again when you like.", err=True)
+        return 2
+    except BrokenPipeError:  # the reader of our output has gone, as in `imgstage log | head`
+        sys.stdout = None
+        return 0
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        click.echo(
+            f"imgstage: {where}{error.strerror or error}. No image was lost. See how things stand: imgstage status.", err=True
+        )
+        return 3
+    return result if isinstance(result, int) else 0

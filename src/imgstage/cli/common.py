@@ -1,0 +1,64 @@
+"""What the commands share: options, and the way from a plan to its summary."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..dataset import Dataset
+    from ..plan import Plan
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
+dry_run_option = click.option("-n", "--dry-run", is_flag=True, help="Show what would be done; write nothing at all.")
+threads_option = click.option("--threads", type=int, metavar="N", help="Files to read at once. Default: one for each core.")
+all_option = click.option("--all", "show_all", is_flag=True, help="List every held and ignored file, not just the first.")
+
+
+def open_dataset(root: str | None, *, threads: int | None = None, dry_run: bool = False) -> Dataset:
+    """The dataset a command works on, with a progress bar on stderr."""
+    from ..dataset import Dataset
+    from .progress import Bar
+
+    return Dataset(root, threads=threads, progress=Bar(), remember=not dry_run)
+
+
+def command_line(root: str | None, *words: str) -> str:
+    """A command as the user may type it next."""
+    return shlex.join(("imgstage", *(("-C", root) if root else ()), *words))
+
+
+def carry_out(
+    root: str | None,
+    plan: Plan,
+    render: Callable[[Plan], list[str]],
+    *,
+    dry_run: bool,
+    as_json: bool,
+    show_all: bool,
+) -> None:
+    """Apply a plan unless this is a dry run, then say what it changed and how to undo it."""
+    from ..root import LEDGER, SETTINGS
+    from .render import accounting, print_json
+
+    operation = None if dry_run else plan.apply()
+    number = operation.number if operation else None
+    if as_json:
+        body: dict[str, Any] = {"verb": plan.verb, "operation": number, "dry_run": dry_run} | plan.report.as_json()
+        print_json(body)
+        return
+    lines = render(plan) + accounting(plan.report, show_all=show_all)
+    if plan.is_empty:
+        lines.append("Nothing to do; nothing was changed.")
+    elif dry_run:
+        lines.append("This was a dry run: nothing was changed.")
+    else:
+        written = sorted(name for name in (LEDGER, SETTINGS) if any(name == j.places[-1] for j in plan.journeys))
+        if written:
+            lines.append(f"Wrote {' and '.join(written)}.")
+        lines.append(f"Done as operation {number}. Undo: {command_line(root, 'undo')}")
+    click.echo("\n".join(lines))

@@ -1,0 +1,133 @@
+"""Reports as text or JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..root import show
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ..journal import Operation
+    from ..plan import Note, Report
+
+_FIRST = 8
+
+
+def print_json(body: Mapping[str, Any]) -> None:
+    """One JSON object on stdout."""
+    click.echo(json.dumps(body, indent=2, ensure_ascii=False))
+
+
+def table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Columns side by side: the first to the left, the others to the right."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return [
+        "  ".join(cell.ljust(width) if column == 0 else cell.rjust(width) for column, (cell, width) in enumerate(zip(row, widths, strict=True))).rstrip()
+        for row in rows
+    ]
+
+
+def accounting(report: Report, *, show_all: bool) -> list[str]:
+    """The sums, then what is held and ignored with the reasons."""
+    lines = [
+        f"{_files(report.found)} found: {report.done} done ({report.changed} changed now), {len(report.held)} held,"
+        f" {len(report.ignored)} ignored"
+    ]
+    lines += notes("held", report.held, show_all=show_all)
+    lines += notes("ignored", report.ignored, show_all=show_all)
+    return lines
+
+
+def _files(count: int) -> str:
+    return "1 file" if count == 1 else f"{count:,} files"
+
+
+def notes(what: str, of: Sequence[Note], *, show_all: bool) -> list[str]:
+    """One line a file, the first few unless all are wanted."""
+    shown = of if show_all else of [:_FIRST]
+    lines = [f"  {what}: {show(note.path)} -- {note.reason}" for note in shown]
+    if len(of) > len(shown):
+        lines.append(f"  {what}: … and {len(of) - len(shown):,} more; --all lists them")
+    return lines
+
+
+def pairing(details: Mapping[str, Any]) -> list[str]:
+    """How names were read, one line a rule."""
+    lines = []
+    for rule in details.get("pairing", ()):
+        folders = [f"{folder}/" if folder != "." else "stage_data/" for folder in rule["folders"]]
+        where = " + ".join(folders) if len(folders) < 4 else f"{len(folders)} folders ({folders[0]} … {folders[-1]})"
+        templates = rule["templates"]
+        if len(templates) == 1:
+            text = f"lone images, {rule['images']:,}"
+            if rule["passed_over"]:
+                text += f"; few match {_templates(rule['passed_over'])}, so that was not used"
+        else:
+            text = f"{_templates(templates)}; explains {rule['explained']:,} of {rule['images']:,} images ({floor_percent(rule['coverage'])})"
+        if rule["guessed"]:
+            text += "; which of the two is which is a guess, swap them in imgstage.toml if it is wrong"
+        lines.append(f"Pairing in {where}: {text}{' (from imgstage.toml)' if rule['given'] else ''}")
+    return lines
+
+
+def floor_percent(share: float) -> str:
+    """A share that never looks complete when it is not."""
+    return f"{math.floor(share * 1000) / 10:g} %"
+
+
+def _templates(templates: Mapping[str, str]) -> str:
+    return ", ".join(f'{role} = "{template}"' for role, template in templates.items())
+
+
+def splits(details: Mapping[str, Any]) -> list[str]:
+    """Samples by split: now, new, asked and reached."""
+    names = list(details["samples"])
+    total = sum(details["samples"].values())
+    asked = dict(part.split("=") for part in details["asked"].split(","))
+    rows = [
+        ["", *names, "all"],
+        ["samples", *(f"{details['samples'][name]:,}" for name in names), f"{total:,}"],
+        ["new", *(f"{details['new_samples'][name]:,}" for name in names), f"{sum(details['new_samples'].values()):,}"],
+        ["asked", *(_percent(asked[name]) for name in names), ""],
+        ["reached", *(_percent(details["reached"][name]) for name in names), ""],
+    ]
+    return table(rows)
+
+
+def _percent(share: str | float) -> str:
+    numerator, _, denominator = str(share).partition("/")
+    return f"{float(numerator) / float(denominator or 1) * 100:.1f} %"
+
+
+def surprises(details: Mapping[str, Any], *, show_all: bool) -> list[str]:
+    """What somebody did to the files between two verbs."""
+    lines: list[str] = []
+    missing = [f"{row['path']} ({row['split']})" if isinstance(row, dict) else row for row in details.get("missing", ())]
+    for what, paths in (("gone since it was assigned", missing), ("edited since it was assigned", details.get("edited", ()))):
+        shown = paths if show_all else paths[:_FIRST]
+        lines += [f"  {what}: {path}" for path in shown]
+        if len(paths) > len(shown):
+            lines.append(f"  {what}: … and {len(paths) - len(shown):,} more; --all lists them")
+    for row in details.get("disagreeing", ()):
+        lines.append(f"  {row['sample']} lies in {row['folder']}/, but splits.csv says {row['split']}")
+    return lines
+
+
+def operations(log: Sequence[Operation]) -> list[str]:
+    """The log as a table, oldest first."""
+    undone = {number: operation.number for operation in log for number in operation.undoes}
+    rows = [["operation", "verb", "when", "files", "state"]]
+    for operation in log:
+        state = str(operation.state)
+        if operation.number in undone:
+            state = f"undone by {undone[operation.number]}"
+        elif operation.undoes:
+            state = f"undid {', '.join(map(str, reversed(operation.undoes)))}"
+        rows.append([str(operation.number), operation.verb, operation.started, f"{operation.files:,}", state])
+    return table(rows)

@@ -1,0 +1,69 @@
+"""`imgstage split`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from .common import all_option, carry_out, dry_run_option, json_option, open_dataset, threads_option
+from .render import pairing, splits, surprises
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..plan import Plan
+
+
+@click.command("split", short_help="Move samples from stage_data/ into train, val and test.")
+@click.option("--ratios", metavar="RATIOS", help="80/12/8 (the default), or named: train=0.8,val=0.12,test=0.08.")
+@click.option("--seed", type=int, help="Seeds the draw. Default: 0.")
+@click.option("--group", metavar="REGEX", help="Samples share a split when the first bracket matches the same in their keys.")
+@click.option("--group-csv", metavar="FILE:COLUMN", help="Samples share a split when this column of a table is the same.")
+@click.option("--rounding", type=click.Choice(["remainder", "truncate"]), help="How shares become counts. Default: remainder.")
+@click.option("--reshuffle", is_flag=True, help="Draw all samples anew; test images may become train images.")
+@click.option("--accept-new", is_flag=True, help="Unknown samples are new although held-out images are missing.")
+@click.option("--trust", type=click.Choice(["folders", "csv"]), help="Which is right where folders and splits.csv disagree.")
+@dry_run_option
+@json_option
+@all_option
+@threads_option
+@click.pass_obj
+def command(
+    root: str | None,
+    ratios: str | None,
+    seed: int | None,
+    group: str | None,
+    group_csv: str | None,
+    rounding: str | None,
+    reshuffle: bool,
+    accept_new: bool,
+    trust: Literal["folders", "csv"] | None,
+    dry_run: bool,
+    as_json: bool,
+    show_all: bool,
+    threads: int | None,
+) -> None:
+    """Move whole samples from stage_data/ into train/, val/ and test/.
+
+    A sample that was assigned once keeps its split, however the set grows. What is not given comes from imgstage.toml.
+    """
+    plan = open_dataset(root, threads=threads, dry_run=dry_run).plan_split(
+        ratios=ratios,
+        seed=seed,
+        group=group,
+        group_csv=group_csv,
+        rounding=rounding,
+        reshuffle=reshuffle,
+        accept_new=accept_new,
+        trust=trust,
+    )
+    carry_out(root, plan, _render(show_all), dry_run=dry_run, as_json=as_json, show_all=show_all)
+
+
+def _render(show_all: bool) -> Callable[[Plan], list[str]]:
+    def render(plan: Plan) -> list[str]:
+        details = plan.report.details
+        return [*pairing(details), *splits(details), *surprises(details, show_all=show_all)]
+
+    return render
