@@ -130,9 +130,8 @@ def assign(
 def _refuse_too_few(new: int, empty: set[str], ratios: Mapping[str, Fraction], total: int) -> None:
     filled = [name for name, share in ratios.items() if share > 0]
     if new and (new < len(empty) or total < len(filled)):
-        problem = (
-            f"There are {new} new samples or groups of samples, too few to give {', '.join(sorted(empty or filled))} one each"
-        )
+        names = ", ".join(sorted(empty or filled))
+        problem = f"There are {new} new samples or groups of samples, too few to give {names} one each"
         raise RefusedError(problem, "Add more images, or give ratios with fewer splits, such as train=0.8,val=0.2")
 
 
@@ -184,7 +183,9 @@ class _LabelDeficits:
         for group in groups:
             for label, count in group.labels:
                 totals[label] += count
-        self._lacking = {name: {label: float(share * n) for label, n in totals.items()} for name, share in ratios.items()}
+        self._lacking = {
+            name: {label: float(share * n) for label, n in totals.items()} for name, share in ratios.items()
+        }
         for group in groups:
             if len(group.splits) == 1:
                 self.give(group, next(iter(group.splits)))

@@ -24,7 +24,6 @@ from .root import (
     check_new_root,
     check_split_names,
     find_root,
-
     parse_ratios,
     show,
 )
@@ -316,7 +315,9 @@ class Dataset:
         root = self.root.path
         if real == root or root in real.parents or real in root.parents:
             problem = f"{show(str(source))} overlaps the root {root}"
-            raise RefusedError(problem, f"Give a folder outside of it; files may also be put into {root / STAGE} by hand")
+            raise RefusedError(
+                problem, f"Give a folder outside of it; files may also be put into {root / STAGE} by hand"
+            )
         base = source if real.is_dir() else source.parent
         found = self._scan(base, (".",) if real.is_dir() else (source.name,))
         if real.is_dir() and not found.files:
@@ -339,8 +340,9 @@ class Dataset:
         step = max(1, len(samples) // _THUMBNAILS)
         pictures = "".join(self._picture(sample) for sample in samples[::step][:_THUMBNAILS])
         rules = "; ".join(sorted({describe(p.rule) for p in self._catalog().pairings}))
+        title = html.escape(str(self.root.path))
         return (
-            f"<div><b>{html.escape(str(self.root.path))}</b> · {len(samples)} samples · {len(status.report.held)} files held"
+            f"<div><b>{title}</b> · {len(samples)} samples · {len(status.report.held)} files held"
             f"<table><tr>{cells}</tr></table><small>{html.escape(rules)}</small><br>{pictures}</div>"
         )
 
@@ -376,5 +378,3 @@ def _groups(usable: Sequence[Sample], pattern: str | None, table: str | None) ->
     if pattern is not None:
         return groups.by_pattern(pattern, [sample.key for sample in usable])
     return {}
-
-

@@ -20,8 +20,19 @@ if TYPE_CHECKING:
 PAIRS = 120
 MORE_PAIRS = 12
 CROP = 128
-_PHOTOGRAPHS = ("astronaut", "coffee", "chelsea", "rocket", "camera", "immunohistochemistry", "hubble_deep_field")
-_WHITE_BALANCE = np.array([1.9, 1.0, 1.6])  # gains of a typical daylight setting: red and blue are amplified, with their noise
+_PHOTOGRAPHS = (
+    "astronaut",
+    "coffee",
+    "chelsea",
+    "rocket",
+    "camera",
+    "immunohistochemistry",
+    "hubble_deep_field",
+    "stereo_motorcycle",
+)
+_WHITE_BALANCE = np.array(
+    [1.9, 1.0, 1.6]
+)  # gains of a typical daylight setting: red and blue are amplified, with their noise
 _ELECTRONS_AT_WHITE = 450.0  # a small sensor at about ISO 6400
 _READ_NOISE_ELECTRONS = 3.0
 
@@ -111,8 +122,8 @@ def _crops() -> Iterator[tuple[str, NDArray[np.uint8]]]:
         problem = "The demonstration needs scikit-image's photographs"
         raise UsageError(problem, "Install them: pip install 'imgstage[demo]'") from None
     photographs = {name: getattr(data, name)() for name in _PHOTOGRAPHS}
-    photographs["motorcycle"] = data.stereo_motorcycle()[0]
-    for turn in zip_longest(*(_tiles(name, picture) for name, picture in photographs.items())):
+    first_of = {name: found[0] if isinstance(found, tuple) else found for name, found in photographs.items()}
+    for turn in zip_longest(*(_tiles(name, picture) for name, picture in first_of.items())):
         yield from (crop for crop in turn if crop is not None)
 
 

@@ -40,7 +40,9 @@ def by_pattern(pattern: str, keys: Iterable[str]) -> dict[str, str]:
     found = {key: match[1] for key in keys if (match := compiled.search(key)) and match[1]}
     if keys and not found:
         problem = f"The group rule {pattern!r} matches none of the {len(keys)} samples, such as {keys[0]!r}"
-        raise UsageError(problem, "Correct the rule; it is searched in the sample's key, its path without role and extension")
+        raise UsageError(
+            problem, "Correct the rule; it is searched in the sample's key, its path without role and extension"
+        )
     return found
 
 

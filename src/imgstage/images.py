@@ -22,6 +22,7 @@ from PIL import (
     MpoImagePlugin,
     PngImagePlugin,
     TiffImagePlugin,
+    UnidentifiedImageError,
     WebPImagePlugin,
 )
 
@@ -105,12 +106,12 @@ def _defects() -> Iterator[None]:
         yield
     except DefectError:
         raise
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         problem = "its content is no JPEG, PNG, WebP, TIFF, BMP or GIF"
         raise DefectError(problem) from None
     # Decoders fed with hostile bytes raise anything: OSError, SyntaxError, TypeError, struct.error, OverflowError …
     # One bad file must never end a run, so every failure of a decoder is a defect of its file.
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:
         detail = " ".join(str(error).split()) or type(error).__name__
         problem = f"it does not decode whole ({detail[:120]})"
         raise DefectError(problem) from error

@@ -75,7 +75,9 @@ def read(root: Root) -> tuple[Row, ...]:
         return ()
     except (OSError, UnicodeDecodeError) as error:
         problem = f"{path} cannot be read ({error})"
-        raise UsageError(problem, "Restore it from git or a backup, or take the last operation back: imgstage undo") from error
+        raise UsageError(
+            problem, "Restore it from git or a backup, or take the last operation back: imgstage undo"
+        ) from error
     lines = list(csv.reader(io.StringIO(text, newline="")))
     if not lines or tuple(lines[0]) != COLUMNS or any(line and len(line) != len(COLUMNS) for line in lines):
         problem = f"{path} is not the table imgstage wrote: its columns must be {','.join(COLUMNS)}"
@@ -88,7 +90,10 @@ def write(rows: Iterable[Row]) -> bytes:
     buffer = io.StringIO(newline="")
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(COLUMNS)
-    writer.writerows(astuple(row) for row in sorted(rows, key=lambda row: (row.last_path.partition("/")[2], row.last_path, row.sample)))
+    writer.writerows(
+        astuple(row)
+        for row in sorted(rows, key=lambda row: (row.last_path.partition("/")[2], row.last_path, row.sample))
+    )
     return buffer.getvalue().encode()
 
 

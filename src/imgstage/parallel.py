@@ -49,14 +49,17 @@ def default_threads() -> int:
 
 
 def map_ordered(
-    function: Callable[[Item], Result], items: Sequence[Item], threads: int | None = None, progress: Progress | None = None
+    function: Callable[[Item], Result],
+    items: Sequence[Item],
+    threads: int | None = None,
+    progress: Progress | None = None,
 ) -> Iterator[Result]:
     """Yield `function(item)` for every item, in the order of the items, whatever finishes first.
 
     At most a few items a thread are in flight, so memory stays bounded however long the list is.
 
     Args:
-        function: what to do; runs in worker threads when `threads` > 1, so it should release the GIL for most of its time.
+        function: what to do; it runs in worker threads when `threads` > 1, so it should mostly release the GIL.
         items: what to do it to.
         threads: how many workers; None means one for each core.
         progress: told the total at once, and each item as it is yielded; its caller starts and finishes it.

@@ -7,7 +7,6 @@ Destination conflicts are found here, before anything starts.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,7 @@ from .errors import DestinationError
 from .root import STAGE, STATE, fold, show
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from .index import FileRecord, Index
@@ -236,7 +235,9 @@ def arrange(
     sources = {fold(move.source): move for move in wishes}
     _refuse_conflicts(wishes, sources, occupied, folders)
     waiting = {  # by the name it waits for
-        fold(move.target): move for move in wishes if fold(move.target) in sources and fold(move.target) != fold(move.source)
+        fold(move.target): move
+        for move in wishes
+        if fold(move.target) in sources and fold(move.target) != fold(move.source)
     }
     ready = [move for move in wishes if fold(move.target) not in sources]
     aliases = [move for move in wishes if fold(move.target) == fold(move.source)]
@@ -262,7 +263,8 @@ def arrange(
         go(move)
         drain(move)
     for move in aliases:  # a change of case only: on some file systems the new name "exists" already
-        steps.append(Rename(detour(move), 1))
+        hopped = detour(move)
+        steps.append(Rename(hopped, 1))
     while waiting:  # only cycles are left
         move = waiting.pop(min(waiting))
         hopped = detour(move)
@@ -297,7 +299,10 @@ def some(problems: list[str], limit: int = 5) -> str:
 
 def _missing_folders(wishes: list[Move], folders: Mapping[str, int], modes: Mapping[str, int]) -> Iterator[MakeFolder]:
     needed = {
-        str(parent) for move in wishes for parent in PurePosixPath(move.target).parents if not move.target.startswith(STATE)
+        str(parent)
+        for move in wishes
+        for parent in PurePosixPath(move.target).parents
+        if not move.target.startswith(STATE)
     }
     for path in sorted(needed - {"."} - set(folders)):
         yield MakeFolder(path, modes.get(path, folders.get(STAGE, FOLDER_MODE)))
@@ -316,12 +321,21 @@ def emptied_folders(index: Index, moves: Iterable[Move], within: Iterable[str]) 
     if not tops or not leaving:
         return
     touched = {
-        str(parent) for path in leaving if path.startswith(tops) for parent in PurePosixPath(path).parents if len(parent.parts) > 1
+        str(parent)
+        for path in leaving
+        if path.startswith(tops)
+        for parent in PurePosixPath(path).parents
+        if len(parent.parts) > 1
     }
     alive: set[str] = {
-        str(parent) for record in index.files if record.path not in leaving for parent in PurePosixPath(record.path).parents
+        str(parent)
+        for record in index.files
+        if record.path not in leaving
+        for parent in PurePosixPath(record.path).parents
     }
-    hollow = [folder for folder in index.folders if folder not in touched]  # empty ones of the user's keep their parents
+    hollow = [
+        folder for folder in index.folders if folder not in touched
+    ]  # empty ones of the user's keep their parents
     alive |= {str(parent) for folder in hollow for parent in (PurePosixPath(folder), *PurePosixPath(folder).parents)}
     for folder in sorted(touched - alive, reverse=True):
         yield RemoveFolder(folder, index.folders.get(folder, FOLDER_MODE))

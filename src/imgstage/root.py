@@ -152,7 +152,9 @@ def parse_ratios(text: str) -> dict[str, Fraction]:
     else:
         shares = text.split("/")
         if len(shares) != len(DEFAULT_RATIOS):
-            problem = f"The ratios {text!r} hold {len(shares)} shares, and without names there must be three (train/val/test)"
+            problem = (
+                f"The ratios {text!r} hold {len(shares)} shares, and without names there must be three (train/val/test)"
+            )
             raise UsageError(problem, remedy)
         pairs = list(zip(DEFAULT_RATIOS, shares, strict=True))
     names = [name.strip() for name, _ in pairs]

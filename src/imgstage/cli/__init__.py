@@ -24,15 +24,15 @@ COMMANDS = ("init", "add", "status", "split", "unsplit", "log", "undo", "recover
 class LazyGroup(click.Group):
     """Loads a command's module only when it is asked for."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+    def list_commands(self, _ctx: click.Context) -> list[str]:
         """The names, in the order of use rather than of the alphabet."""
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+    def get_command(self, _ctx: click.Context, name: str) -> click.Command | None:
         """The command of a name."""
-        if cmd_name not in COMMANDS:
+        if name not in COMMANDS:
             return None
-        command: click.Command = import_module(f".{cmd_name}", __name__).command
+        command: click.Command = import_module(f".{name}", __name__).command
         return command
 
 
@@ -88,7 +88,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         click.echo(
-            f"imgstage: {where}{error.strerror or error}. No image was lost. See how things stand: imgstage status.", err=True
+            f"imgstage: {where}{error.strerror or error}. No image was lost. See how things stand: imgstage status.",
+            err=True,
         )
         return 3
     return result if isinstance(result, int) else 0

@@ -15,8 +15,12 @@ if TYPE_CHECKING:
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
 dry_run_option = click.option("-n", "--dry-run", is_flag=True, help="Show what would be done; write nothing at all.")
-threads_option = click.option("--threads", type=int, metavar="N", help="Files to read at once. Default: one for each core.")
-all_option = click.option("--all", "show_all", is_flag=True, help="List every held and ignored file, not just the first.")
+threads_option = click.option(
+    "--threads", type=int, metavar="N", help="Files to read at once. Default: one for each core."
+)
+all_option = click.option(
+    "--all", "show_all", is_flag=True, help="List every held and ignored file, not just the first."
+)
 
 
 def open_dataset(root: str | None, *, threads: int | None = None, dry_run: bool = False) -> Dataset:

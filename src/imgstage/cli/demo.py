@@ -22,7 +22,9 @@ def command(folder: str) -> int:
 
     place = Path(folder)
     photos = write_photos(place)
-    click.echo(f"Wrote {PAIRS} pairs of photographs into {photos.first}/, with an orphan, a truncated file and a stray text.")
+    click.echo(
+        f"Wrote {PAIRS} pairs of photographs into {photos.first}/, with an orphan, a truncated file and a stray text."
+    )
     root = str(place / "data")
     _say("init", root)
     _say("-C", root, "add", str(photos.first))

@@ -20,6 +20,6 @@ def command(root: str | None, as_json: bool) -> None:
         click.echo("Nothing was broken off; nothing was changed.")
     else:
         click.echo(
-            f"Operation {recovery.operation} ({recovery.verb}) was taken back: {recovery.files:,} files went back to where"
-            " they were. Run the command again when you like."
+            f"Operation {recovery.operation} ({recovery.verb}) was taken back: {recovery.files:,} files went back to"
+            " where they were. Run the command again when you like."
         )

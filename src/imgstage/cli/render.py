@@ -28,17 +28,18 @@ def table(rows: Sequence[Sequence[str]]) -> list[str]:
     """Columns side by side: the first to the left, the others to the right."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return [
-        "  ".join(cell.ljust(width) if column == 0 else cell.rjust(width) for column, (cell, width) in enumerate(zip(row, widths, strict=True))).rstrip()
+        "  ".join(
+            cell.ljust(width) if column == 0 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
         for row in rows
     ]
 
 
 def accounting(report: Report, *, show_all: bool) -> list[str]:
     """The sums, then what is held and ignored with the reasons."""
-    lines = [
-        f"{_files(report.found)} found: {report.done} done ({report.changed} changed now), {len(report.held)} held,"
-        f" {len(report.ignored)} ignored"
-    ]
+    done = f"{report.done:,} done ({report.changed:,} changed now)"
+    lines = [f"{_files(report.found)} found: {done}, {len(report.held):,} held, {len(report.ignored):,} ignored"]
     lines += notes("held", report.held, show_all=show_all)
     lines += notes("ignored", report.ignored, show_all=show_all)
     return lines
@@ -50,7 +51,7 @@ def _files(count: int) -> str:
 
 def notes(what: str, of: Sequence[Note], *, show_all: bool) -> list[str]:
     """One line a file, the first few unless all are wanted."""
-    shown = of if show_all else of [:_FIRST]
+    shown = of if show_all else of[:_FIRST]
     lines = [f"  {what}: {show(note.path)} -- {note.reason}" for note in shown]
     if len(of) > len(shown):
         lines.append(f"  {what}: … and {len(of) - len(shown):,} more; --all lists them")
@@ -63,17 +64,19 @@ def pairing(details: Mapping[str, Any]) -> list[str]:
     for rule in details.get("pairing", ()):
         folders = [f"{folder}/" if folder != "." else "stage_data/" for folder in rule["folders"]]
         where = " + ".join(folders) if len(folders) < 4 else f"{len(folders)} folders ({folders[0]} … {folders[-1]})"
-        templates = rule["templates"]
-        if len(templates) == 1:
-            text = f"lone images, {rule['images']:,}"
-            if rule["passed_over"]:
-                text += f"; few match {_templates(rule['passed_over'])}, so that was not used"
-        else:
-            text = f"{_templates(templates)}; explains {rule['explained']:,} of {rule['images']:,} images ({floor_percent(rule['coverage'])})"
-        if rule["guessed"]:
-            text += "; which of the two is which is a guess, swap them in imgstage.toml if it is wrong"
-        lines.append(f"Pairing in {where}: {text}{' (from imgstage.toml)' if rule['given'] else ''}")
+        lines.append(f"Pairing in {where}: {_rule(rule)}{' (from imgstage.toml)' if rule['given'] else ''}")
     return lines
+
+
+def _rule(rule: Mapping[str, Any]) -> str:
+    if len(rule["templates"]) == 1:
+        passed = f"; few match {_templates(rule['passed_over'])}, so that was not used" if rule["passed_over"] else ""
+        return f"lone images, {rule['images']:,}{passed}"
+    share = f"{rule['explained']:,} of {rule['images']:,} images ({floor_percent(rule['coverage'])})"
+    guess = (
+        "; which of the two is which is a guess, swap them in imgstage.toml if it is wrong" if rule["guessed"] else ""
+    )
+    return f"{_templates(rule['templates'])}; explains {share}{guess}"
 
 
 def floor_percent(share: float) -> str:
@@ -108,8 +111,13 @@ def _percent(share: str | float) -> str:
 def surprises(details: Mapping[str, Any], *, show_all: bool) -> list[str]:
     """What somebody did to the files between two verbs."""
     lines: list[str] = []
-    missing = [f"{row['path']} ({row['split']})" if isinstance(row, dict) else row for row in details.get("missing", ())]
-    for what, paths in (("gone since it was assigned", missing), ("edited since it was assigned", details.get("edited", ()))):
+    missing = [
+        f"{row['path']} ({row['split']})" if isinstance(row, dict) else row for row in details.get("missing", ())
+    ]
+    for what, paths in (
+        ("gone since it was assigned", missing),
+        ("edited since it was assigned", details.get("edited", ())),
+    ):
         shown = paths if show_all else paths[:_FIRST]
         lines += [f"  {what}: {path}" for path in shown]
         if len(paths) > len(shown):

@@ -18,12 +18,20 @@ if TYPE_CHECKING:
 @click.command("split", short_help="Move samples from stage_data/ into train, val and test.")
 @click.option("--ratios", metavar="RATIOS", help="80/12/8 (the default), or named: train=0.8,val=0.12,test=0.08.")
 @click.option("--seed", type=int, help="Seeds the draw. Default: 0.")
-@click.option("--group", metavar="REGEX", help="Samples share a split when the first bracket matches the same in their keys.")
-@click.option("--group-csv", metavar="FILE:COLUMN", help="Samples share a split when this column of a table is the same.")
-@click.option("--rounding", type=click.Choice(["remainder", "truncate"]), help="How shares become counts. Default: remainder.")
+@click.option(
+    "--group", metavar="REGEX", help="Samples share a split when the first bracket matches the same in their keys."
+)
+@click.option(
+    "--group-csv", metavar="FILE:COLUMN", help="Samples share a split when this column of a table is the same."
+)
+@click.option(
+    "--rounding", type=click.Choice(["remainder", "truncate"]), help="How shares become counts. Default: remainder."
+)
 @click.option("--reshuffle", is_flag=True, help="Draw all samples anew; test images may become train images.")
 @click.option("--accept-new", is_flag=True, help="Unknown samples are new although held-out images are missing.")
-@click.option("--trust", type=click.Choice(["folders", "csv"]), help="Which is right where folders and splits.csv disagree.")
+@click.option(
+    "--trust", type=click.Choice(["folders", "csv"]), help="Which is right where folders and splits.csv disagree."
+)
 @dry_run_option
 @json_option
 @all_option

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import signal
 import threading
@@ -11,21 +10,27 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from ..errors import BrokenOffError, ChangedError, DestinationError, ImgstageError, PendingError, RefusedError, UsageError
+from ..errors import (
+    BrokenOffError,
+    ChangedError,
+    DestinationError,
+    ImgstageError,
+    PendingError,
+    RefusedError,
+    UsageError,
+)
 from ..parallel import Progress, Silent
-from ..plan import INCOMING, MakeFolder, Plan, Preparation, RemoveFolder, Rename, some
-from ..root import STAGE, STATE, fold, show
-from .preflight import check, folders_of
+from ..plan import INCOMING, Plan, Preparation
+from ..root import STAGE, STATE, show
+from .preflight import check
 from .records import PlanRecord, Records, State
+from .steps import do, go_back, sync
 from .system import (
     RenameMethod,
     copy_durable,
     digest_of,
-    is_file,
-    is_same_file,
     locked,
     probe,
-    rename,
     sync_folder,
     write_durable,
 )
@@ -33,8 +38,6 @@ from .undo import plan_undo
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    from ..plan import Journey, Step
 
 
 @dataclass(frozen=True)
@@ -222,7 +225,7 @@ class Journal:
                 record = self.records.read(number)
                 try:
                     method = self._method or probe(os.path.join(self.root, INCOMING))
-                    result = Recovery(number, record.verb, self._go_back(record, method, watch))
+                    result = Recovery(number, record.verb, go_back(self.root, self.records, record, method, watch))
                 except OSError as error:
                     problem = f"Operation {number} could not be taken back yet ({error})"
                     raise BrokenOffError(problem, f"Mend that, then run: imgstage -C {self.root} recover") from error
@@ -259,7 +262,11 @@ class Journal:
             status = os.lstat(path)
         except FileNotFoundError:
             return False
-        same = (status.st_size, status.st_mtime_ns, status.st_mode & 0o7777) == (wanted.size, wanted.mtime_ns, wanted.mode)
+        same = (status.st_size, status.st_mtime_ns, status.st_mode & 0o7777) == (
+            wanted.size,
+            wanted.mtime_ns,
+            wanted.mode,
+        )
         return same and digest_of(path) == wanted.digest
 
     @staticmethod
@@ -286,12 +293,15 @@ class Journal:
                 for step in record.steps:
                     if interrupted():
                         raise _InterruptedError
-                    self._do(record, step, method)
+                    do(self.root, record, step, method)
                     watch.advance()
             finally:
                 watch.finish()
-            self._sync(record)
+            sync(self.root, record)
             self.records.write_end(record.number, State.DONE)
+        except KeyboardInterrupt:
+            problem = f"Operation {record.number} was interrupted twice and left as it was"
+            raise BrokenOffError(problem, f"Run: imgstage -C {self.root} recover") from None
         except (OSError, ImgstageError, _InterruptedError):
             if record.number not in self.records.states():  # the intent was not written down, so nothing was done
                 raise
@@ -299,93 +309,11 @@ class Journal:
                 problem = f"Operation {record.number} is done, but the disk did not confirm it"
                 raise BrokenOffError(problem, f"Check the disk, then run: imgstage -C {self.root} recover") from None
             try:
-                self._go_back(record, method, Silent())
+                go_back(self.root, self.records, record, method, Silent())
             except OSError as error:
                 problem = f"Operation {record.number} broke off and could not be taken back ({error})"
                 raise BrokenOffError(problem, f"When the disk is well, run: imgstage -C {self.root} recover") from error
             raise
-
-    def _do(self, record: PlanRecord, step: Step, method: RenameMethod) -> None:
-        match step:
-            case Rename(number, leg):
-                journey = record.journeys[number]
-                source, target = (os.path.join(self.root, place) for place in journey.places[leg : leg + 2])
-                if not is_file(source, journey.identity):
-                    problem = f"{show(source)} changed in the midst of {record.verb}"
-                    raise ChangedError(problem, "Run the command again; it will look anew")
-                rename(source, target, method)
-            case MakeFolder(path, mode):
-                _make_folder(os.path.join(self.root, path), mode)
-            case RemoveFolder(path, _):
-                _remove_if_empty(os.path.join(self.root, path))
-
-    def _sync(self, record: PlanRecord) -> None:
-        for folder in sorted(folders_of(record.journeys, record.steps)):
-            path = os.path.join(self.root, folder)
-            if os.path.isdir(path):
-                sync_folder(path)
-
-    # -- going back ---------------------------------------------------------------------------------------------------
-
-    def _go_back(self, record: PlanRecord, method: RenameMethod, watch: Progress) -> int:
-        """Restore the state before an operation; the files that moved are counted."""
-        legs = self._locate(record)
-        back = 0
-        watch.start("Going back", len(record.steps))
-        try:
-            for step in reversed(record.steps):
-                match step:
-                    case Rename(number, leg) if legs[number] == leg + 1:
-                        places = record.journeys[number].places
-                        source, target = os.path.join(self.root, places[leg + 1]), os.path.join(self.root, places[leg])
-                        rename(source, target, method)
-                        legs[number] = leg
-                        back += leg == 0
-                    case MakeFolder(path, _):
-                        _remove_if_empty(os.path.join(self.root, path))
-                    case RemoveFolder(path, mode):
-                        _make_folder(os.path.join(self.root, path), mode)
-                watch.advance()
-        finally:
-            watch.finish()
-        self._sync(record)
-        self.records.write_end(record.number, State.ABORTED)
-        return back
-
-    def _locate(self, record: PlanRecord) -> list[int]:
-        """At which of its places each file is. The whole chain is judged, not each hop alone: in a swap, two journeys
-        share their places, and only the file's identity tells which of them a place belongs to.
-
-        Raises:
-            BrokenOffError: a file is at none of its places.
-        """
-        legs: list[int] = []
-        lost: list[str] = []
-        for journey in record.journeys:
-            at = self._found_at(journey)
-            for later in at[1:]:  # renaming by link died half-way: the file has two names, the later one goes
-                first, second = (os.path.join(self.root, journey.places[leg]) for leg in (at[0], later))
-                if os.path.samestat(os.lstat(first), os.lstat(second)):
-                    os.unlink(second)
-            if not at:
-                lost.append(show(journey.places[0]))
-            legs.append(at[0] if at else 0)
-        if lost:
-            problem = f"Operation {record.number} cannot be taken back: {some(lost)} is at none of its places, or was changed"
-            remedy = f"Put the file back (its places are in {self._state}/journal/{record.number:06d}.plan), then run recover"
-            raise BrokenOffError(problem, remedy)
-        return legs
-
-    def _found_at(self, journey: Journey) -> list[int]:
-        """The legs at which a file is: the very same file by inode, else one with its content."""
-        places = [os.path.join(self.root, place) for place in journey.places]
-        if fold(journey.places[0]) == fold(journey.places[-1]):
-            # Where case is folded, both names find the file; only the folder's listing tells which it has.
-            legs = [leg for leg, path in enumerate(places) if _is_listed(path)]
-        else:
-            legs = list(range(len(places)))
-        same = [leg for leg in legs if is_same_file(places[leg], journey.identity)]
-        return same or [leg for leg in legs if is_file(places[leg], journey.identity)]
 
     def _clean_up(self) -> None:
         """Clear away what is not needed any more; that it is still there would harm nothing."""
@@ -396,25 +324,6 @@ class Journal:
                 os.unlink(os.path.join(incoming, name))
         except OSError:
             return
-
-
-def _is_listed(path: str) -> bool:
-    folder, name = os.path.split(path)
-    return os.path.isdir(folder) and name in os.listdir(folder)
-
-
-def _make_folder(path: str, mode: int) -> None:
-    if not os.path.isdir(path):
-        os.mkdir(path)
-        os.chmod(path, mode)
-
-
-def _remove_if_empty(path: str) -> None:
-    try:
-        os.rmdir(path)
-    except OSError as error:
-        if error.errno not in (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST):
-            raise
 
 
 @contextmanager

@@ -93,7 +93,9 @@ def _check_inside(root: str, folder: str, device: int, checked: set[str]) -> str
             raise DestinationError(problem, "Put a real folder there, then run the command again")
         if status.st_dev != device:
             problem = f"{below} lies on another file system than {os.path.join(root, STATE)}"
-            raise DestinationError(problem, "Keep all folders of a root on one file system, so that a move is one rename")
+            raise DestinationError(
+                problem, "Keep all folders of a root on one file system, so that a move is one rename"
+            )
         checked.add(below)
         path = below
     return path

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 from blake3 import blake3
 
 from ..errors import DestinationError, LockedError
-from ..plan import Identity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from ..plan import Identity
 
 _AT_FDCWD = -100
 _RENAME_NOREPLACE = 1

@@ -9,7 +9,20 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from ..errors import ChangedError
-from ..plan import INCOMING, VAULT, Identity, MakeFolder, Move, Note, Plan, RemoveFolder, Report, arrange, some, vault_place
+from ..plan import (
+    INCOMING,
+    VAULT,
+    Identity,
+    MakeFolder,
+    Move,
+    Note,
+    Plan,
+    RemoveFolder,
+    Report,
+    arrange,
+    some,
+    vault_place,
+)
 from ..root import LEDGER, SETTINGS, STATE, show
 from .system import digest_of, is_file, is_same_file
 
@@ -59,8 +72,7 @@ def reverse(records: Iterable[PlanRecord], operation: int) -> Reversal:
     for record in records:
         # All files of one operation move at once: in a swap, one's first place is the other's last.
         traces = [
-            at.pop(journey.places[-1], None) or _Trace(journey.places[-1], journey.identity, "")
-            for journey in record.journeys
+            at.pop(journey.places[-1], _Trace(journey.places[-1], journey.identity, "")) for journey in record.journeys
         ]
         for trace, journey in zip(traces, record.journeys, strict=True):
             place = journey.places[0]
@@ -113,11 +125,13 @@ def plan_undo(root: str, records: list[PlanRecord], operation: int, *, without_m
             edited.append(move.source)
         moves.append(replace(move, identity=now))
     if missing and not without_missing:
-        problem = f"{some([show(note.path) for note in missing])} {'is' if len(missing) == 1 else 'are'} gone, so not all can go back"
+        problem = f"Not all can go back, for these are gone: {some([show(note.path) for note in missing])}"
         raise ChangedError(problem, "Put them back where they were, or leave them out with: undo --without-missing")
     hidden = sorted(path for path in edited if path in {m.source for m in moves if m.target.startswith(f"{VAULT}/")})
     if hidden:
-        problem = f"{some(hidden)} came with these operations and was edited since; undoing would take the edit out of sight"
+        problem = (
+            f"{some(hidden)} came with these operations and was edited since; undoing would take the edit out of sight"
+        )
         raise ChangedError(problem, "Copy it elsewhere and restore what it was, then run the command again")
     targets = {move.target for move in moves}
     existing = [path for path in targets if os.path.lexists(os.path.join(root, path))]

@@ -130,12 +130,14 @@ def _judge(folders: tuple[str, ...], rule: Rule, images: int, count: int) -> Fol
     if count >= USED * images:
         return FolderPairing(folders, rule, given=False, images=images, explained=count)
     if count <= LONE_BELOW * images:
-        return FolderPairing(folders, LONE, given=False, images=images, explained=images, passed_over=rule if count else None)
+        return FolderPairing(
+            folders, LONE, given=False, images=images, explained=images, passed_over=rule if count else None
+        )
     name = "+".join(folders)
     where = "stage_data" if name == TOP else f"stage_data/{name}"
     problem = (
-        f"The names in {where} can be read in two ways: {count} of {images} images ({count / images:.0%}) go together as"
-        f" {describe(rule)}, or every image stands alone"
+        f"The names in {where} can be read in two ways: {count} of {images} images ({count / images:.0%}) go together"
+        f" as {describe(rule)}, or every image stands alone"
     )
     remedy = (
         "Put one of these into imgstage.toml:\n"
@@ -219,8 +221,8 @@ def _name_candidates(stems: Sequence[str], enough: float) -> Iterator[Rule]:
     """Rules that tell roles by a word in the file's name."""
     counts: dict[tuple[int, int], Counter[str]] = defaultdict(Counter)
     for stem in stems:
-        for convention, side, template in set(_name_templates(stem)):
-            counts[convention, side][template] += 1
+        for sense, side, template in set(_name_templates(stem)):
+            counts[sense, side][template] += 1
     frequent = {
         place: [text for text, n in sorted(counter.items(), key=lambda i: (-i[1], i[0]))[:3] if n >= enough]
         for place, counter in counts.items()
@@ -232,8 +234,8 @@ def _name_candidates(stems: Sequence[str], enough: float) -> Iterator[Rule]:
         if convention.bare:
             for second in seconds:
                 yield _rule(convention, "{key}", second)
-    for first in frequent.get((_SCALE_NUMBER, 0), []):
-        yield _rule(SCALE, first, "{key}")
+    for small in frequent.get((_SCALE_NUMBER, 0), []):
+        yield _rule(SCALE, small, "{key}")
 
 
 _SCALE_NUMBER = len(CONVENTIONS)
@@ -244,13 +246,13 @@ def _name_templates(stem: str) -> Iterator[tuple[int, int, str]]:
     folder, _, name = stem.rpartition("/")
     ahead = "{folder}/" if folder else ""
     words = words_of(name)
+    if len(words) == 1:
+        yield from _whole_name_templates(name, ahead)
+        return
     for position, word in enumerate(words):
         text = word[0].lower()
         for convention, side in SIDES.get(text, ()):
-            if len(words) == 1:
-                if folder and len(text) > 1:
-                    yield convention, side, f"{{key}}/{text}"
-            elif position == len(words) - 1:
+            if position == len(words) - 1:
                 yield convention, side, "{key}" + name[words[position - 1].end() : word.start()] + text
             elif position == 0:
                 yield convention, side, ahead + text + name[word.end() : words[1].start()] + "{key}"
@@ -258,6 +260,13 @@ def _name_templates(stem: str) -> Iterator[tuple[int, int, str]]:
                 before = name[words[position - 1].end() : word.start()]
                 after = name[word.end() : words[position + 1].start()]
                 yield convention, side, f"{{key}}{before}{text}{after}{{tail}}"
+
+
+def _whole_name_templates(name: str, ahead: str) -> Iterator[tuple[int, int, str]]:
+    """What a name of one word can mean: `noisy` in a folder of its own, `low0001`, `0801x4`."""
+    for convention, side in SIDES.get(name.lower(), ()):
+        if ahead and len(name) > 1:
+            yield convention, side, f"{{key}}/{name.lower()}"
     if glued := _GLUED.fullmatch(name):
         text = glued["word"].lower()
         for convention, side in SIDES.get(text, ()):
@@ -290,7 +299,8 @@ def _parallel(
 ) -> Iterator[Rule]:
     ahead = "{folder}/" if nested else ""
     choices = [
-        [f"{ahead}{folder}/{ending}" for ending in _endings(names[nested, folder], side)] for side, folder in enumerate(pair)
+        [f"{ahead}{folder}/{ending}" for ending in _endings(names[nested, folder], side)]
+        for side, folder in enumerate(pair)
     ]
     for first, second in product(*choices):
         yield _rule(convention, first, second)

@@ -46,7 +46,9 @@ class Template:
         fields = _FIELD.findall(self.text)
         if fields.count("{key}") != 1 or len(set(fields)) != len(fields) or not set(fields) <= set(_PATTERNS):
             problem = f"{self.text!r} is no template for file names"
-            raise UsageError(problem, "It must hold {key} once, as in {key}_before; {folder}, {tail} and * may stand beside it")
+            raise UsageError(
+                problem, "It must hold {key} once, as in {key}_before; {folder}, {tail} and * may stand beside it"
+            )
 
     @property
     def holds_many(self) -> bool:

@@ -27,7 +27,9 @@ def _pair(first: str, second: str, *, bare: bool = False, guessed: bool = False)
     return Convention(("before", "after"), (frozenset(first.split()), frozenset(second.split())), bare, guessed)
 
 
-_MASKS = "mask masks seg segmentation segmentationclass segmentationobject label labels annotation annotations matte alpha"
+_MASKS = (
+    "mask masks matte alpha seg segmentation segmentationclass segmentationobject label labels annotation annotations"
+)
 CONVENTIONS: tuple[Convention, ...] = (
     _pair("before", "after"),
     _pair("input inputs", "target targets output outputs gt"),
@@ -81,7 +83,9 @@ def folder_sides(name: str) -> set[tuple[int, int, tuple[str, ...]]]:
     """
     plain = tuple(word[0].lower() for word in words_of(name))
     camel = tuple(part.lower() for word in words_of(name) for part in _CAMEL.findall(word[0]))
-    found = {(number, side, ()) for number, side in SIDES.get("".join(plain), ())}
+    found: set[tuple[int, int, tuple[str, ...]]] = {
+        (number, side, ()) for number, side in SIDES.get("".join(plain), ())
+    }
     for words in {plain, camel}:
         for position, word in enumerate(words):
             rest = words[:position] + words[position + 1 :]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blake3 import blake3
@@ -17,6 +16,7 @@ from .tables import Draft, pairing_details
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
 
     from ..ledger import Row
 
@@ -62,41 +62,15 @@ def plan_add(
         DestinationError: a name is taken by other bytes.
         PairingError: the names can be read in two ways.
     """
-    prefix = f"{STAGE}/{into}/" if into else f"{STAGE}/"
-    origin: dict[str, Path] = {}
-    present: list[FileRecord] = []
-    notes: list[Note] = []
-    ignored: list[Note] = []
-    known = {fold(below(record.path)): record for record in catalog.index.files}
-    fresh: dict[str, FileRecord] = {}
-    clashes: list[str] = []
-    for source in sources:
-        for record in source.index.files:
-            where = source.base / record.path
-            target = prefix + record.path
-            if record.kind is Kind.IGNORED:
-                ignored.append(Note(str(where), record.trouble))
-            elif not record.digest:
-                notes.append(Note(str(where), record.trouble))
-            elif other := known.get(fold(below(target))):
-                if other.digest == record.digest:
-                    present.append(record)
-                else:
-                    there = origin.get(other.path, other.path)
-                    clashes.append(f"{show(str(where))} would become {show(target)}, but {show(str(there))} has that name and other bytes")
-            else:
-                fresh[target] = known[fold(below(target))] = replace(record, path=target)
-                origin[target] = where
-    if clashes:
-        raise DestinationError(some(clashes), "Rename one of each, or add them to a folder of their own: imgstage add --into NAME")
-    merged = Index(tuple(sorted((*catalog.index.files, *fresh.values()), key=lambda r: r.path)), catalog.index.folders)
-    outlook = build(merged, rows, given)
+    found = _meet(catalog, sources, f"{STAGE}/{into}/" if into else f"{STAGE}/")
+    fresh, origin = found.fresh, found.origin
+    files = sorted((*catalog.index.files, *fresh.values()), key=lambda record: record.path)
+    outlook = build(Index(tuple(files), catalog.index.folders), rows, given)
     choice = _choose(catalog, outlook, fresh)
-    strays = {note.path: note.reason for note in (*outlook.strays, *outlook.ignored)}
-    notes += [Note(str(origin[path]), reason) for path, reason in choice.held.items()]
-    for path, reason in strays.items():
-        if path in fresh:
-            (ignored if fresh[path].kind is Kind.SIDECAR else notes).append(Note(str(origin[path]), reason))
+    held = [*found.held, *(Note(str(origin[path]), reason) for path, reason in choice.held.items())]
+    held += [Note(str(origin[note.path]), note.reason) for note in outlook.strays if note.path in fresh]
+    ignored = [*found.ignored]
+    ignored += [Note(str(origin[note.path]), note.reason) for note in outlook.ignored if note.path in fresh]
     moves: list[Move] = []
     preparations: list[Preparation] = []
     for path in choice.added:
@@ -109,17 +83,55 @@ def plan_add(
     occupied = (record.path for record in catalog.index.files)
     journeys, steps = arrange(draft.operation, moves, occupied, catalog.index.folders, {})
     report = Report(
-        done=len(present) + len(choice.added) + len(choice.repeated),
+        done=found.present + len(choice.added) + len(choice.repeated),
         changed=len(choice.added),
-        held=tuple(sorted(notes, key=lambda note: note.path)),
+        held=tuple(sorted(held, key=lambda note: note.path)),
         ignored=tuple(sorted(ignored, key=lambda note: note.path)),
         details={
             "samples_added": choice.samples,
-            "files_already_there": len(present) + len(choice.repeated),
+            "files_already_there": found.present + len(choice.repeated),
             "pairing": pairing_details(outlook.pairings),
         },
     )
     return Plan("add", draft.operation, journeys, steps, tuple(preparations), report)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """The files of the sources: new ones by their future path, and where each of these comes from."""
+
+    fresh: dict[str, FileRecord]
+    origin: dict[str, Path]
+    held: tuple[Note, ...]
+    ignored: tuple[Note, ...]
+    present: int
+
+
+def _meet(catalog: Catalog, sources: Sequence[Source], prefix: str) -> _Found:
+    """Look at each file of the sources: is it new, in the root already, or in somebody's way?"""
+    fresh: dict[str, FileRecord] = {}
+    origin: dict[str, Path] = {}
+    notes: dict[bool, list[Note]] = {True: [], False: []}  # by whether they are to be ignored
+    known = {fold(below(record.path)): record for record in catalog.index.files}
+    clashes: list[str] = []
+    present = 0
+    for where, record in ((source.base / record.path, record) for source in sources for record in source.index.files):
+        target = prefix + record.path
+        other = known.get(fold(below(target)))
+        if not record.digest:
+            notes[record.kind is Kind.IGNORED].append(Note(str(where), record.trouble))
+        elif other is None:
+            fresh[target] = known[fold(below(target))] = replace(record, path=target)
+            origin[target] = where
+        elif other.digest == record.digest:
+            present += 1
+        else:
+            taken = show(str(origin.get(other.path, other.path)))
+            clashes.append(f"{show(str(where))} would become {show(target)}, but {taken} has that name and other bytes")
+    if clashes:
+        remedy = "Rename one of each, or add them to a folder of their own: imgstage add --into NAME"
+        raise DestinationError(some(clashes), remedy)
+    return _Found(fresh, origin, tuple(notes[False]), tuple(notes[True]), present)
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,9 @@ def plan_split(catalog: Catalog, wish: SplitWish, draft: Draft) -> Plan:
     usable = [sample for sample in catalog.samples if not sample.held]
     if not usable:
         problem = f"There is nothing to split: no complete sample among {len(catalog.index.files)} files"
-        raise RefusedError(problem, "Bring images in with: imgstage add FOLDER; see why files are held with: imgstage status")
+        raise RefusedError(
+            problem, "Bring images in with: imgstage add FOLDER; see why files are held with: imgstage status"
+        )
     past = _past(usable, wish)
     new = [sample for sample in usable if sample.id not in past]
     if not wish.reshuffle:
@@ -94,7 +96,9 @@ def plan_split(catalog: Catalog, wish: SplitWish, draft: Draft) -> Plan:
         catalog.index.folders,
         folder_modes(catalog.index, set(splits.values())),
     )
-    report = _report(catalog, usable, splits, bridged, outcome, wish, len(moves), new, writes_settings=bool(settings_moves))
+    report = _report(
+        catalog, usable, splits, bridged, outcome, wish, len(moves), new, writes_settings=bool(settings_moves)
+    )
     return Plan("split", draft.operation, journeys, steps, (*preparations, *settings_preparations), report)
 
 
@@ -145,7 +149,7 @@ def _refuse_unexplained(catalog: Catalog, usable: list[Sample], wish: SplitWish)
         gone = some([f"{show(row.last_path)} ({row.split})" for row in missing])
         came = some([show(sample.key) for sample in unknown])
         problem = f"Held-out images are missing: {gone}. At the same time unknown samples have appeared: {came}"
-        remedy = "If these are not the same pictures under new names, say so: imgstage split --accept-new; else put them back"
+        remedy = "If these are other pictures, say so: imgstage split --accept-new; else give them their old names"
         raise ChangedError(problem, remedy)
 
 
@@ -156,33 +160,44 @@ def _assign(
     members: dict[str, list[Sample]] = defaultdict(list)
     for sample in usable:
         members[_group_id(sample, group_of)].append(sample)
-    tied: dict[str, set[str]] = defaultdict(set)
-    if not wish.reshuffle:
-        for sample in catalog.samples:
-            if sample.split and (past.get(sample.id) or sample.held):
-                tied[_group_id(sample, group_of)].add(past.get(sample.id, sample.split))
-        for row in catalog.missing:
-            if row.group:
-                tied[f"group {row.group}"].add(row.split)
-    groups: list[Group] = []
-    for group, samples in members.items():
-        old = Counter(past[sample.id] for sample in samples if sample.id in past)
-        groups.extend(Group(f"{group} in {split}", size, frozenset((split,))) for split, size in old.items())
-        fresh = [sample for sample in samples if sample.id not in past]
-        if fresh:
-            labels = Counter(sample.label for sample in fresh)
-            groups.append(Group(group, len(fresh), frozenset(tied[group]), tuple(sorted(labels.items()))))
+    earlier = {} if wish.reshuffle else _earlier_splits(catalog, past, group_of)
+    groups = [part for group, samples in members.items() for part in _parts(group, samples, past, earlier)]
     outcome = assign(groups, wish.ratios, wish.seed, wish.rounding)
     splits = dict(past)
     bridged: dict[str, str] = {}
     for group, samples in members.items():
         for sample in samples:
-            if sample.id not in splits:
-                if group in outcome.splits:
-                    splits[sample.id] = outcome.splits[group]
-                else:
-                    bridged[sample.id] = f"its {group} is in {' and '.join(sorted(tied[group]))} already"
+            if sample.id in past:
+                continue
+            if group in outcome.splits:
+                splits[sample.id] = outcome.splits[group]
+            else:
+                bridged[sample.id] = f"its {group} is in {' and '.join(sorted(earlier[group]))} already"
     return splits, bridged, outcome
+
+
+def _earlier_splits(catalog: Catalog, past: Mapping[str, str], group_of: Mapping[str, str]) -> dict[str, set[str]]:
+    """The splits in which each group has, or had, samples; held and missing ones count."""
+    earlier: dict[str, set[str]] = defaultdict(set)
+    for sample in catalog.samples:
+        if sample.split:
+            earlier[_group_id(sample, group_of)].add(past.get(sample.id, sample.split))
+    for row in catalog.missing:
+        if row.group:
+            earlier[f"group {row.group}"].add(row.split)
+    return earlier
+
+
+def _parts(
+    group: str, samples: list[Sample], past: Mapping[str, str], earlier: Mapping[str, set[str]]
+) -> Iterable[Group]:
+    """A group as `assign` sees it: what it has in each split already, and what is new."""
+    for split, size in Counter(past[sample.id] for sample in samples if sample.id in past).items():
+        yield Group(f"{group} in {split}", size, frozenset((split,)))
+    fresh = [sample for sample in samples if sample.id not in past]
+    if fresh:
+        labels = Counter(sample.label for sample in fresh)
+        yield Group(group, len(fresh), frozenset(earlier.get(group, ())), tuple(sorted(labels.items())))
 
 
 def _group_id(sample: Sample, group_of: Mapping[str, str]) -> str:

@@ -60,7 +60,9 @@ def plan_unsplit(catalog: Catalog, draft: Draft) -> Plan:
         ignored=catalog.ignored,
         details={"samples": dict(sorted(back.items())), "missing": [show(row.last_path) for row in catalog.missing]},
     )
-    return Plan("unsplit", draft.operation, journeys, (*steps, *emptied), preparations=tuple(preparations), report=report)
+    return Plan(
+        "unsplit", draft.operation, journeys, (*steps, *emptied), preparations=tuple(preparations), report=report
+    )
 
 
 def _twins(catalog: Catalog, files: list[FileRecord]) -> dict[str, str]:
