@@ -9,7 +9,7 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 from ..errors import PairingError
-from .rules import LONE, Rule, Slot, read_roles
+from .rules import LONE, Rule, Slot, read_roles, without_noise
 from .words import CONVENTIONS, SCALE, SIDES, Convention, folder_sides, words_of
 
 if TYPE_CHECKING:
@@ -208,7 +208,7 @@ def _parallel_tops(tops: Mapping[str, Mapping[str, str]]) -> Iterator[tuple[tupl
 
 
 def _candidates(stems: Mapping[str, str]) -> Iterator[Rule]:
-    enough = LONE_BELOW * len(stems) / 2  # fewer files on one side cannot reach the coverage that matters
+    enough = LONE_BELOW * len(stems) / 10  # words that occur in fewer names are not worth a mention
     yield from _name_candidates(list(stems.values()), enough)
     yield from _folder_candidates(list(stems.values()), enough)
 
@@ -221,7 +221,7 @@ def _name_candidates(stems: Sequence[str], enough: float) -> Iterator[Rule]:
     """Rules that tell roles by a word in the file's name."""
     counts: dict[tuple[int, int], Counter[str]] = defaultdict(Counter)
     for stem in stems:
-        for sense, side, template in set(_name_templates(stem)):
+        for sense, side, template in set(_name_templates(without_noise(stem))):
             counts[sense, side][template] += 1
     frequent = {
         place: [text for text, n in sorted(counter.items(), key=lambda i: (-i[1], i[0]))[:3] if n >= enough]

@@ -1,0 +1,34 @@
+# `make demo` and `make test` do all set-up themselves, each in a virtual environment of its own.
+PYTHON ?= python3
+PIP = -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: demo test lint types unit clean
+
+demo: .venv-demo/ready
+	rm -rf imgstage-demo
+	.venv-demo/bin/imgstage demo imgstage-demo
+
+test: lint types unit
+
+lint: .venv/ready
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+
+types: .venv/ready
+	.venv/bin/mypy
+
+unit: .venv/ready
+	.venv/bin/pytest
+
+.venv/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	.venv/bin/python $(PIP) -e '.[dev]'
+	touch $@
+
+.venv-demo/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-demo
+	.venv-demo/bin/python $(PIP) -e '.[demo]'
+	touch $@
+
+clean:
+	rm -rf .venv .venv-demo imgstage-demo build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
