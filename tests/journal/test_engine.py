@@ -1,0 +1,308 @@
+"""Apply, roll back, recover: exactly before or exactly after, whatever happens."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from blake3 import blake3
+
+from imgstage.errors import BrokenOffError, ChangedError, DestinationError, PendingError, RefusedError
+from imgstage.journal import Journal, State, steps
+from imgstage.journal.records import Records
+from imgstage.journal.system import RenameMethod
+from imgstage.plan import Identity, Move, Plan, Preparation, Report, arrange, vault_place
+
+from ..helpers import snapshot, write
+
+
+def identity(path: Path) -> Identity:
+    status = path.stat()
+    return Identity(status.st_size, status.st_mtime_ns, status.st_mode & 0o7777, blake3(path.read_bytes()).hexdigest(), status.st_ino)
+
+
+def make_root(root: Path) -> None:
+    for number in range(4):
+        write(root / f"stage_data/cats/{number}.jpg", f"picture {number}".encode() * 9, 1_400_000_000 + number, 0o600 + number)
+    write(root / "table.csv", b"old", 1_300_000_000)
+
+
+def make_plan(journal: Journal) -> Plan:
+    """Moves into a new folder, a swap, a change of case, and a table that is replaced."""
+    root = Path(journal.root)
+    number = journal.next_number()
+    content = b"new table"
+    new = Identity(len(content), 1_700_000_000_000_000_000, 0o644, blake3(content).hexdigest())
+    wishes = [
+        ("stage_data/cats/0.jpg", "train/cats/0.jpg"),
+        ("stage_data/cats/1.jpg", "stage_data/cats/2.jpg"),
+        ("stage_data/cats/2.jpg", "stage_data/cats/1.jpg"),
+        ("stage_data/cats/3.jpg", "stage_data/cats/3.JPG"),
+        ("table.csv", vault_place(number, 0, "table.csv")),
+    ]
+    moves = [Move(source, target, identity(root / source)) for source, target in wishes]
+    prepared = Preparation(".imgstage/incoming/new", new, content=content)
+    moves.append(Move(prepared.place, "table.csv", new))
+    folders = {"stage_data": 0o755, "stage_data/cats": 0o755}
+    occupied = [source for source, _ in wishes]
+    journeys, planned = arrange(number, moves, occupied, folders, {"train/cats": 0o750})
+    return Plan("test", number, journeys, planned, (prepared,), Report())
+
+
+@pytest.fixture(params=RenameMethod)
+def journal(request: pytest.FixtureRequest, tmp_path: Path) -> Journal:
+    make_root(tmp_path)
+    return Journal(tmp_path, request.param)
+
+
+def test_apply_and_undo_and_undo_of_the_undo(journal: Journal) -> None:
+    root = Path(journal.root)
+    before = snapshot(root)
+    operation = journal.apply(make_plan(journal))
+    assert operation is not None
+    assert operation.number == 1
+    after = snapshot(root)
+    assert after["train/cats/0.jpg"] == before["stage_data/cats/0.jpg"]
+    assert after["stage_data/cats/1.jpg"] == before["stage_data/cats/2.jpg"]
+    assert after["stage_data/cats/3.JPG"] == before["stage_data/cats/3.jpg"]
+    assert after["table.csv"] == (b"new table", 1_700_000_000_000_000_000, 0o644)
+    assert after["train/cats/"] == 0o750
+    journal.apply(journal.plan_undo())
+    assert snapshot(root) == before
+    journal.apply(journal.plan_undo())
+    assert snapshot(root) == after
+    journal.apply(journal.plan_undo(1))
+    assert snapshot(root) == before
+    assert [entry.state for entry in journal.log()] == [State.DONE] * 4
+
+
+class PowerCutError(BaseException):
+    """The process is gone: nothing more runs."""
+
+
+def test_death_at_any_step_leaves_a_state_that_recover_puts_right(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = Path(journal.root)
+    before = snapshot(root)
+    digests = {entry[0] for entry in before.values() if isinstance(entry, tuple)}
+    total = len(make_plan(journal).steps)
+    for death in range(total + 1):
+        done = 0
+
+        def die(*arguments: Any, death: int = death) -> None:
+            nonlocal done
+            if done == death:
+                raise PowerCutError
+            done += 1
+            real(*arguments)
+
+        real = steps.do
+        with monkeypatch.context() as patch:
+            patch.setattr("imgstage.journal.engine.do", die)
+            if death == total:
+                patch.setattr(Records, "write_end", die)
+            with pytest.raises(PowerCutError):
+                journal.apply(make_plan(journal))
+        present = {path.read_bytes() for path in root.rglob("*") if path.is_file()}
+        assert digests <= present
+        with pytest.raises(PendingError, match="recover"):
+            journal.apply(journal.plan_undo())
+        recovery = journal.recover()
+        assert recovery.operation == death + 1
+        assert snapshot(root) == before
+        assert journal.recover().operation is None
+
+
+def test_a_failing_step_is_rolled_back_at_once(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = snapshot(Path(journal.root))
+    real = steps.do
+
+    def fail(root: str, record: Any, step: Any, method: Any) -> None:
+        if step == plan.steps[-1]:
+            raise OSError(28, "No space left on device", "somewhere")
+        real(root, record, step, method)
+
+    plan = make_plan(journal)
+    monkeypatch.setattr("imgstage.journal.engine.do", fail)
+    with pytest.raises(DestinationError, match=r"somewhere.*No space.*Nothing was changed"):
+        journal.apply(plan)
+    assert snapshot(Path(journal.root)) == before
+    assert journal.pending() is None
+
+
+def test_past_the_commit_nothing_is_taken_back(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Records.write_end
+
+    def fail(self: Records, number: int, state: State) -> None:
+        real(self, number, state)
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(Records, "write_end", fail)
+    with pytest.raises(BrokenOffError, match="is done, but"):
+        journal.apply(make_plan(journal))
+    assert (Path(journal.root) / "train/cats/0.jpg").exists()
+    assert journal.pending() is None
+
+
+def test_ctrl_c_finishes_the_step_and_rolls_back(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = snapshot(Path(journal.root))
+    real = steps.do
+
+    def press(*arguments: Any) -> None:
+        real(*arguments)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr("imgstage.journal.engine.do", press)
+    with pytest.raises(RefusedError, match="interrupted"):
+        journal.apply(make_plan(journal))
+    assert snapshot(Path(journal.root)) == before
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_second_ctrl_c_leaves_it_to_recover(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = snapshot(Path(journal.root))
+
+    def press(*_: object) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr("imgstage.journal.engine.do", press)
+    with pytest.raises(BrokenOffError, match="recover"):
+        journal.apply(make_plan(journal))
+    monkeypatch.undo()
+    journal.recover()
+    assert snapshot(Path(journal.root)) == before
+
+
+def test_what_an_interrupted_run_prepared_is_used_again(journal: Journal) -> None:
+    plan = make_plan(journal)
+    place = Path(journal.root) / plan.preparations[0].place
+    wanted = plan.preparations[0].identity
+    place.parent.mkdir(parents=True)
+    write(place, b"new table", wanted.mtime_ns // 10**9, 0o644)
+    os.utime(place, ns=(wanted.mtime_ns, wanted.mtime_ns))
+    inode = place.stat().st_ino
+    journal.apply(plan)
+    assert (Path(journal.root) / "table.csv").stat().st_ino == inode
+
+
+def test_a_file_that_changed_since_the_plan_refuses_all_of_it(journal: Journal) -> None:
+    plan = make_plan(journal)
+    edited = Path(journal.root) / "stage_data/cats/1.jpg"
+    edited.write_bytes(b"edited")
+    before = snapshot(Path(journal.root))
+    with pytest.raises(ChangedError, match=r"1\.jpg"):
+        journal.apply(plan)
+    assert snapshot(Path(journal.root)) == before
+
+
+def test_a_name_taken_since_the_plan_refuses_all_of_it(journal: Journal) -> None:
+    plan = make_plan(journal)
+    write(Path(journal.root) / "train/cats/0.jpg", b"in the way")
+    before = snapshot(Path(journal.root))
+    with pytest.raises(DestinationError, match="taken"):
+        journal.apply(plan)
+    assert snapshot(Path(journal.root)) == before
+
+
+def test_a_plan_is_good_for_one_time(journal: Journal) -> None:
+    plan = make_plan(journal)
+    journal.apply(plan)
+    with pytest.raises(ChangedError, match="Another operation"):
+        journal.apply(plan)
+
+
+def test_a_folder_that_is_a_link_out_of_the_root_is_refused(journal: Journal, tmp_path_factory: pytest.TempPathFactory) -> None:
+    outside = tmp_path_factory.mktemp("outside")
+    (Path(journal.root) / "train").symlink_to(outside)
+    with pytest.raises(DestinationError, match="symbolic link"):
+        journal.apply(make_plan(journal))
+    assert not list(outside.iterdir())
+
+
+def break_off(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave an operation pending with all of its steps done."""
+
+    def die(*_: object) -> None:
+        raise PowerCutError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Records, "write_end", die)
+        with pytest.raises(PowerCutError):
+            journal.apply(make_plan(journal))
+
+
+def test_recover_touches_nothing_while_a_file_is_at_none_of_its_places(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    before = snapshot(tmp_path)
+    break_off(journal, monkeypatch)
+    (tmp_path / "train/cats/0.jpg").rename(tmp_path / "elsewhere.jpg")
+    broken = snapshot(tmp_path)
+    with pytest.raises(BrokenOffError, match=r"stage_data/cats/0\.jpg"):
+        journal.recover()
+    assert snapshot(tmp_path) == broken
+    (tmp_path / "elsewhere.jpg").rename(tmp_path / "train/cats/0.jpg")
+    journal.recover()
+    assert snapshot(tmp_path) == before
+
+
+def test_recover_never_writes_over_a_new_file(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    before = snapshot(tmp_path)
+    break_off(journal, monkeypatch)
+    new = write(tmp_path / "stage_data/cats/0.jpg", b"somebody's new picture")
+    broken = snapshot(tmp_path)
+    with pytest.raises(BrokenOffError, match="old name"):
+        journal.recover()
+    assert snapshot(tmp_path) == broken
+    new.unlink()
+    journal.recover()
+    assert snapshot(tmp_path) == before
+
+
+def test_a_rename_by_link_that_died_half_way_is_put_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_root(tmp_path)
+    journal = Journal(tmp_path, RenameMethod.LINK)
+    before = snapshot(tmp_path)
+    real = os.unlink
+
+    def die(path: str) -> None:
+        if "cats" in str(path):
+            raise PowerCutError
+        real(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "unlink", die)
+        with pytest.raises(PowerCutError):
+            journal.apply(make_plan(journal))
+    journal.recover()
+    assert snapshot(tmp_path) == before
+
+
+def test_a_damaged_plan_is_never_guessed_at(journal: Journal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    break_off(journal, monkeypatch)
+    plan = tmp_path / ".imgstage/journal/000001.plan"
+    plan.write_bytes(plan.read_bytes().replace(b"cats/0", b"cats/9", 1))
+    broken = snapshot(tmp_path)
+    with pytest.raises(BrokenOffError, match="damaged"):
+        journal.recover()
+    assert snapshot(tmp_path) == broken
+
+
+def test_a_full_disk_is_told_with_both_figures(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.statvfs
+
+    class Full:
+        def __init__(self, path: str) -> None:
+            self.f_frsize = real(path).f_frsize
+            self.f_bavail, self.f_files, self.f_favail = 1, 0, 0
+
+    monkeypatch.setattr(os, "statvfs", Full)
+    with pytest.raises(DestinationError, match=r"0\.0 MB free, and test needs 0\.1 MB"):
+        journal.apply(make_plan(journal))
