@@ -86,14 +86,15 @@ def test_the_order_of_the_groups_does_not_matter(groups: list[Group], seed: int,
 
 
 @given(new_groups(largest=9), st.integers())
-def test_deviation_is_bounded_by_the_largest_group_and_no_split_stays_empty(groups: list[Group], seed: int) -> None:
+def test_no_split_stays_empty_and_the_deviation_is_bounded_by_the_largest_group(groups: list[Group], seed: int) -> None:
     outcome = assign(groups, DEFAULT_RATIOS, seed)
     counts: Counter[str] = Counter()
     for group in groups:
         counts[outcome.splits[group.id]] += group.size
     largest = max(group.size for group in groups)
     assert all(counts[name] for name in DEFAULT_RATIOS)
-    assert all(abs(counts[name] - target) <= largest for name, target in outcome.targets.items())
+    # Each of the two small splits may have to get a whole group, which the large one then lacks.
+    assert all(abs(counts[name] - target) <= 2 * largest for name, target in outcome.targets.items())
 
 
 def test_another_seed_draws_other_samples() -> None:

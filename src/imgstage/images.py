@@ -53,8 +53,8 @@ UNSUPPORTED_SUFFIXES = frozenset(
 )
 """Pictures of a kind, but none that imgstage reads: ignored with that reason, never called broken."""
 
-MAX_PIXELS = 2**28
-"""The size cap: a header that claims more pixels is refused before memory is allocated."""
+MAX_PIXELS = 200_000_000
+"""The size cap: a header that claims more pixels is refused before memory is allocated. The largest phones reach it."""
 
 _SIDEWAYS = range(5, 9)  # EXIF orientations that exchange height and width
 _EXIF_ORIENTATION = 0x0112
@@ -92,7 +92,8 @@ def quiet_codecs() -> Iterator[None]:
     pillow_cap, pillow_lenient = Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES = None, False
+        # Pillow warns above its limit and fails above twice that; it also checks what hides inside, such as GIF frames.
+        Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES = MAX_PIXELS // 2, False
         try:
             yield
         finally:
@@ -108,6 +109,9 @@ def _defects() -> Iterator[None]:
         raise
     except UnidentifiedImageError:
         problem = "its content is no JPEG, PNG, WebP, TIFF, BMP or GIF"
+        raise DefectError(problem) from None
+    except Image.DecompressionBombError:
+        problem = f"its header claims more pixels than the cap of {MAX_PIXELS:,}"
         raise DefectError(problem) from None
     # Decoders fed with hostile bytes raise anything: OSError, SyntaxError, TypeError, struct.error, OverflowError …
     # One bad file must never end a run, so every failure of a decoder is a defect of its file.
@@ -134,9 +138,6 @@ def inspect(data: bytes) -> ImageInfo:
         raise DefectError(problem)
     with _defects(), Image.open(io.BytesIO(data), formats=FORMATS) as image:
         width, height = image.size
-        if width * height > MAX_PIXELS:
-            problem = f"its header claims {height}x{width} pixels, over the cap of {MAX_PIXELS:,}"
-            raise DefectError(problem)
         orientation = image.getexif().get(_EXIF_ORIENTATION, 1)
         if not isinstance(orientation, int) or orientation not in range(1, 9):
             orientation = 1

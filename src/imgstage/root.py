@@ -27,6 +27,7 @@ DEFAULT_RATIOS: Mapping[str, Fraction] = MappingProxyType(
 )
 TRAIN = "train"
 _RESERVED = {STAGE, "play_data", "held", STATE, LEDGER, SETTINGS}
+_NUMBER = re.compile(r"-?\d{0,12}(\.\d{0,18})?(/\d{1,12})?")  # no exponents: 1e999999999 would take all memory
 _KEYS = ("ratios", "seed", "group", "rounding", "pairing")
 
 
@@ -159,11 +160,14 @@ def parse_ratios(text: str) -> dict[str, Fraction]:
         pairs = list(zip(DEFAULT_RATIOS, shares, strict=True))
     names = [name.strip() for name, _ in pairs]
     check_split_names(names)
+    numbers = [share.strip().removesuffix("%") for _, share in pairs]
     try:
-        values = [Fraction(share.strip().removesuffix("%")) for _, share in pairs]
+        values = [Fraction(number) for number in numbers if _NUMBER.fullmatch(number)]
     except (ValueError, ZeroDivisionError):
+        values = []
+    if len(values) < len(numbers):
         problem = f"The ratios {text!r} are not numbers"
-        raise UsageError(problem, remedy) from None
+        raise UsageError(problem, remedy)
     if min(values) < 0:
         problem = f"The ratios {text!r} hold a negative share"
         raise UsageError(problem, remedy)

@@ -1,0 +1,59 @@
+"""User groups."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imgstage.errors import UsageError
+from imgstage.groups import by_column, by_pattern, merge, read_table
+
+
+def test_the_first_bracket_names_the_group() -> None:
+    keys = ["p1/a_01", "p1/b_02", "p2/c_03", "loose"]
+    assert by_pattern(r"^(p\d+)/", keys) == {"p1/a_01": "p1", "p1/b_02": "p1", "p2/c_03": "p2"}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "message"), [("(", "no regular expression"), (r"p\d", "no bracket"), (r"(x+)", "matches none of the 2")]
+)
+def test_a_rule_that_cannot_be_meant_is_refused(pattern: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        by_pattern(pattern, ["p1", "p2"])
+
+
+def test_the_column_that_names_the_images_is_found() -> None:
+    rows = read_table(b"\xef\xbb\xbfpatient,offset,file\n7,1,a.jpg\n7,2,B.JPG\n8,3,c.jpg\n9,4,unknown.jpg\n", "t.csv", "patient")
+    paths = {"images/a.jpg": "images/a", "images/b.jpg": "images/b", "images/c.jpg": "images/c", "images/1.jpg": "images/1"}
+    assert by_column(rows, "patient", paths) == {"images/a": {"7"}, "images/b": {"7"}, "images/c": {"8"}}
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"patient,file\n\xff\xfe,a.jpg\n", "not UTF-8"),
+        (b"patients,file\n1,a.jpg\n", "Did you mean 'patients'"),
+        (b"", "no column"),
+        (b"patient,file\n1,zzz.jpg\n", "names any of the 1 images"),
+    ],
+)
+def test_a_table_that_does_not_fit_is_refused(data: bytes, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        by_column(read_table(data, "t.csv", "patient"), "patient", {"a.jpg": "a"})
+
+
+@given(st.dictionaries(st.text(max_size=3), st.sets(st.sampled_from("abcdefgh"), min_size=1, max_size=3), max_size=20))
+def test_merged_groups_are_the_connected_ones(groups: dict[str, set[str]]) -> None:
+    merged = merge(groups)
+    assert set(merged) == set(groups)
+    for one in groups:
+        for two in groups:
+            reached = {one}
+            while True:
+                names = set().union(*(groups[sample] for sample in reached))
+                more = {sample for sample in groups if groups[sample] & names}
+                if more == reached:
+                    break
+                reached = more
+            assert (merged[one] == merged[two]) == (two in reached)

@@ -1,0 +1,128 @@
+"""One image: what it is, whether it decodes whole, thumbnails."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from imgstage import images
+
+from .helpers import kit, picture, write
+
+FORMATS = ["JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF"]
+
+
+def inspect(data: bytes) -> images.ImageInfo:
+    with images.quiet_codecs():
+        return images.inspect(data)
+
+
+def encoded(mode: str, image_format: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    Image.new(mode, (20, 10)).save(buffer, image_format, **options)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("image_format", FORMATS)
+def test_format_and_size_are_read(image_format: str) -> None:
+    info = inspect(picture(1, image_format))
+    assert (info.format, info.height, info.width, info.orientation) == (image_format, 24, 32, 1)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_size_is_the_size_as_seen(orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    info = inspect(encoded("RGB", "JPEG", exif=exif.tobytes()))
+    assert (info.height, info.width) == ((20, 10) if orientation > 4 else (10, 20))
+    assert info.orientation == orientation
+
+
+@pytest.mark.parametrize(
+    ("mode", "image_format"), [("L", "PNG"), ("I;16", "PNG"), ("RGBA", "PNG"), ("P", "PNG"), ("CMYK", "JPEG"), ("1", "TIFF")]
+)
+def test_layouts_are_named(mode: str, image_format: str) -> None:
+    assert inspect(encoded(mode, image_format)).mode == mode
+
+
+@pytest.mark.parametrize("image_format", FORMATS)
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
+def test_a_truncated_file_is_a_defect(image_format: str, share: float) -> None:
+    data = picture(1, image_format, (64, 64))
+    with pytest.raises(images.DefectError):
+        inspect(data[: int(len(data) * share)])
+
+
+@pytest.mark.parametrize("data", [b"", b"just text", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"<svg/>" * 99])
+def test_what_is_no_image_is_a_defect(data: bytes) -> None:
+    with pytest.raises(images.DefectError):
+        inspect(data)
+
+
+def test_a_header_over_the_cap_is_refused_before_memory_is_allocated() -> None:
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    bomb = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0))
+    with pytest.raises(images.DefectError, match="more pixels than the cap"):
+        inspect(bomb + chunk(b"IDAT", zlib.compress(b"\0" * 1000)) + chunk(b"IEND", b""))
+
+
+def test_pillows_own_settings_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 12345)
+    inspect(picture(1))
+    assert Image.MAX_IMAGE_PIXELS == 12345
+
+
+def test_an_mpo_counts_as_the_jpeg_it_starts_with() -> None:
+    buffer = io.BytesIO()
+    first, second = Image.new("RGB", (20, 10), "red"), Image.new("RGB", (8, 8), "blue")
+    first.save(buffer, "MPO", save_all=True, append_images=[second])
+    assert inspect(buffer.getvalue()) == images.ImageInfo("JPEG", 10, 20, "RGB", 1)
+
+
+def test_a_thumbnail_is_upright_small_and_of_the_right_colour(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    buffer = io.BytesIO()
+    Image.new("RGB", (400, 200), (200, 30, 30)).save(buffer, "JPEG", exif=exif.tobytes(), quality=95)
+    small = images.thumbnail(write(tmp_path / "x.jpg", buffer.getvalue()), (100, 100))
+    assert small.shape == (100, 50, 3)
+    assert np.abs(small.astype(int) - (200, 30, 30)).max() < 6
+
+
+@pytest.mark.parametrize("mode", ["I;16", "RGBA", "P", "CMYK", "L"])
+def test_a_thumbnail_of_any_layout_is_rgb(tmp_path: Path, mode: str) -> None:
+    path = write(tmp_path / "x", encoded(mode, "TIFF" if mode == "CMYK" else "PNG"))
+    assert images.thumbnail(path, (8, 8)).shape == (4, 8, 3)
+
+
+def test_encode_is_lossless_where_the_format_is() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (9, 7, 3), dtype=np.uint8)
+    assert (np.asarray(Image.open(io.BytesIO(images.encode(pixels, "PNG")))) == pixels).all()
+
+
+def test_a_caption_has_the_wished_shape_and_some_ink() -> None:
+    drawn = images.caption("train/", (30, 120))
+    assert drawn.shape == (30, 120, 3)
+    assert drawn.min() < 100 < drawn.max() == 255
+
+
+@pytest.mark.parametrize("folder", ["image-rs", "pillow", "pngsuite", "libvips", "exif_orientation", "sharp"])
+def test_every_nasty_file_is_an_image_or_a_defect(folder: str) -> None:
+    """Real files that broke decoders elsewhere: no other exception, nothing that ends a run."""
+    files = [path for path in kit("nasty").joinpath(folder).rglob("*") if path.is_file()]
+    assert files
+    for path in files:
+        try:
+            info = inspect(path.read_bytes())
+        except images.DefectError as error:
+            assert str(error)
+        else:
+            assert 0 < info.height * info.width <= images.MAX_PIXELS
