@@ -188,6 +188,7 @@ class _Draft:
 
     def place_sidecars(self, sidecars: Sequence[FileRecord]) -> None:
         """Put each sidecar into the sample that it goes with, in its own place first."""
+        keys = {handle: self._keys.get(handle, handle) for handle in self._images}
         by_place: dict[str, list[FileRecord]] = defaultdict(list)
         for record in sidecars:
             row = self._known.get(record.path)
@@ -199,9 +200,9 @@ class _Draft:
             here = {below(path): handle for path, handle in self._of.items() if top(path) == place}
             anywhere = {below(path): handle for path, handle in self._of.items()} | here
             names = {below(record.path): record for record in records}
-            found, astray = pairing.attach(names, here)
+            found, astray = pairing.attach(names, here, keys)
             if place == STAGE and astray:
-                more, astray = pairing.attach(astray, anywhere)
+                more, astray = pairing.attach(astray, anywhere, keys)
                 found |= more
             for name, handle in found.items():
                 self._sidecars[handle].append(names[name])

@@ -318,8 +318,8 @@ class Dataset:
             raise RefusedError(
                 problem, f"Give a folder outside of it; files may also be put into {root / STAGE} by hand"
             )
-        base = source if real.is_dir() else source.parent
-        found = self._scan(base, (".",) if real.is_dir() else (source.name,))
+        base = source if real.is_dir() else real.parent
+        found = self._scan(base, (".",) if real.is_dir() else (real.name,))
         if real.is_dir() and not found.files:
             problem = f"{show(str(source))} holds no files"
             raise UsageError(problem, "Check the path")

@@ -98,7 +98,7 @@ def scan(
 
     Args:
         folder: paths in the index are relative to it.
-        within: the sub-folders to read; those that do not exist are left out.
+        within: the sub-folders (or single files) to read; those that do not exist are left out.
         cache: the SQLite file to remember digests and defects in; it need not exist.
         write_cache: False leaves the cache as it is.
         threads: how many files to read at once; None means one for each core. The result does not depend on it.
@@ -115,6 +115,8 @@ def scan(
             if start != ".":
                 folders[start] = stat.S_IMODE(base.stat().st_mode)
             found.extend(_walk(base, "" if start == "." else start + "/", folders))
+        elif os.path.lexists(base) and not base.is_dir():
+            found.append(_classify(start, base.name, base.lstat()))
     found.sort(key=lambda record: record.path)
     watch = progress or Silent()
     with _Cache(cache, write=write_cache) as known, quiet_codecs():

@@ -20,21 +20,21 @@ from imgstage.pairing import attach
     ],
 )
 def test_a_sidecar_has_its_images_name(image: str, sidecar: str) -> None:
-    assert attach([sidecar], {image: "the sample"}) == ({sidecar: "the sample"}, {})
+    assert attach([sidecar], {image: "the sample"}, {"the sample": "its key"}) == ({sidecar: "the sample"}, {})
 
 
 def test_a_sidecar_may_have_the_name_of_the_sample() -> None:
-    images = {"x_before.jpg": "x", "x_after.jpg": "x"}
-    assert attach(["x.json", "x_after.txt"], images)[0] == {"x.json": "x", "x_after.txt": "x"}
+    images = {"x_before.jpg": "s", "x_after.jpg": "s"}
+    assert attach(["x.json", "x_after.txt"], images, {"s": "x"})[0] == {"x.json": "s", "x_after.txt": "s"}
 
 
 @pytest.mark.parametrize("sidecar", ["metadata.csv", "cats/notes.txt", "x1.txt", "other/cats/x.txt", "dogs/x.txt"])
 def test_a_table_or_a_text_without_an_image_goes_with_none(sidecar: str) -> None:
     images = {"cats/x.jpg": "x", "dogs/y.jpg": "y"}
-    assert attach([sidecar], images) == ({}, {sidecar: "no image has this name"})
+    assert attach([sidecar], images, {"x": "cats/x", "y": "dogs/y"}) == ({}, {sidecar: "no image has this name"})
 
 
 def test_a_sidecar_of_two_samples_goes_with_neither() -> None:
-    found, astray = attach(["labels/1.txt"], {"cats/1.jpg": "cats/1", "dogs/1.jpg": "dogs/1"})
+    found, astray = attach(["labels/1.txt"], {"cats/1.jpg": "a", "dogs/1.jpg": "b"}, {"a": "cats/1", "b": "dogs/1"})
     assert not found
     assert astray == {"labels/1.txt": "a sidecar of 2 samples at once: cats/1, dogs/1"}

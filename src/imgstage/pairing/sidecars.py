@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 
-def attach(sidecars: Iterable[str], samples: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+def attach(
+    sidecars: Iterable[str], samples: Mapping[str, str], keys: Mapping[str, str]
+) -> tuple[dict[str, str], dict[str, str]]:
     """Find the sample of each sidecar.
 
     A sidecar goes with an image of its stem (`x.txt`, `x.jpg`), of its whole name (`x.jpg.json`), or with a sample of
@@ -21,7 +23,8 @@ def attach(sidecars: Iterable[str], samples: Mapping[str, str]) -> tuple[dict[st
 
     Args:
         sidecars: paths below `stage_data/`.
-        samples: for each image's path, the identity of its sample.
+        samples: for each image's path, a handle of its sample.
+        keys: the key of each sample, by its handle.
 
     Returns:
         For each sidecar that goes with exactly one sample, that sample; for each other, why not.
@@ -32,7 +35,7 @@ def attach(sidecars: Iterable[str], samples: Mapping[str, str]) -> tuple[dict[st
     for path, sample in samples.items():
         folder = fold(path.rpartition("/")[0])
         image_folders.add(folder)
-        names = {fold(stem_of(path)), fold(path), sample}
+        names = {fold(stem_of(path)), fold(path), fold(keys[sample])}
         for name in names:
             beside[name].add(sample)
         for name in names:
@@ -48,7 +51,8 @@ def attach(sidecars: Iterable[str], samples: Mapping[str, str]) -> tuple[dict[st
         if len(candidates) == 1:
             found[path] = next(iter(candidates))
         elif candidates:
-            astray[path] = f"a sidecar of {len(candidates)} samples at once: {', '.join(sorted(candidates)[:3])}"
+            several = ", ".join(sorted(keys[sample] for sample in candidates)[:3])
+            astray[path] = f"a sidecar of {len(candidates)} samples at once: {several}"
         else:
             astray[path] = "no image has this name"
     return found, astray

@@ -1,0 +1,164 @@
+"""`add`: into `stage_data/`, nothing twice, nothing overwritten, sources untouched."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from imgstage import Dataset
+from imgstage.errors import DestinationError, PairingError, RefusedError, UsageError
+
+from ..helpers import names, picture, snapshot, write, write_pairs
+
+
+def stage(dataset: Dataset) -> Path:
+    return dataset.root.path / "stage_data"
+
+
+def test_bytes_times_modes_and_sub_folders_come_along(empty: Dataset, tmp_path: Path) -> None:
+    source = tmp_path / "photos"
+    write_pairs(source / "day one", range(1, 5))
+    write(source / "day one" / "github_01.json", b"{}", 1_222_222_222, 0o600)
+    before = snapshot(source)
+    plan = empty.plan_add(source)
+    assert (plan.report.found, plan.report.done, plan.report.changed) == (9, 9, 9)
+    plan.apply()
+    copied = {path: entry for path, entry in snapshot(stage(empty)).items() if not path.endswith("/")}
+    assert copied == {path: entry for path, entry in before.items() if not path.endswith("/")}
+    assert snapshot(source) == before
+
+
+def test_a_single_file_and_a_folder_of_its_own(empty: Dataset, tmp_path: Path) -> None:
+    empty.add(write(tmp_path / "x.jpg", picture(1)), into="cats/indoor")
+    assert names(stage(empty)) == {"cats/indoor/x.jpg"}
+
+
+def test_what_is_there_already_is_not_added_again(empty: Dataset, tmp_path: Path) -> None:
+    source = tmp_path / "photos"
+    write_pairs(source, range(1, 5))
+    empty.add(source)
+    plan = empty.plan_add(source)
+    assert plan.is_empty
+    assert (plan.report.found, plan.report.done, plan.report.changed) == (8, 8, 0)
+    empty.split()
+    assert empty.plan_add(source).is_empty, "nor when it lies in a split by now"
+
+
+def test_a_known_sample_under_another_name_is_reported_not_added(empty: Dataset, tmp_path: Path) -> None:
+    write_pairs(tmp_path / "one", range(1, 5))
+    write_pairs(tmp_path / "two", range(1, 5), prefix="renamed")
+    empty.add(tmp_path / "one")
+    plan = empty.plan_add(tmp_path / "two")
+    assert plan.is_empty
+    assert plan.report.details["files_already_there"] == 8
+
+
+def test_single_files_are_never_compared(empty: Dataset, tmp_path: Path) -> None:
+    """Equal masks, empty sidecars, and one image with two labels are valid."""
+    source = tmp_path / "set"
+    for number in range(4):
+        write(source / f"images/{number}.jpg", picture(number))
+        write(source / f"masks/{number}.png", picture(99, "PNG"))
+        write(source / f"images/{number}.txt", b"")
+    write(source / "cat/x.jpg", picture(50))
+    write(source / "dog/x.jpg", picture(50))
+    plan = empty.plan_add(source)
+    assert plan.report.details["samples_added"] == 6
+    assert (plan.report.changed, plan.report.held, plan.report.ignored) == (14, (), ())
+
+
+def test_a_new_sidecar_of_a_known_sample_is_added(empty: Dataset, tmp_path: Path) -> None:
+    source = tmp_path / "photos"
+    write_pairs(source, range(1, 5))
+    empty.add(source)
+    write(source / "github_02.json", b"{}")
+    empty.add(source)
+    assert "github_02.json" in names(stage(empty))
+
+
+def test_an_orphan_comes_in_when_its_partner_does(empty: Dataset, tmp_path: Path) -> None:
+    write_pairs(tmp_path / "photos", range(1, 12))
+    late = (tmp_path / "photos/github_03_after.jpg").rename(tmp_path / "late.jpg")
+    plan = empty.plan_add(tmp_path / "photos")
+    assert [(Path(note.path).name, note.reason) for note in plan.report.held] == [
+        ("github_03_before.jpg", "incomplete: github_03_before.jpg has no after beside it")
+    ]
+    plan.apply()
+    late.rename(tmp_path / "photos/github_03_after.jpg")
+    assert empty.plan_add(tmp_path / "photos").report.details["samples_added"] == 1
+
+
+def test_trouble_in_the_source_holds_only_its_sample(empty: Dataset, tmp_path: Path) -> None:
+    source = tmp_path / "photos"
+    write_pairs(source, range(1, 12))
+    whole = (source / "github_01_after.jpg").read_bytes()
+    write(source / "github_01_after.jpg", whole[: len(whole) // 2])
+    write(source / "github_02_before.jpg", b"text")
+    write(source / "notes.docx", b"x")
+    report = empty.plan_add(source).report
+    assert sorted(Path(note.path).name for note in report.held) == sorted(
+        f"github_0{n}_{role}.jpg" for n in (1, 2) for role in ("before", "after")
+    )
+    assert [(Path(note.path).name, note.reason) for note in report.ignored] == [("notes.docx", "not an image, not a sidecar")]
+    assert report.found == 23 == report.done + 4 + 1
+
+
+@pytest.mark.parametrize("name", ["x.jpg", "X.JPG"])
+@pytest.mark.parametrize("split", [False, True])
+def test_a_name_taken_by_other_bytes_refuses_all(empty: Dataset, tmp_path: Path, name: str, split: bool) -> None:
+    for number, own in enumerate(("x.jpg", "y.jpg", "z.jpg")):
+        write(stage(empty) / own, picture(number))
+    if split:
+        empty.split()
+    write(tmp_path / "in" / name, picture(9))
+    write(tmp_path / "in" / "fine.jpg", picture(10))
+    before = snapshot(empty.root.path)
+    with pytest.raises(DestinationError, match="other bytes.*Nothing was changed"):
+        empty.add(tmp_path / "in")
+    assert snapshot(empty.root.path) == before
+
+
+def test_two_sources_with_one_name_refuse(empty: Dataset, tmp_path: Path) -> None:
+    write(tmp_path / "a/x.jpg", picture(1))
+    write(tmp_path / "b/x.jpg", picture(2))
+    with pytest.raises(DestinationError, match=r"a/x\.jpg"):
+        empty.add(tmp_path / "a", tmp_path / "b")
+    write(tmp_path / "b/x.jpg", picture(1))
+    empty.add(tmp_path / "a", tmp_path / "b")
+    assert names(stage(empty)) == {"x.jpg"}
+
+
+def test_names_that_read_two_ways_refuse_with_the_lines_to_write(empty: Dataset, tmp_path: Path) -> None:
+    write_pairs(tmp_path / "in", range(1, 5))
+    for number in range(8):
+        write(tmp_path / f"in/IMG_{number}.jpg", picture(100 + number))
+    with pytest.raises(PairingError, match=r'before = "\{key\}_before"'):
+        empty.add(tmp_path / "in")
+    (empty.root.path / "imgstage.toml").write_text('[pairing]\nimage = "{key}"\n')
+    empty.add(tmp_path / "in")
+    assert len(names(stage(empty))) == 16
+
+
+def test_sources_that_cannot_be_meant_are_refused(pairs: Dataset, tmp_path: Path) -> None:
+    (tmp_path / "nothing").mkdir()
+    for source in (tmp_path / "nowhere", tmp_path / "nothing"):
+        with pytest.raises(UsageError):
+            pairs.add(source)
+    for source in (tmp_path, stage(pairs), pairs.root.path):
+        with pytest.raises(RefusedError, match="overlaps"):
+            pairs.add(source)
+    for into in ("../x", "/x", ".imgstage", "a/../../b"):
+        with pytest.raises(UsageError):
+            pairs.add(write(tmp_path / "x.jpg", picture(1)), into=into)
+
+
+def test_undo_takes_the_copies_out_of_sight_and_back(empty: Dataset, tmp_path: Path) -> None:
+    write_pairs(tmp_path / "photos/cats", range(1, 5))
+    before = snapshot(empty.root.path)
+    empty.add(tmp_path / "photos")
+    after = snapshot(empty.root.path)
+    empty.undo()
+    assert snapshot(empty.root.path) == before
+    empty.undo()
+    assert snapshot(empty.root.path) == after

@@ -1,0 +1,90 @@
+"""`unsplit`: the way back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from imgstage import Dataset
+from imgstage.errors import DestinationError
+
+from ..helpers import names, picture, snapshot, write
+
+
+def test_bytes_times_modes_and_sub_folders_survive(pairs: Dataset) -> None:
+    root = pairs.root.path
+    for number in range(9):
+        write(root / f"stage_data/cats/{number}.jpg", picture(200 + number), 1_450_000_000 + number, 0o600)
+    (root / "stage_data/empty").mkdir()
+    before = {path: entry for path, entry in snapshot(root).items() if path.startswith("stage_data/")}
+    pairs.split()
+    pairs.unsplit()
+    after = {path: entry for path, entry in snapshot(root).items() if path.startswith("stage_data/")}
+    assert after == before
+    assert not names(root, "train") | names(root, "val") | names(root, "test")
+    assert not (root / "train/cats").exists(), "an emptied class folder would be an empty class"
+
+
+def test_a_name_with_different_bytes_in_two_splits_refuses(pairs: Dataset) -> None:
+    pairs.split()
+    root = pairs.root.path
+    write(root / "val/x.jpg", picture(1))
+    write(root / "test/X.jpg", picture(2))
+    before = snapshot(root)
+    with pytest.raises(DestinationError, match=r"test/X\.jpg and val/x\.jpg have one name and different bytes"):
+        pairs.unsplit()
+    assert snapshot(root) == before
+
+
+def test_a_name_taken_in_stage_data_refuses(pairs: Dataset) -> None:
+    pairs.split()
+    root = pairs.root.path
+    name = next(iter(names(root, "train")))
+    write(root / "stage_data" / name, picture(4711))
+    before = snapshot(root)
+    with pytest.raises(DestinationError, match="different bytes"):
+        pairs.unsplit()
+    assert snapshot(root) == before
+
+
+def test_one_of_two_equal_files_stays(pairs: Dataset) -> None:
+    pairs.split()
+    root = pairs.root.path
+    name = next(iter(names(root, "train")))
+    copy = write(root / "val" / name, (root / "train" / name).read_bytes())
+    plan = pairs.plan_unsplit()
+    assert [(note.path, note.reason) for note in plan.report.held] == [
+        (f"val/{name}", f"the same name and bytes as train/{name}")
+    ]
+    plan.apply()
+    assert copy.exists()
+    assert (root / "stage_data" / name).exists()
+
+
+def test_held_samples_go_back_too_and_foreign_files_stay(pairs: Dataset) -> None:
+    pairs.split()
+    root = pairs.root.path
+    name = next(iter(names(root, "train")))
+    write(root / "train" / name, b"broken by an editor")
+    write(root / "train/notes.docx", b"x")
+    plan = pairs.plan_unsplit()
+    assert plan.report.found == 51 == plan.report.done + 1
+    plan.apply()
+    assert (root / "stage_data" / name).read_bytes() == b"broken by an editor"
+    assert names(root, "train") == {"notes.docx"}
+
+
+def test_images_put_into_test_by_hand_are_remembered_as_test_images(pairs: Dataset) -> None:
+    pairs.split()
+    root = pairs.root.path
+    for role in ("before", "after"):
+        write(root / f"test/mine_{role}.jpg", picture(900 + len(role)))
+    pairs.unsplit()
+    pairs.split()
+    assert (root / "test/mine_before.jpg").exists()
+
+
+def test_nothing_to_bring_back_is_no_operation(pairs: Dataset) -> None:
+    assert pairs.unsplit() is None
+    assert not Path(pairs.root.path / "splits.csv").exists()
