@@ -118,7 +118,7 @@ def build(index: Index, rows: Sequence[Row], given: Mapping[str, Mapping[str, st
     known = ledger.match(rows, {r.path: r for r in sound}, {r.path: below(r.path) for r in sound})
     names = {below(record.path) for record in images}
     pairings = pairing.detect(names, given)
-    draft = _Draft(pairing.read_all(names, pairings), known)
+    draft = _Draft(pairing.read_all(names, pairings), known, rows)
     draft.place_images(images)
     draft.place_sidecars([record for record in sound if record.kind is Kind.SIDECAR])
     draft.hold_twins(sound)
@@ -140,7 +140,9 @@ def build(index: Index, rows: Sequence[Row], given: Mapping[str, Mapping[str, st
 class _Draft:
     """Samples in the making. A sample's handle is its id when the ledger knows it, else its place and key."""
 
-    def __init__(self, slots: Mapping[str, tuple[Slot, Rule]], known: Mapping[str, Row]) -> None:
+    def __init__(
+        self, slots: Mapping[str, tuple[Slot, Rule]], known: Mapping[str, Row], rows: Iterable[Row]
+    ) -> None:
         self._slots = slots
         self._known = known
         self._images: dict[str, dict[str, list[FileRecord]]] = defaultdict(lambda: defaultdict(list))
@@ -152,7 +154,7 @@ class _Draft:
         self._of: dict[str, str] = {}
         self.strays: list[Note] = []
         self.ignored: list[Note] = []
-        for row in known.values():
+        for row in rows:  # those of missing files too: they tell what a sample lacks
             self._rows[row.sample].append(row)
 
     def place_images(self, images: Sequence[FileRecord]) -> None:

@@ -70,7 +70,7 @@ def check_folders(root: str, journeys: Sequence[Journey], steps: Sequence[Step])
     checked: set[str] = set()
     for folder in sorted(folders):
         nearest = _check_inside(root, folder, device, checked)
-        if not os.access(nearest, os.W_OK | os.X_OK):
+        if not os.access(nearest, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
             problem = f"The folder {nearest} cannot be written"
             raise DestinationError(problem, "Allow writing there (or remount it writable), then run the command again")
 
