@@ -22,7 +22,8 @@ def new_groups(draw: st.DrawFn, largest: int = 1) -> list[Group]:
     sizes = draw(st.lists(st.integers(1, largest), min_size=4, max_size=60))
     labels = draw(st.lists(st.sampled_from(["cat", "dog", ""]), min_size=len(sizes), max_size=len(sizes)))
     return [
-        Group(f"g{number}", size, labels=((label, size),)) for number, (size, label) in enumerate(zip(sizes, labels, strict=True))
+        Group(f"g{number}", size, labels=((label, size),))
+        for number, (size, label) in enumerate(zip(sizes, labels, strict=True))
     ]
 
 

@@ -89,7 +89,7 @@ def test_undo_of_everything_brings_the_first_tree_back(pairs: Dataset) -> None:
 def test_undo_moves_an_edited_file_as_it_is_and_lists_it(pairs: Dataset) -> None:
     pairs.split()
     root = pairs.root.path
-    name = sorted(names(root, "train"))[0]
+    name = min(names(root, "train"))
     write(root / "train" / name, picture(4000))
     plan = pairs.plan_undo()
     assert plan.report.details["edited"] == [f"train/{name}"]
@@ -100,7 +100,7 @@ def test_undo_moves_an_edited_file_as_it_is_and_lists_it(pairs: Dataset) -> None
 def test_undo_refuses_while_files_are_gone_unless_they_are_left_out(pairs: Dataset) -> None:
     pairs.split()
     root = pairs.root.path
-    name = sorted(names(root, "train"))[0]
+    name = min(names(root, "train"))
     (root / "train" / name).unlink()
     before = snapshot(root)
     with pytest.raises(ChangedError, match=f"{name}.*--without-missing"):
@@ -223,7 +223,7 @@ def test_a_folder_that_cannot_be_written_refuses_all(pairs: Dataset, locked: str
     root = pairs.root.path
     before = snapshot(root)
     (root / locked).chmod(0o500)
-    with as_nobody(root), pytest.raises(imgstage.DestinationError, match="cannot be written|Permission denied"):
+    with as_nobody(root), pytest.raises(imgstage.DestinationError, match=r"cannot be written|Permission denied"):
         pairs.split()
     (root / locked).chmod(0o755)
     assert {path: entry for path, entry in snapshot(root).items() if path != f"{locked}/"} == {

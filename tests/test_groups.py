@@ -24,8 +24,15 @@ def test_a_rule_that_cannot_be_meant_is_refused(pattern: str, message: str) -> N
 
 
 def test_the_column_that_names_the_images_is_found() -> None:
-    rows = read_table(b"\xef\xbb\xbfpatient,offset,file\n7,1,a.jpg\n7,2,B.JPG\n8,3,c.jpg\n9,4,unknown.jpg\n", "t.csv", "patient")
-    paths = {"images/a.jpg": "images/a", "images/b.jpg": "images/b", "images/c.jpg": "images/c", "images/1.jpg": "images/1"}
+    rows = read_table(
+        b"\xef\xbb\xbfpatient,offset,file\n7,1,a.jpg\n7,2,B.JPG\n8,3,c.jpg\n9,4,unknown.jpg\n", "t.csv", "patient"
+    )
+    paths = {
+        "images/a.jpg": "images/a",
+        "images/b.jpg": "images/b",
+        "images/c.jpg": "images/c",
+        "images/1.jpg": "images/1",
+    }
     assert by_column(rows, "patient", paths) == {"images/a": {"7"}, "images/b": {"7"}, "images/c": {"8"}}
 
 

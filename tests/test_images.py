@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import struct
 import zlib
@@ -45,7 +46,8 @@ def test_the_size_is_the_size_as_seen(orientation: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("mode", "image_format"), [("L", "PNG"), ("I;16", "PNG"), ("RGBA", "PNG"), ("P", "PNG"), ("CMYK", "JPEG"), ("1", "TIFF")]
+    ("mode", "image_format"),
+    [("L", "PNG"), ("I;16", "PNG"), ("RGBA", "PNG"), ("P", "PNG"), ("CMYK", "JPEG"), ("1", "TIFF")],
 )
 def test_layouts_are_named(mode: str, image_format: str) -> None:
     assert inspect(encoded(mode, image_format)).mode == mode
@@ -120,9 +122,6 @@ def test_every_nasty_file_is_an_image_or_a_defect(folder: str) -> None:
     files = [path for path in kit("nasty").joinpath(folder).rglob("*") if path.is_file()]
     assert files
     for path in files:
-        try:
+        with contextlib.suppress(images.DefectError):
             info = inspect(path.read_bytes())
-        except images.DefectError as error:
-            assert str(error)
-        else:
             assert 0 < info.height * info.width <= images.MAX_PIXELS

@@ -12,6 +12,7 @@ import pytest
 from blake3 import blake3
 
 from imgstage import index
+from imgstage.images import ImageInfo, inspect
 from imgstage.index import Kind, scan
 
 from .helpers import picture, write
@@ -77,9 +78,9 @@ def cache(tmp_path: Path) -> Path:
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """From now on, the files that are decoded."""
     seen: list[str] = []
-    real = index.inspect
+    real = inspect
 
-    def watch(data: bytes) -> object:
+    def watch(data: bytes) -> ImageInfo:
         seen.append(blake3(data).hexdigest())
         return real(data)
 

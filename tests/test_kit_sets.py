@@ -123,7 +123,10 @@ def find_classes(folder: Path) -> dict[str, list[str]]:
     if not classes:
         message = f"Couldn't find any class folder in {folder}."
         raise FileNotFoundError(message)
-    found = {name: sorted(str(p) for p in (folder / name).rglob("*") if p.name.lower().endswith(extensions)) for name in classes}
+    found = {
+        name: sorted(str(p) for p in (folder / name).rglob("*") if p.name.lower().endswith(extensions))
+        for name in classes
+    }
     empty = [name for name, files in found.items() if not files]
     if empty:
         message = f"Found no valid file for the classes {', '.join(empty)}."

@@ -98,7 +98,9 @@ def test_the_order_of_the_rows_does_not_depend_on_the_split() -> None:
     assert [line.split(",")[4] for line in first[1:]] == ["train/a", "val/b", "train/c"]
 
 
-@pytest.mark.parametrize("content", [b"a,b,c\n", b"\xff\xfe\x00", b"sample,split\n1,2\n", b"x" * 99, ledger.write([]) + b"1,2\n"])
+@pytest.mark.parametrize(
+    "content", [b"a,b,c\n", b"\xff\xfe\x00", b"sample,split\n1,2\n", b"x" * 99, ledger.write([]) + b"1,2\n"]
+)
 def test_a_table_that_is_not_ours_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "splits.csv").write_bytes(content)
     with pytest.raises(UsageError, match=r"splits\.csv.*Nothing was changed"):

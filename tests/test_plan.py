@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from imgstage.errors import DestinationError
 from imgstage.index import FileRecord, Index, Kind
-from imgstage.plan import Identity, MakeFolder, Move, Rename, RemoveFolder, arrange, emptied_folders
+from imgstage.plan import Identity, MakeFolder, Move, RemoveFolder, Rename, arrange, emptied_folders
 
 IDENTITY = Identity(1, 2, 0o644, "00" * 32, 3)
 
@@ -76,14 +76,18 @@ def test_a_name_that_two_want_or_one_has_is_refused(
 
 
 def test_missing_folders_are_made_from_the_top_with_the_given_modes() -> None:
-    _, steps = arrange(1, [Move("stage_data/a/b/x", "val/a/b/x", IDENTITY)], [], {"stage_data": 0o750}, {"val/a": 0o700})
+    _, steps = arrange(
+        1, [Move("stage_data/a/b/x", "val/a/b/x", IDENTITY)], [], {"stage_data": 0o750}, {"val/a": 0o700}
+    )
     assert steps[:3] == (MakeFolder("val", 0o750), MakeFolder("val/a", 0o700), MakeFolder("val/a/b", 0o750))
 
 
 def test_a_folder_is_removed_only_when_the_moves_emptied_it() -> None:
     paths = ["train/a/1", "train/a/b/2", "train/c/3", "train/c/4", "stage_data/d/5"]
     files = tuple(FileRecord(path, Kind.IMAGE, 1, 1, 0o644, 1, 1, "00") for path in paths)
-    folders = dict.fromkeys(["stage_data", "stage_data/d", "train", "train/a", "train/a/b", "train/c", "train/mine"], 0o755)
+    folders = dict.fromkeys(
+        ["stage_data", "stage_data/d", "train", "train/a", "train/a/b", "train/c", "train/mine"], 0o755
+    )
     leaving = [Move(path, f"stage_data/{path}", IDENTITY) for path in (*paths[:3], paths[4])]
     removed = list(emptied_folders(Index(files, folders), leaving, ["train"]))
     assert removed == [RemoveFolder("train/a/b", 0o755), RemoveFolder("train/a", 0o755)]

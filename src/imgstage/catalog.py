@@ -140,9 +140,7 @@ def build(index: Index, rows: Sequence[Row], given: Mapping[str, Mapping[str, st
 class _Draft:
     """Samples in the making. A sample's handle is its id when the ledger knows it, else its place and key."""
 
-    def __init__(
-        self, slots: Mapping[str, tuple[Slot, Rule]], known: Mapping[str, Row], rows: Iterable[Row]
-    ) -> None:
+    def __init__(self, slots: Mapping[str, tuple[Slot, Rule]], known: Mapping[str, Row], rows: Iterable[Row]) -> None:
         self._slots = slots
         self._known = known
         self._images: dict[str, dict[str, list[FileRecord]]] = defaultdict(lambda: defaultdict(list))

@@ -21,12 +21,23 @@ from ..helpers import snapshot, write
 
 def identity(path: Path) -> Identity:
     status = path.stat()
-    return Identity(status.st_size, status.st_mtime_ns, status.st_mode & 0o7777, blake3(path.read_bytes()).hexdigest(), status.st_ino)
+    return Identity(
+        status.st_size,
+        status.st_mtime_ns,
+        status.st_mode & 0o7777,
+        blake3(path.read_bytes()).hexdigest(),
+        status.st_ino,
+    )
 
 
 def make_root(root: Path) -> None:
     for number in range(4):
-        write(root / f"stage_data/cats/{number}.jpg", f"picture {number}".encode() * 9, 1_400_000_000 + number, 0o600 + number)
+        write(
+            root / f"stage_data/cats/{number}.jpg",
+            f"picture {number}".encode() * 9,
+            1_400_000_000 + number,
+            0o600 + number,
+        )
     write(root / "table.csv", b"old", 1_300_000_000)
 
 
@@ -90,6 +101,7 @@ def test_death_at_any_step_leaves_a_state_that_recover_puts_right(
     before = snapshot(root)
     digests = {entry[0] for entry in before.values() if isinstance(entry, tuple)}
     total = len(make_plan(journal).steps)
+    real = steps.do
     for death in range(total + 1):
         done = 0
 
@@ -100,7 +112,6 @@ def test_death_at_any_step_leaves_a_state_that_recover_puts_right(
             done += 1
             real(*arguments)
 
-        real = steps.do
         with monkeypatch.context() as patch:
             patch.setattr("imgstage.journal.engine.do", die)
             if death == total:
@@ -216,7 +227,9 @@ def test_a_plan_is_good_for_one_time(journal: Journal) -> None:
         journal.apply(plan)
 
 
-def test_a_folder_that_is_a_link_out_of_the_root_is_refused(journal: Journal, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_folder_that_is_a_link_out_of_the_root_is_refused(
+    journal: Journal, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     outside = tmp_path_factory.mktemp("outside")
     (Path(journal.root) / "train").symlink_to(outside)
     with pytest.raises(DestinationError, match="symbolic link"):

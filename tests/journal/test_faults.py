@@ -64,8 +64,17 @@ def test_after_a_fault_the_state_is_before_or_after_and_no_image_is_lost(tmp_pat
     counts = count_calls(tmp_path / "whole" / "data", verb)
     after = images(tmp_path / "whole" / "data")
     assert after != images(template)
-    points = [(call, number) for call in sorted(counts) for number in range(1, counts[call] + 1) if call not in ("openat", "write")]
-    points += [(call, number) for call in ("openat", "write") for number in range(max(1, counts.get(call, 0) - 30), counts.get(call, 0) + 1)]
+    points = [
+        (call, number)
+        for call in sorted(counts)
+        for number in range(1, counts[call] + 1)
+        if call not in ("openat", "write")
+    ]
+    points += [
+        (call, number)
+        for call in ("openat", "write")
+        for number in range(max(1, counts.get(call, 0) - 30), counts.get(call, 0) + 1)
+    ]
     outcomes = set()
     for call, number in random.Random(f"{verb}{fault}").sample(points, POINTS // 3):
         root = tmp_path / f"{call}{number}" / "data"

@@ -84,7 +84,9 @@ PAIRED = [
 def test_before_and_after_are_paired_one_to_one(first: str, second: str) -> None:
     expected = side_by_side(first, second)
     found = samples_of([path for pair in expected for path in pair])
-    assert sorted((roles["before"], roles["after"]) for roles in found.values()) == sorted(([b], [a]) for b, a in expected)
+    assert sorted((roles["before"], roles["after"]) for roles in found.values()) == sorted(
+        ([b], [a]) for b, a in expected
+    )
 
 
 MASKED = [
@@ -106,7 +108,9 @@ MASKED = [
 def test_image_and_mask_are_paired_one_to_one(first: str, second: str) -> None:
     expected = side_by_side(first, second)
     found = samples_of([path for pair in expected for path in pair])
-    assert sorted((roles["image"], roles["mask"]) for roles in found.values()) == sorted(([i], [m]) for i, m in expected)
+    assert sorted((roles["image"], roles["mask"]) for roles in found.values()) == sorted(
+        ([i], [m]) for i, m in expected
+    )
 
 
 def test_one_folder_a_scene_holds_an_image_and_many_masks() -> None:

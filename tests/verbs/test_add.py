@@ -100,7 +100,9 @@ def test_trouble_in_the_source_holds_only_its_sample(empty: Dataset, tmp_path: P
     assert sorted(Path(note.path).name for note in report.held) == sorted(
         f"github_0{n}_{role}.jpg" for n in (1, 2) for role in ("before", "after")
     )
-    assert [(Path(note.path).name, note.reason) for note in report.ignored] == [("notes.docx", "not an image, not a sidecar")]
+    assert [(Path(note.path).name, note.reason) for note in report.ignored] == [
+        ("notes.docx", "not an image, not a sidecar")
+    ]
     assert report.found == 23 == report.done + 4 + 1
 
 
@@ -114,7 +116,7 @@ def test_a_name_taken_by_other_bytes_refuses_all(empty: Dataset, tmp_path: Path,
     write(tmp_path / "in" / name, picture(9))
     write(tmp_path / "in" / "fine.jpg", picture(10))
     before = snapshot(empty.root.path)
-    with pytest.raises(DestinationError, match="other bytes.*Nothing was changed"):
+    with pytest.raises(DestinationError, match=r"other bytes.*Nothing was changed"):
         empty.add(tmp_path / "in")
     assert snapshot(empty.root.path) == before
 

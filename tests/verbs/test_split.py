@@ -241,7 +241,10 @@ def test_a_new_sample_with_the_name_of_an_old_one_is_held(pairs: Dataset) -> Non
     write(stage(pairs) / "github_01_before.jpg", picture(4242))
     write(stage(pairs) / "github_01_after.jpg", picture(4243))
     plan = pairs.plan_split()
-    assert {note.path for note in plan.report.held} == {"stage_data/github_01_before.jpg", "stage_data/github_01_after.jpg"}
+    assert {note.path for note in plan.report.held} == {
+        "stage_data/github_01_before.jpg",
+        "stage_data/github_01_after.jpg",
+    }
     assert plan.is_empty
 
 

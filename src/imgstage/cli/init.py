@@ -15,7 +15,7 @@ def command(root: str | None, folder: str | None) -> None:
     from ..dataset import Dataset
     from ..root import STAGE
 
-    dataset = Dataset.create(folder or root or "data")
-    given = folder or root
-    click.echo(f"{dataset.root.path} is a root. Its images go into {STAGE}/.")
+    given = folder or root or "data"
+    Dataset.create(given)
+    click.echo(f"{given} is a root. Its images go into {given}/{STAGE}/.")
     click.echo(f"Next: {command_line(given, 'add', 'FOLDER_WITH_IMAGES')}")

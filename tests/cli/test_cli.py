@@ -1,0 +1,341 @@
+"""The command line: what it prints, what it returns, what it never does."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from imgstage import Dataset
+from imgstage.cli import COMMANDS, group, run
+from imgstage.journal.records import Records
+
+from ..helpers import names, picture, snapshot, write, write_pairs
+
+
+def call(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    code = run(list(words))
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def test_help_names_every_command() -> None:
+    shown = CliRunner().invoke(group, ["--help"]).output
+    assert [line.split()[0] for line in shown.partition("Commands:\n")[2].splitlines()[: len(COMMANDS)]] == list(
+        COMMANDS
+    )
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(command: str) -> None:
+    shown = CliRunner().invoke(group, [command, "--help"])
+    assert shown.exit_code == 0
+    assert len(shown.output.splitlines()) > 5
+
+
+def test_help_takes_under_100_ms_of_cpu() -> None:
+    spent = []
+    for _ in range(5):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run([sys.executable, "-m", "imgstage", "--help"], check=True, capture_output=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        spent.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    assert min(spent) < 0.1
+
+
+def test_help_loads_no_decoder() -> None:
+    code = "import sys; from imgstage.cli import run; run(['--help']); print(sorted(sys.modules), file=sys.stderr)"
+    shown = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stderr
+    assert not {"'numpy'", "'PIL'", "'rich'", "'sqlite3'", "'simplejpeg'"} & set(shown.strip("[]\n").split(", "))
+
+
+def test_the_whole_life_with_its_words(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_pairs(tmp_path / "my photos", range(1, 26))
+    code, out, _ = call(capsys, "init")
+    assert (code, out) == (
+        0,
+        "data is a root. Its images go into data/stage_data/.\nNext: imgstage -C data add FOLDER_WITH_IMAGES\n",
+    )
+    code, out, err = call(capsys, "add", "my photos")
+    assert (code, err) == (0, "")
+    assert "25 samples added" in out
+    assert "Undo: imgstage undo" in out
+    code, out, _ = call(capsys, "status")
+    assert "Samples: 25 in stage_data/" in out
+    code, out, _ = call(capsys, "split", "-n")
+    assert "This was a dry run: nothing was changed." in out
+    assert names(tmp_path, "data/train") == set()
+    code, out, _ = call(capsys, "split")
+    assert ["samples", "20", "3", "2", "25"] in [line.split() for line in out.splitlines()]
+    assert "Wrote imgstage.toml and splits.csv." in out
+    code, out, _ = call(capsys, "split")
+    assert "Nothing to do; nothing was changed." in out
+    code, out, _ = call(capsys, "unsplit")
+    assert "2 from test/, 20 from train/, 3 from val/" in out
+    code, out, _ = call(capsys, "undo")
+    assert "Operations taken back, newest first: 3; 50 files went back" in out
+    code, out, _ = call(capsys, "log")
+    assert [line.split()[:2] for line in out.splitlines()[1:]] == [
+        ["1", "add"],
+        ["2", "split"],
+        ["3", "unsplit"],
+        ["4", "undo"],
+    ]
+    assert "undone by 4" in out
+    code, out, _ = call(capsys, "recover")
+    assert (code, out) == (0, "Nothing was broken off; nothing was changed.\n")
+
+
+@pytest.mark.parametrize("verb", [("split",), ("unsplit",), ("undo",), ("undo", "1")])
+def test_a_dry_run_writes_nothing_at_all(
+    capsys: pytest.CaptureFixture[str], pairs: Dataset, verb: tuple[str, ...]
+) -> None:
+    if verb != ("split",):
+        pairs.split()
+    root = pairs.root.path
+
+    def state() -> dict[Path, tuple[int, int, int]]:
+        return {p: (p.lstat().st_mtime_ns, p.lstat().st_ctime_ns, p.lstat().st_size) for p in root.rglob("*")}
+
+    before = state()
+    code, _, _ = call(capsys, "-C", str(root), *verb, "-n")
+    assert code == 0
+    assert state() == before
+
+
+def test_a_dry_run_on_a_root_made_by_hand_leaves_no_trace(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    write_pairs(tmp_path / "data/stage_data", range(1, 12))
+    write_pairs(tmp_path / "more", range(20, 22))
+    for words in (("split", "-n"), ("add", str(tmp_path / "more"), "-n"), ("status",), ("log",), ("recover",)):
+        assert call(capsys, "-C", str(tmp_path / "data"), *words)[0] == 0
+    assert [path.name for path in (tmp_path / "data").iterdir()] == ["stage_data"]
+
+
+@pytest.mark.parametrize("verb", ["add", "split", "unsplit", "undo", "status"])
+def test_json_counts_sum_and_lists_have_reasons(
+    capsys: pytest.CaptureFixture[str], pairs: Dataset, tmp_path: Path, verb: str
+) -> None:
+    root = pairs.root.path
+    write(root / "stage_data/github_01_after.jpg", b"broken")
+    write(root / "stage_data/notes.docx", b"x")
+    if verb in ("unsplit", "undo"):
+        pairs.split()
+    write_pairs(tmp_path / "in", range(40, 43))
+    write(tmp_path / "in/notes.docx", b"x")
+    words = [verb, str(tmp_path / "in")] if verb == "add" else [verb]
+    code, out, err = call(capsys, "-C", str(root), *words, "--json")
+    assert (code, err) == (0, "")
+    found = json.loads(out)
+    assert found["found"] == found["done"] + found["held"] + found["ignored"] > 0
+    assert found["held"] == len(found["held_files"])
+    assert found["ignored"] == len(found["ignored_files"])
+    assert all(
+        set(note) == {"path", "reason"} and note["reason"] for note in found["held_files"] + found["ignored_files"]
+    )
+    if verb != "status":
+        assert found["verb"] == verb
+        assert found["operation"] == Dataset(root).log()[-1].number
+        assert found["changed"] > 0
+
+
+def test_json_is_the_same_byte_for_byte_whatever_the_order_and_threads(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    shown = []
+    for name, order, threads in (("one", range(1, 31), "1"), ("two", range(30, 0, -1), "7")):
+        for number in order:
+            write_pairs(tmp_path / name / "stage_data", range(number, number + 1))
+        shown.append(call(capsys, "-C", str(tmp_path / name), "split", "--threads", threads, "--json"))
+    assert shown[0] == shown[1]
+    assert '"operation": 1' in shown[0][1]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["status"],
+        ["add", "x"],
+        ["split"],
+        ["unsplit"],
+        ["undo"],
+        ["log"],
+        ["recover"],
+    ],
+)
+def test_a_folder_that_is_no_root_says_how_to_make_one(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, words: list[str]
+) -> None:
+    code, out, err = call(capsys, "-C", str(tmp_path), *words)
+    assert (code, out) == (2, "")
+    assert err == (
+        f"imgstage: {tmp_path} is not an imgstage root: it holds no stage_data/, no split folder and no .imgstage/. "
+        f"Nothing was changed. Make one with: imgstage init {tmp_path}.\n"
+    )
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["split", "--ratios", "80/12"],
+        ["split", "--seed", "x"],
+        ["split", "--rounding", "up"],
+        ["split", "--threads", "0"],
+        ["split", "--group", "("],
+        ["split", "--group-csv", "nowhere.csv:x"],
+        ["add"],
+        ["add", "nowhere"],
+        ["undo", "7"],
+        ["undo", "x"],
+        ["splitt"],
+        ["--nonsense"],
+    ],
+)
+def test_wrong_usage_is_one_sentence_and_code_2(
+    capsys: pytest.CaptureFixture[str], pairs: Dataset, words: list[str]
+) -> None:
+    before = snapshot(pairs.root.path)
+    code, out, err = call(capsys, "-C", str(pairs.root.path), *words)
+    assert (code, out) == (2, "")
+    assert err
+    assert "Traceback" not in err
+    assert snapshot(pairs.root.path) == before
+
+
+def test_a_pending_operation_is_told_and_recovered(
+    capsys: pytest.CaptureFixture[str], pairs: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*_: object) -> None:
+        raise SystemExit
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Records, "write_end", die)
+        with pytest.raises(SystemExit):
+            pairs.split()
+    root = str(pairs.root.path)
+    code, _, err = call(capsys, "-C", root, "unsplit")
+    assert code == 2
+    assert f"Run: imgstage -C {root} recover." in err
+    code, out, _ = call(capsys, "-C", root, "status")
+    assert f"Operation 1 broke off. Next: imgstage -C {root} recover" in out
+    code, out, _ = call(capsys, "-C", root, "recover")
+    assert out.startswith("Operation 1 (split) was taken back: 52 files")
+
+
+def test_long_lists_are_cut_unless_all_is_wanted(capsys: pytest.CaptureFixture[str], pairs: Dataset) -> None:
+    for number in range(20):
+        write(pairs.root.path / f"stage_data/{number}.docx", b"x")
+    _, out, _ = call(capsys, "-C", str(pairs.root.path), "status")
+    assert "ignored: … and 12 more; --all lists them" in out
+    _, out, _ = call(capsys, "-C", str(pairs.root.path), "status", "--all")
+    assert out.count("docx") == 20
+
+
+def test_names_of_any_script_are_shown_and_control_characters_are_not(
+    capsys: pytest.CaptureFixture[str], pairs: Dataset
+) -> None:
+    root = pairs.root.path / "stage_data"
+    write(root / "b\u00e4r \U0001f43b.docx", b"x")
+    write(root / "evil\x1b[31m.jpg", picture(1))
+    Path(os.fsdecode(os.fsencode(root) + b"/caf\xe9.jpg")).write_bytes(picture(2))
+    code, out, _ = call(capsys, "-C", str(pairs.root.path), "status")
+    assert code == 0
+    assert "b\u00e4r \U0001f43b.docx" in out
+    assert "\x1b" not in out
+    assert "evil\\x1b[31m.jpg" in out
+    assert "caf\\xe9.jpg" in out
+
+
+def test_a_sample_may_be_called_anything(capsys: pytest.CaptureFixture[str], empty: Dataset) -> None:
+    stems = [
+        "two  words",
+        "-n",
+        "\U0001f431",
+        "=cmd|x",
+        "<script>",
+        "a'b\"c",
+        "%s",
+        "x" * 240,
+        "a;b",
+        "日本語",
+        "..x",
+        "CON",
+        "é",
+    ]
+    for number, stem in enumerate(stems):
+        write(empty.root.path / "stage_data" / f"{stem}_before.jpg", picture(2 * number))
+        write(empty.root.path / "stage_data" / f"{stem}_after.jpg", picture(2 * number + 1))
+    before = snapshot(empty.root.path)
+    code, out, _ = call(capsys, "-C", str(empty.root.path), "split")
+    assert code == 0
+    assert "0 held" in out or "1 held" in out
+    assert call(capsys, "-C", str(empty.root.path), "undo")[0] == 0
+    assert snapshot(empty.root.path) == before
+
+
+def test_two_at_once_one_waits_for_its_turn(capsys: pytest.CaptureFixture[str], pairs: Dataset) -> None:
+    from imgstage.journal.system import locked
+
+    before = snapshot(pairs.root.path)
+    (pairs.root.path / ".imgstage/lock").touch()
+    with locked(str(pairs.root.path / ".imgstage/lock")):
+        code, _, err = call(capsys, "-C", str(pairs.root.path), "split")
+    assert code == 2
+    assert "Another imgstage is at work" in err
+    assert snapshot(pairs.root.path) == before
+
+
+def test_the_progress_bar_has_total_and_rate(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from imgstage.cli import progress
+
+    monkeypatch.setattr(progress, "_PATIENCE_S", -1.0)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "100")
+    bar = progress.Bar()
+    bar.start("Reading", 40)
+    for _ in range(40):
+        bar.advance()
+    bar.finish()
+    shown = capsys.readouterr().err
+    assert "Reading" in shown
+    assert "40/40" in shown
+
+
+def test_without_a_terminal_there_is_no_bar(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from imgstage.cli import progress
+
+    monkeypatch.setattr(progress, "_PATIENCE_S", -1.0)
+    bar = progress.Bar()
+    bar.start("Reading", 2)
+    bar.advance()
+    bar.finish()
+    assert capsys.readouterr().err == ""
+
+
+def test_the_demo_lives_the_whole_life(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, out, _ = call(capsys, "demo")
+    assert code == 0
+    assert "120 samples added" in out
+    assert "of the 120 earlier samples, 0 changed their split" in out
+    assert "132 of 132 samples are in the same split as before" in out
+    assert (tmp_path / "imgstage-demo/contact-sheet.png").stat().st_size > 50_000
+    code, _, err = call(capsys, "demo")
+    assert code == 2
+    assert "not an empty folder" in err

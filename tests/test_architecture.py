@@ -1,0 +1,120 @@
+"""The rules of ARCHITECTURE.md that a machine can check."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[1] / "src" / "imgstage"
+LAYERS = (
+    "errors",
+    "root",
+    "parallel",
+    "images",
+    "index",
+    "pairing",
+    "groups",
+    "assign",
+    "plan",
+    "ledger",
+    "catalog",
+    "verbs",
+    "journal",
+    "sheet",
+    "demo",
+    "dataset",
+    "cli",
+)
+"""From the ground up: a room may import only from rooms before it, and from itself."""
+
+CHANGING = set(
+    "rename renames link symlink symlink_to hardlink_to unlink remove rmdir removedirs rmtree mkdir makedirs "
+    "write_bytes write_text touch truncate chmod utime copy copy2 copytree move".split()
+)
+"""Calls that change files, by the name of the method or function."""
+
+MAY_CHANGE = {
+    "index.py": {"mkdir"},  # its cache, which may be deleted at any time
+    "demo.py": {"mkdir", "write_bytes"},  # photographs, into a folder of its own
+    "cli/demo.py": {"write_bytes"},  # the contact sheet beside them
+}
+
+MODULES = sorted(path.relative_to(SOURCE).as_posix() for path in SOURCE.rglob("*.py"))
+
+
+def room(module: str) -> str:
+    return module.partition("/")[0].removesuffix(".py")
+
+
+def imports(module: str) -> set[str]:
+    """Absolute names of what a module imports, type checking included."""
+    package = ("imgstage", *Path(module).parts[:-1])
+    found: set[str] = set()
+    for node in ast.walk(ast.parse((SOURCE / module).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = [*package[: len(package) - node.level + 1]] if node.level else []
+            base += node.module.split(".") if node.module else []
+            found |= {".".join([*base, alias.name]) for alias in node.names}
+    return found
+
+
+def calls(module: str) -> set[str]:
+    """Names of the functions and methods that a module calls."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse((SOURCE / module).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call):
+            if isinstance(node.func, ast.Attribute):
+                found.add(node.func.attr)
+            elif isinstance(node.func, ast.Name):
+                found.add(node.func.id)
+    return found
+
+
+def test_every_room_has_its_layer() -> None:
+    assert {room(module) for module in MODULES} - {"__init__", "__main__"} == set(LAYERS)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_only_point_down(module: str) -> None:
+    own = room(module)
+    if own in ("__init__", "__main__"):
+        return
+    used = {name.split(".")[1] for name in imports(module) if name.startswith("imgstage.")} & set(LAYERS)
+    assert {name for name in used if LAYERS.index(name) > LAYERS.index(own)} == set()
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if room(module) != "journal"])
+def test_only_the_journal_changes_files(module: str) -> None:
+    assert calls(module) & CHANGING <= MAY_CHANGE.get(module, set())
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if module != "images.py"])
+def test_only_images_names_a_codec(module: str) -> None:
+    assert {name.split(".")[0] for name in imports(module)} & {"PIL", "simplejpeg", "pyvips", "cv2"} == set()
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if room(module) != "cli"])
+def test_only_the_command_line_prints_and_knows_click(module: str) -> None:
+    assert calls(module) & {"print", "echo", "input"} == set()
+    assert {name.split(".")[0] for name in imports(module)} & {"click", "rich"} == set()
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_torch_is_named_nowhere_yet(module: str) -> None:
+    assert not {name for name in imports(module) if name.split(".")[0] in ("torch", "torchvision")}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_no_file_is_so_long_that_it_wants_dividing(module: str) -> None:
+    assert len((SOURCE / module).read_text(encoding="utf-8").splitlines()) <= 400
+
+
+def test_tests_mirror_the_source_tree() -> None:
+    tests = Path(__file__).parent
+    for name in LAYERS:
+        source = SOURCE / name if (SOURCE / name).is_dir() else None
+        assert (tests / name).is_dir() if source else (tests / f"test_{name}.py").is_file(), name
