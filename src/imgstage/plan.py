@@ -188,11 +188,12 @@ class Plan:
         return not self.steps
 
     def moves(self) -> Iterator[tuple[str, str]]:
-        """(from, to) of every file that moves inside the root, vault and incoming files left out."""
+        """(from, to) of every file of the user's that is moved or copied to where it can be seen."""
+        copied = {p.place: str(p.source) for p in self.preparations if p.source is not None}
         for journey in self.journeys:
             first, last = journey.places[0], journey.places[-1]
-            if not first.startswith(STATE) and not last.startswith(STATE):
-                yield first, last
+            if not last.startswith(STATE) and (first in copied or not first.startswith(STATE)):
+                yield copied.get(first, first), last
 
     def apply(self) -> Any:
         """Do it, under the journal.

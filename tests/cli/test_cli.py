@@ -73,6 +73,8 @@ def test_the_whole_life_with_its_words(
     assert "Samples: 25 in stage_data/" in out
     code, out, _ = call(capsys, "split", "-n")
     assert "This was a dry run: nothing was changed." in out
+    assert "  stage_data/github_03_after.jpg -> train/github_03_after.jpg" in out
+    assert "  … and 45 more; --all lists them" in out
     assert names(tmp_path, "data/train") == set()
     code, out, _ = call(capsys, "split")
     assert ["samples", "20", "3", "2", "25"] in [line.split() for line in out.splitlines()]
@@ -235,7 +237,7 @@ def test_long_lists_are_cut_unless_all_is_wanted(capsys: pytest.CaptureFixture[s
     for number in range(20):
         write(pairs.root.path / f"stage_data/{number}.docx", b"x")
     _, out, _ = call(capsys, "-C", str(pairs.root.path), "status")
-    assert "ignored: … and 12 more; --all lists them" in out
+    assert "ignored: … and 15 more; --all lists them" in out
     _, out, _ = call(capsys, "-C", str(pairs.root.path), "status", "--all")
     assert out.count("docx") == 20
 

@@ -46,16 +46,20 @@ def carry_out(
     show_all: bool,
 ) -> None:
     """Apply a plan unless this is a dry run, then say what it changed and how to undo it."""
-    from ..root import LEDGER, SETTINGS
-    from .render import accounting, print_json
+    from ..root import LEDGER, SETTINGS, show
+    from .render import accounting, moves, print_json
 
     operation = None if dry_run else plan.apply()
     number = operation.number if operation else None
     if as_json:
         body: dict[str, Any] = {"verb": plan.verb, "operation": number, "dry_run": dry_run} | plan.report.as_json()
+        if dry_run:
+            body["moves"] = [{"from": show(source), "to": show(target)} for source, target in plan.moves()]
         print_json(body)
         return
-    lines = render(plan) + accounting(plan.report, show_all=show_all)
+    lines = render(plan) + accounting(plan.report, show_all=show_all, dry_run=dry_run)
+    if dry_run:
+        lines += moves(plan, show_all=show_all)
     if plan.is_empty:
         lines.append("Nothing to do; nothing was changed.")
     elif dry_run:

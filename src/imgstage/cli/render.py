@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ..journal import Operation
-    from ..plan import Note, Report
+    from ..plan import Note, Plan, Report
 
-_FIRST = 8
+_FIRST = 5
 
 
 def print_json(body: Mapping[str, Any]) -> None:
@@ -36,9 +36,9 @@ def table(rows: Sequence[Sequence[str]]) -> list[str]:
     ]
 
 
-def accounting(report: Report, *, show_all: bool) -> list[str]:
+def accounting(report: Report, *, show_all: bool, dry_run: bool = False) -> list[str]:
     """The sums, then what is held and ignored with the reasons."""
-    done = f"{report.done:,} done ({report.changed:,} changed now)"
+    done = f"{report.done:,} done ({report.changed:,} {'to change' if dry_run else 'changed now'})"
     lines = [f"{_files(report.found)} found: {done}, {len(report.held):,} held, {len(report.ignored):,} ignored"]
     lines += notes("held", report.held, show_all=show_all)
     lines += notes("ignored", report.ignored, show_all=show_all)
@@ -56,6 +56,14 @@ def notes(what: str, of: Sequence[Note], *, show_all: bool) -> list[str]:
     if len(of) > len(shown):
         lines.append(f"  {what}: … and {len(of) - len(shown):,} more; --all lists them")
     return lines
+
+
+def moves(plan: Plan, *, show_all: bool) -> list[str]:
+    """Where each file would go, the first few unless all are wanted."""
+    pairs = [f"  {show(source)} -> {show(target)}" for source, target in plan.moves()]
+    shown = pairs if show_all else pairs[:_FIRST]
+    more = [f"  … and {len(pairs) - len(shown):,} more; --all lists them"] if len(pairs) > len(shown) else []
+    return shown + more
 
 
 def pairing(details: Mapping[str, Any]) -> list[str]:

@@ -1,0 +1,80 @@
+"""The documents tell the truth: every transcript is run, every command and option is described."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+
+from imgstage import demo
+from imgstage.cli import COMMANDS, group, run
+
+TOP = Path(__file__).parents[1]
+README = (TOP / "README.md").read_text(encoding="utf-8")
+
+
+def transcripts(text: str) -> list[tuple[str, str]]:
+    """(command, output) of every ```console block, in order."""
+    found = []
+    for block in re.findall(r"^```console\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            command, _, output = part.partition("\n")
+            found.append((command, output.rstrip("\n")))
+    return found
+
+
+def test_the_transcripts_of_the_readme_are_what_the_commands_print(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photos = demo.write_photos(tmp_path / "demo")
+    photos.first.rename(tmp_path / "photos")
+    photos.more.rename(tmp_path / "more_photos")
+    monkeypatch.chdir(tmp_path)
+    ran = 0
+    for command, expected in transcripts(README):
+        program, *words = shlex.split(command)
+        assert program == "imgstage"
+        assert run(words) == 0
+        assert capsys.readouterr().out.rstrip("\n") == expected, command
+        ran += 1
+    assert ran > 5
+
+
+def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    demo.write_photos(tmp_path / "demo").first.rename(tmp_path / "photos")
+    monkeypatch.chdir(tmp_path)
+    (block,) = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    assert run(["init", "data"]) == 0
+    exec(compile(block, "README.md", "exec"), {})
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_is_in_the_readme(command: str) -> None:
+    assert f"`imgstage {command}" in README or f"| `{command}" in README
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_option_is_in_the_readme(command: str) -> None:
+    found = group.get_command(click.Context(group), command)
+    assert found is not None
+    for parameter in found.params:
+        if isinstance(parameter, click.Option):
+            assert any(f"`{option}" in README for option in parameter.opts), parameter.opts
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    for document in TOP.glob("*.md"):
+        for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text(encoding="utf-8")):
+            assert (TOP / target).exists(), f"{document.name}: {target}"
+
+
+def test_the_architecture_names_every_room() -> None:
+    text = (TOP / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    rooms = {path.name for path in (TOP / "src/imgstage").iterdir() if not path.name.startswith(("_", "."))} - {
+        "py.typed"
+    }
+    for room in rooms:
+        assert f"{room.removesuffix('.py')}" in text, room
