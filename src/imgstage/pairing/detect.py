@@ -51,6 +51,11 @@ class FolderPairing:
         return "+".join(self.folders)
 
     @property
+    def is_parallel(self) -> bool:
+        """Whether the rule names its folders, so that it holds for them together and for no others."""
+        return any(text.startswith(f"{folder}/") for folder in self.folders for text in self.rule.texts().values())
+
+    @property
     def coverage(self) -> float:
         """The share of images in complete samples, 0 to 1."""
         return self.explained / self.images if self.images else 1.0
@@ -68,7 +73,8 @@ def detect(images: Iterable[str], given: Mapping[str, Mapping[str, str]]) -> tup
 
     Args:
         images: paths below `stage_data/`.
-        given: templates by role, by folder, from `imgstage.toml`; "" holds for every folder without its own.
+        given: templates by role, by folder, from `imgstage.toml`; "" holds for every folder without its own that it
+            fits.
 
     Returns:
         The pairings, in the order of their folders.
@@ -89,14 +95,22 @@ def detect(images: Iterable[str], given: Mapping[str, Mapping[str, str]]) -> tup
         if name and stems:
             found.append(FolderPairing(folders, rule, given=True, images=len(stems), explained=explained(rule, stems)))
     if "" in rules:
-        rule = rules[""]
-        stems = {path: stem for stems in tops.values() for path, stem in stems.items()}
-        if stems:
-            folders = tuple(sorted(tops))
-            found.append(FolderPairing(folders, rule, given=True, images=len(stems), explained=explained(rule, stems)))
-    else:
-        found.extend(_detect_all(tops))
+        found.extend(_where_it_fits(rules[""], tops))
+    found.extend(_detect_all(tops))
     return tuple(sorted(found, key=lambda pairing: pairing.folders))
+
+
+def _where_it_fits(rule: Rule, tops: dict[str, dict[str, str]]) -> Iterator[FolderPairing]:
+    """The rule that is given for all folders, for those of which it explains more than a few images.
+
+    They are taken out of `tops`; the others may hold something else, which their names will tell.
+    """
+    whole = _complete(rule, {path: stem for stems in tops.values() for path, stem in stems.items()})
+    counts = {folder: len(whole & stems.keys()) for folder, stems in tops.items()}
+    folders = tuple(sorted(f for f, stems in tops.items() if counts[f] > LONE_BELOW * len(stems) or rule.is_lone))
+    images = sum(len(tops.pop(folder)) for folder in folders)
+    if folders:
+        yield FolderPairing(folders, rule, given=True, images=images, explained=sum(counts[f] for f in folders))
 
 
 def _detect_all(tops: dict[str, dict[str, str]]) -> Iterator[FolderPairing]:
@@ -162,10 +176,16 @@ def toml_table(name: str, rule: Rule) -> str:
 
 def explained(rule: Rule, stems: Mapping[str, str]) -> int:
     """How many images a rule puts into complete samples: one image in each role, or one to many where it says `*`."""
+    return len(_complete(rule, stems))
+
+
+def _complete(rule: Rule, stems: Mapping[str, str]) -> set[str]:
+    """The paths that a rule puts into complete samples."""
+    slots = read_roles(rule, stems)
     samples: dict[str, Counter[str]] = defaultdict(Counter)
-    for slot in read_roles(rule, stems).values():
+    for slot in slots.values():
         samples[slot.identity][slot.role] += 1
-    return sum(counts.total() for counts in samples.values() if is_complete(rule, counts))
+    return {path for path, slot in slots.items() if is_complete(rule, samples[slot.identity])}
 
 
 def is_complete(rule: Rule, counts: Mapping[str, int]) -> bool:

@@ -11,7 +11,7 @@ from blake3 import blake3
 
 from .. import ledger
 from ..ledger import Row, mark_missing
-from ..pairing import LONE, SIDECAR, describe, toml_table
+from ..pairing import SIDECAR, describe, toml_table
 from ..plan import INCOMING, Identity, Move, Preparation, vault_place
 from ..root import LEDGER, SETTINGS, format_ratios
 
@@ -117,22 +117,23 @@ def settings_text(
 
 
 def pairing_tables(pairings: Iterable[FolderPairing]) -> list[str]:
-    """The tables that store pairing rules: the most common one for all folders, the others by name."""
-    pairings = list(pairings)
-    if all(pairing.rule.is_lone for pairing in pairings):
-        return []  # nothing to pair: a later pair may still be detected
-    by_rule: Counter[str] = Counter()
-    for pairing in pairings:
-        by_rule[describe(pairing.rule)] += len(pairing.folders)
-    common, times = by_rule.most_common(1)[0]
+    """The tables that store pairing rules: one that many folders share for all, the others by name.
+
+    Lone images need no table: where a pair comes later, it may still be detected.
+    """
+    paired = [pairing for pairing in pairings if not pairing.rule.is_lone]
+    folders: Counter[str] = Counter()
+    for pairing in paired:
+        folders[describe(pairing.rule)] += 0 if pairing.is_parallel else len(pairing.folders)
+    common, times = max(folders.items(), key=lambda item: item[1], default=("", 0))
     tables: list[str] = []
-    for pairing in pairings:
-        if times > 1 and describe(pairing.rule) == common:
-            tables.insert(0, toml_table("", pairing.rule))
-        elif pairing.rule == LONE or "/" not in pairing.rule.texts()[pairing.rule.roles[0]].partition("{")[0]:
-            tables.extend(toml_table(folder, pairing.rule) for folder in pairing.folders)
-        else:  # parallel folders are one table
+    for pairing in paired:
+        if pairing.is_parallel:
             tables.append(toml_table(pairing.name, pairing.rule))
+        elif times == 1 or describe(pairing.rule) != common:
+            tables.extend(toml_table(folder, pairing.rule) for folder in pairing.folders)
+        else:
+            tables.insert(0, toml_table("", pairing.rule))
     return tables
 
 
