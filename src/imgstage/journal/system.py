@@ -132,16 +132,21 @@ def write_durable(path: str, blocks: Iterable[bytes], identity: Identity | None 
                 view = memoryview(block)
                 while view:
                     view = view[os.write(descriptor, view) :]
-            if identity is not None:
-                os.fchmod(descriptor, identity.mode)
-                os.utime(descriptor, ns=(identity.mtime_ns, identity.mtime_ns))
-            os.fsync(descriptor)
+            _complete(descriptor, identity)
         finally:
             os.close(descriptor)
         os.rename(temporary, path)
     except BaseException:
         _unlink_if_there(temporary)
         raise
+
+
+def _complete(descriptor: int, identity: Identity | None) -> None:
+    """Give a written file its mode and mtime, and make all of it durable."""
+    if identity is not None:
+        os.fchmod(descriptor, identity.mode)
+        os.utime(descriptor, ns=(identity.mtime_ns, identity.mtime_ns))
+    os.fsync(descriptor)
 
 
 def copy_durable(source: str, path: str, identity: Identity) -> str:
@@ -186,9 +191,7 @@ def _reflink(source: int, target: str) -> bool:
 def _finish(temporary: str, path: str, identity: Identity) -> None:
     descriptor = os.open(temporary, os.O_WRONLY | os.O_NOFOLLOW)
     try:
-        os.fchmod(descriptor, identity.mode)
-        os.utime(descriptor, ns=(identity.mtime_ns, identity.mtime_ns))
-        os.fsync(descriptor)
+        _complete(descriptor, identity)
     finally:
         os.close(descriptor)
     os.rename(temporary, path)
