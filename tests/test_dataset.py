@@ -130,6 +130,21 @@ def test_undo_refuses_to_replace_an_edited_ledger(pairs: Dataset) -> None:
     assert snapshot(pairs.root.path) == before
 
 
+def test_undo_leaves_settings_that_were_edited(pairs: Dataset) -> None:
+    before = snapshot(pairs.root.path)
+    pairs.split()
+    settings = pairs.root.path / "imgstage.toml"
+    settings.write_text("seed = 5\n")
+    plan = pairs.plan_undo()
+    assert plan.report.details["edited"] == ["imgstage.toml"]
+    plan.apply()
+    assert settings.read_text() == "seed = 5\n"
+    settings.unlink()
+    assert snapshot(pairs.root.path) == before
+    pairs.undo()
+    assert pairs.status().samples["train"] == 20
+
+
 def test_undo_refuses_when_an_old_name_is_taken(pairs: Dataset) -> None:
     pairs.split()
     write(pairs.root.path / "stage_data/github_01_after.jpg", picture(1))

@@ -117,6 +117,7 @@ def test_settings_are_read(tmp_path: Path) -> None:
         ("rounding = 'up'", "rounding"),
         ("pairing = 3", "table"),
         ("[pairing]\nbefore = 3", "template"),
+        ("[pairing.cats]\nseed = 3", 'pairing."cats".*seed is 3'),
         ("seed = ", "TOML"),
         ("\x00", "TOML"),
     ],

@@ -171,7 +171,11 @@ class _Draft:
                 continue
             entry = self._slots.get(below(record.path))
             if entry is None:
-                self.strays.append(Note(record.path, "its name fits none of the templates of its folder; see [pairing] in imgstage.toml"))
+                self.strays.append(
+                    Note(
+                        record.path, "its name fits none of the templates of its folder; see [pairing] in imgstage.toml"
+                    )
+                )
                 continue
             slot = entry[0]
             owner = owners.get(slot.identity)

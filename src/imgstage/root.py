@@ -213,12 +213,18 @@ def _pairing_tables(table: dict[str, Any]) -> dict[str, dict[str, str]]:
     for key, value in table.items():
         if isinstance(value, str):
             tables.setdefault("", {})[key] = value
-        elif isinstance(value, dict) and all(isinstance(template, str) for template in value.values()):
-            tables[key] = dict(value)
+        elif isinstance(value, dict):
+            tables[key] = {role: _template(f'[pairing."{key}"] {role}', template) for role, template in value.items()}
         else:
-            problem = f"[pairing] {key} must be a template such as '{{key}}_before'"
-            raise UsageError(problem, "Put it in quotation marks")
+            _template(f"[pairing] {key}", value)
     return tables
+
+
+def _template(where: str, value: Any) -> str:
+    if not isinstance(value, str):
+        problem = f"{where} is {value!r}, not a template such as '{{key}}_before'"
+        raise UsageError(problem, "Put a template there in quotation marks, or move the line above the first [table]")
+    return value
 
 
 def _typed(table: dict[str, Any], key: str, kind: type[Any]) -> Any:

@@ -123,6 +123,8 @@ def plan_undo(root: str, records: list[PlanRecord], operation: int, *, without_m
             continue
         if now != move.identity and not is_file(os.path.join(root, move.source), move.identity):
             edited.append(move.source)
+            if move.source == SETTINGS:  # what the user wrote into the settings stays the user's
+                continue
         moves.append(replace(move, identity=now))
     if missing and not without_missing:
         problem = f"Not all can go back, for these are gone: {some([show(note.path) for note in missing])}"
