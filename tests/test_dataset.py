@@ -204,6 +204,14 @@ def test_the_same_input_gives_the_same_plan_whatever_the_order_and_threads(tmp_p
     assert reports[0] == reports[1]
 
 
+def test_a_stage_folder_that_is_a_link_is_ignored_with_its_reason(tmp_path: Path) -> None:
+    write_pairs(tmp_path / "elsewhere", range(1, 5))
+    (tmp_path / "data/train").mkdir(parents=True)
+    (tmp_path / "data/stage_data").symlink_to(tmp_path / "elsewhere")
+    (note,) = Dataset(tmp_path / "data").status().report.ignored
+    assert (note.path, note.reason) == ("stage_data", "a symbolic link; only the file itself is staged")
+
+
 def test_no_link_inside_a_root_is_followed(pairs: Dataset, tmp_path: Path) -> None:
     outside = write(tmp_path / "outside/x_before.jpg", picture(1))
     (pairs.root.path / "stage_data/linked").symlink_to(outside.parent)

@@ -115,7 +115,7 @@ def scan(
             if start != ".":
                 folders[start] = stat.S_IMODE(base.stat().st_mode)
             found.extend(_walk(base, "" if start == "." else start + "/", folders))
-        elif os.path.lexists(base) and not base.is_dir():
+        elif os.path.lexists(base):
             found.append(_classify(start, base.name, base.lstat()))
     found.sort(key=lambda record: record.path)
     watch = progress or Silent()
