@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from . import catalog, groups, images, ledger
 from .errors import ChangedError, RefusedError, UsageError
 from .index import CACHE, Index, digest_file, scan
-from .journal import Journal, Operation, Recovery, State
+from .journal import Journal, Operation, Recovery
 from .pairing import describe
 from .plan import Identity, Report
 from .root import (
@@ -140,10 +140,9 @@ class Dataset:
         report = Report(
             done=sum(len(sample.files) for sample in usable), held=what.held(), ignored=what.ignored, details=details
         )
-        done = [operation for operation in self.journal.log() if operation.state is State.DONE]
         places = {STAGE: lying[STAGE]} | {name: lying[name] for name in self._split_names() if lying[name] or known}
         unassigned = sum(1 for sample in usable if not sample.split)
-        return Status(report, places, unassigned, self.journal.pending(), done[-1] if done else None)
+        return Status(report, places, unassigned, self.journal.pending(), self.journal.last())
 
     def log(self) -> list[Operation]:
         """Every operation, oldest first."""

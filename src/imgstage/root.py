@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
+import shlex
 import tomllib
 import unicodedata
 from dataclasses import dataclass, field
@@ -107,7 +108,7 @@ def find_root(given: Path | None) -> Root:
         return Root(path.resolve())
     else:
         problem = f"{path} is not an imgstage root: it holds no {STAGE}/, no split folder and no {STATE}/"
-    raise NotARootError(problem, f"Make one with: imgstage init {path}")
+    raise NotARootError(problem, f"Make one with: {shlex.join(('imgstage', 'init', str(path)))}")
 
 
 def fold(name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import threading
 from contextlib import contextmanager
@@ -113,17 +114,23 @@ class Journal:
         number = self.pending()
         if number is not None:
             problem = f"Operation {number} in {self.root} broke off before it was done"
-            raise PendingError(problem, f"Run: imgstage -C {self.root} recover")
+            raise PendingError(problem, f"Run: {self._command('recover')}")
 
     def log(self) -> list[Operation]:
         """Every operation, oldest first."""
-        operations = []
-        for number, state in self.records.states().items():
-            record = self.records.read(number)
-            operations.append(
-                Operation(number, record.verb, record.started, state, len(record.journeys), record.undoes)
-            )
-        return operations
+        return [self._operation(number, state) for number, state in self.records.states().items()]
+
+    def last(self) -> Operation | None:
+        """The last operation that was done, if one was."""
+        done = [number for number, state in self.records.states().items() if state is State.DONE]
+        return self._operation(done[-1], State.DONE) if done else None
+
+    def _operation(self, number: int, state: State) -> Operation:
+        record = self.records.read(number)
+        return Operation(number, record.verb, record.started, state, len(record.journeys), record.undoes)
+
+    def _command(self, *words: str) -> str:
+        return shlex.join(("imgstage", "-C", self.root, *words))
 
     def plan_undo(self, since: int | None = None, *, without_missing: bool = False) -> Plan:
         """Plan to take back operation `since` and everything after it; None means only the last operation.
@@ -137,10 +144,10 @@ class Journal:
         done = [number for number, state in self.records.states().items() if state is State.DONE]
         if not done:
             problem = f"Nothing was done in {self.root} yet, so there is nothing to undo"
-            raise UsageError(problem, f"See: imgstage -C {self.root} log")
+            raise UsageError(problem, f"See: {self._command('log')}")
         if since is not None and since not in done:
             problem = f"Operation {since} was never done in {self.root}"
-            raise UsageError(problem, f"Choose a number that is listed by: imgstage -C {self.root} log")
+            raise UsageError(problem, f"Choose a number that is listed by: {self._command('log')}")
         numbers = [number for number in reversed(done) if number >= (since or done[-1])]
         records = [self.records.read(number) for number in numbers]
         return plan_undo(self.root, records, self.next_number(), without_missing=without_missing)
@@ -228,7 +235,7 @@ class Journal:
                     result = Recovery(number, record.verb, go_back(self.root, self.records, record, method, watch))
                 except OSError as error:
                     problem = f"Operation {number} could not be taken back yet ({error})"
-                    raise BrokenOffError(problem, f"Mend that, then run: imgstage -C {self.root} recover") from error
+                    raise BrokenOffError(problem, f"Mend that, then run: {self._command('recover')}") from error
             self._clean_up()
         return result
 
@@ -301,18 +308,18 @@ class Journal:
             self.records.write_end(record.number, State.DONE)
         except KeyboardInterrupt:
             problem = f"Operation {record.number} was interrupted twice and left as it was"
-            raise BrokenOffError(problem, f"Run: imgstage -C {self.root} recover") from None
+            raise BrokenOffError(problem, f"Run: {self._command('recover')}") from None
         except (OSError, ImgstageError, _InterruptedError):
             if record.number not in self.records.states():  # the intent was not written down, so nothing was done
                 raise
             if self.records.has(record.number, State.DONE):  # past the commit point nothing is taken back
                 problem = f"Operation {record.number} is done, but the disk did not confirm it"
-                raise BrokenOffError(problem, f"Check the disk, then run: imgstage -C {self.root} recover") from None
+                raise BrokenOffError(problem, f"Check the disk, then run: {self._command('recover')}") from None
             try:
                 go_back(self.root, self.records, record, method, Silent())
             except OSError as error:
                 problem = f"Operation {record.number} broke off and could not be taken back ({error})"
-                raise BrokenOffError(problem, f"When the disk is well, run: imgstage -C {self.root} recover") from error
+                raise BrokenOffError(problem, f"When the disk is well, run: {self._command('recover')}") from error
             raise
 
     def _clean_up(self) -> None:
