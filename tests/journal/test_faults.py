@@ -105,3 +105,27 @@ def contents(root: Path) -> set[bytes]:
 def images(root: Path) -> dict[str, object]:
     """The snapshot without the tables, whose mtime is the time of the run."""
     return {path: entry for path, entry in snapshot(root).items() if path not in ("splits.csv", "imgstage.toml")}
+
+
+def test_what_must_be_durable_is_synced_in_the_order_of_the_protocol(tmp_path: Path) -> None:
+    """New bytes, intent, moves, names, commit: each is on the disk before the next begins."""
+    make(tmp_path / "data")
+    traced(tmp_path / "data", "split", "-y", "-e", "trace=rename,renameat2,link,fsync")
+    events = [line.partition(" ")[2].strip() for line in (tmp_path / "trace").read_text().splitlines()]
+
+    def at(pattern: str, start: int = 0) -> int:
+        return next(n for n in range(start, len(events)) if re.search(pattern, events[n]))
+
+    prepared = at(r"fsync\(\d+<.*/incoming/000001-splits\.csv\.part>")
+    assert prepared < at(r"fsync\(\d+<.*/incoming>")
+    intent = at(r"fsync\(\d+<.*/000001\.plan\.part>", at(r"fsync\(\d+<.*/incoming>"))
+    named = at(r"rename\(.*/000001\.plan\"", intent)
+    known = at(r"fsync\(\d+<.*/\.imgstage/journal>", named)
+    moves = [n for n, event in enumerate(events) if re.search(r"renameat2\(.*stage_data/", event)]
+    assert len(moves) == 15
+    assert known < moves[0]
+    commit = at(r"fsync\(\d+<.*/000001\.commit\.part>")
+    for folder in ("data", "data/stage_data", "data/stage_data/night", "data/train", "data/train/night"):
+        assert moves[-1] < at(rf"fsync\(\d+<[^>]*/{folder}>", moves[-1]) < commit
+    done = at(r"rename\(.*/000001\.commit\"", commit)
+    assert at(r"fsync\(\d+<.*/\.imgstage/journal>", done)
