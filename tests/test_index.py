@@ -115,6 +115,19 @@ def test_what_was_moved_or_copied_is_not_decoded_again(
     assert not seen
 
 
+def test_what_was_touched_less_than_two_seconds_ago_is_read_again(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a coarse clock a second change in the same tick would leave no trace."""
+    write(tmp_path / "stage_data/x.jpg", picture(1))
+    scan(tmp_path, ["stage_data"], cache)
+    read: list[Path] = []
+    real = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: (read.append(path), real(path))[1])
+    scan(tmp_path, ["stage_data"], cache)
+    assert len(read) == 1
+
+
 def test_an_edit_within_two_seconds_is_seen(tmp_path: Path, cache: Path) -> None:
     """Same size, same mtime: only that the entry is too young to be trusted tells."""
     path = write(tmp_path / "stage_data/x.txt", b"one")

@@ -145,6 +145,30 @@ def test_a_failing_step_is_rolled_back_at_once(journal: Journal, monkeypatch: py
     assert journal.pending() is None
 
 
+def test_a_file_edited_in_the_midst_stops_all_of_it(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = Path(journal.root)
+    before = snapshot(root)
+    real = steps.do
+    last = root / "stage_data/cats/3.jpg"
+
+    def edit(*arguments: Any) -> None:
+        if last.exists():
+            write(last, b"edited in the midst")
+        real(*arguments)
+
+    monkeypatch.setattr("imgstage.journal.engine.do", edit)
+    with pytest.raises(BrokenOffError, match=r"3\.jpg"):
+        journal.apply(make_plan(journal))
+    monkeypatch.undo()
+    assert journal.pending(), "whose bytes are unexpected is nobody's to move: the rest waits for the user"
+    last.write_bytes(b"picture 3" * 9)
+    journal.recover()
+    after = snapshot(root)
+    assert {path: entry for path, entry in after.items() if "3.jpg" not in path} == {
+        path: entry for path, entry in before.items() if "3.jpg" not in path
+    }
+
+
 def test_past_the_commit_nothing_is_taken_back(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
     real = Records.write_end
 
@@ -215,7 +239,7 @@ def test_a_name_taken_since_the_plan_refuses_all_of_it(journal: Journal) -> None
     plan = make_plan(journal)
     write(Path(journal.root) / "train/cats/0.jpg", b"in the way")
     before = snapshot(Path(journal.root))
-    with pytest.raises(DestinationError, match="taken"):
+    with pytest.raises(DestinationError, match=r"The names train/cats/0\.jpg are taken"):
         journal.apply(plan)
     assert snapshot(Path(journal.root)) == before
 
