@@ -123,7 +123,12 @@ def test_what_was_touched_less_than_two_seconds_ago_is_read_again(
     scan(tmp_path, ["stage_data"], cache)
     read: list[Path] = []
     real = Path.read_bytes
-    monkeypatch.setattr(Path, "read_bytes", lambda path: (read.append(path), real(path))[1])
+
+    def watch(path: Path) -> bytes:
+        read.append(path)
+        return real(path)
+
+    monkeypatch.setattr(Path, "read_bytes", watch)
     scan(tmp_path, ["stage_data"], cache)
     assert len(read) == 1
 
