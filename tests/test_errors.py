@@ -13,7 +13,7 @@ ALL = [kind for kind in vars(errors).values() if isinstance(kind, type) and issu
 @pytest.mark.parametrize("kind", ALL)
 def test_an_error_says_what_is_wrong_what_was_not_changed_and_what_to_do(kind: type[ImgstageError]) -> None:
     error = kind("data/x.jpg is taken", "Rename it")
-    expected = "No image was lost" if issubclass(kind, BrokenOffError) else "Nothing was changed"
+    expected = "Nothing more was changed" if issubclass(kind, BrokenOffError) else "Nothing was changed"
     assert str(error) == f"data/x.jpg is taken. {expected}. Rename it."
     assert error.exit_code == (3 if issubclass(kind, BrokenOffError) else 2)
 

@@ -122,6 +122,7 @@ def build(index: Index, rows: Sequence[Row], given: Mapping[str, Mapping[str, st
     draft.place_images(images)
     draft.place_sidecars([record for record in sound if record.kind is Kind.SIDECAR])
     draft.hold_twins(sound)
+    draft.hold_mixed(images)
     unreadable = [Note(r.path, r.trouble) for r in index.files if not r.digest and r.kind is not Kind.IGNORED]
     ignored = [Note(r.path, r.trouble) for r in index.files if r.kind is Kind.IGNORED]
     found = {id(row) for row in known.values()}
@@ -225,6 +226,23 @@ class _Draft:
                     other = next(twin for twin in twins if twin is not record)
                     self._held[handle] = f"{show(record.path)} and {show(other.path)} have one name; rename one of them"
 
+    def hold_mixed(self, images: Iterable[FileRecord]) -> None:
+        """Hold known samples whose names now mix them: names and ledger disagree, and nothing is guessed."""
+        named: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
+        for record in images:
+            entry = self._slots.get(below(record.path))
+            if record.path in self._known and entry is not None and not self._is_lone(self._of[record.path]):
+                named[top(record.path), entry[0].identity].setdefault(self._of[record.path], record.path)
+        for handles in named.values():
+            if len(handles) > 1:
+                paths = " and ".join(show(path) for path in handles.values())
+                reason = f"{paths} have the names of one sample, but splits.csv knows them as parts of two"
+                for handle in handles:
+                    self._held.setdefault(handle, reason)
+
+    def _is_lone(self, handle: str) -> bool:
+        return len({row.role for row in self._rows[handle]} - {SIDECAR}) < 2
+
     def samples(self) -> tuple[Sample, ...]:
         """The finished samples."""
         done = [self._finish(handle, roles) for handle, roles in self._images.items()]
@@ -271,5 +289,5 @@ def _why_held(
     if rule is not None and not rows and not pairing.is_complete(rule, counts):
         return f"ambiguous: {here} is one of several images in each role"
     if len(places) > 1:
-        return f"torn: its files lie in {' and '.join(sorted(places))}"
+        return f"torn: its files lie in {' and '.join(sorted(places))}; unsplit and split bring it together"
     return ""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import catalog, groups, images, ledger
 from .errors import ChangedError, RefusedError, UsageError
-from .index import CACHE, Index, digest_file, scan
+from .index import CACHE, UNREADABLE, Index, digest_file, scan
 from .journal import Journal, Operation, Recovery
 from .pairing import describe
 from .plan import Identity, Report
@@ -205,6 +205,7 @@ class Dataset:
         check_split_names(list(shares))
         pattern = group if group is not None or group_csv is not None else settings.group
         what = self._catalog(tuple(shares))
+        _refuse_unreadable(what)
         usable = [sample for sample in what.samples if not sample.held]
         wish = SplitWish(
             ratios=shares,
@@ -216,7 +217,10 @@ class Dataset:
             accept_new=accept_new,
             trust=trust,
         )
-        return self._bound(plan_split(what, wish, self._draft()))
+        draft = self._draft()
+        written = self.journal.last_digest(LEDGER)
+        foreign = bool(written) and (draft.ledger is None or draft.ledger.digest != written)
+        return self._bound(plan_split(what, replace(wish, foreign_ledger=foreign), draft))
 
     def plan_unsplit(self) -> Plan:
         """Plan to move everything back to `stage_data/`.
@@ -225,7 +229,9 @@ class Dataset:
             DestinationError: two files with different bytes have one name; nothing was changed.
         """
         self.journal.refuse_if_pending()
-        return self._bound(plan_unsplit(self._catalog(), self._draft()))
+        what = self._catalog()
+        _refuse_unreadable(what)
+        return self._bound(plan_unsplit(what, self._draft()))
 
     def plan_undo(self, operation: int | None = None, *, without_missing: bool = False) -> Plan:
         """Plan to take back an operation and everything after it; None means the last one, be it an undo itself.
@@ -258,13 +264,16 @@ class Dataset:
         """`plan_undo(...)`, applied. None when there was nothing to do."""
         return self._done(self.plan_undo(operation, without_missing=without_missing))
 
-    def recover(self) -> Recovery:
+    def recover(self, *, without_missing: bool = False) -> Recovery:
         """Take back the operation that broke off.
+
+        Args:
+            without_missing: leave out files that are gone or were changed since; they stay where they are.
 
         Raises:
             BrokenOffError: a file is at none of its places; nothing was touched.
         """
-        return self.journal.recover(self._progress)
+        return self.journal.recover(self._progress, without_missing=without_missing)
 
     # -- inside -------------------------------------------------------------------------------------------------------
 
@@ -277,6 +286,9 @@ class Dataset:
     def _draft(self) -> Draft:
         path = self.root.path / LEDGER
         old = None
+        if path.is_symlink():
+            problem = f"{path} is a symbolic link, which a new table would replace"
+            raise RefusedError(problem, "Put the file itself there")
         if path.is_file():
             status = path.stat()
             old = Identity(
@@ -350,6 +362,14 @@ class Dataset:
         data = images.encode(images.thumbnail(self.root.path / record.path, _THUMBNAIL), "JPEG", quality=85)
         source = base64.b64encode(data).decode()
         return f"<img title='{html.escape(show(record.path), quote=True)}' src='data:image/jpeg;base64,{source}'> "
+
+
+def _refuse_unreadable(what: Catalog) -> None:
+    """While it is unknown what lies in a folder, its samples would count as gone, and their places as free."""
+    closed = [show(note.path) for note in what.ignored if note.reason.startswith(UNREADABLE)]
+    if closed:
+        problem = f"The folder {', '.join(closed)} cannot be read, so it is unknown what lies there"
+        raise RefusedError(problem, "Allow reading it, then run the command again")
 
 
 def _clean_folder(into: str) -> str:

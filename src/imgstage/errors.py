@@ -35,7 +35,8 @@ class ImgstageError(Exception):
         self.remedy = remedy
 
     def __str__(self) -> str:
-        return f"{self.problem}. {self.unchanged}. {self.remedy}."
+        stop = "" if "imgstage " in self.remedy.rpartition(": ")[2] else "."  # a command is to be copied as it is
+        return f"{self.problem}. {self.unchanged}. {self.remedy}{stop}"
 
 
 class UsageError(ImgstageError):
@@ -71,7 +72,7 @@ class ChangedError(RefusedError):
 
 
 class BrokenOffError(ImgstageError):
-    """An operation stopped part-way; every image exists, and `recover` restores the state before or after it."""
+    """An operation stopped part-way; what it moved is at one of its places, and `recover` puts it right."""
 
-    unchanged = "No image was lost"
+    unchanged = "Nothing more was changed"
     exit_code = 3

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 SIDECAR_SUFFIXES = frozenset(".txt .json .xml .csv .tsv .yaml .yml .toml .xmp .npy .npz .caption .cap".split())
 CACHE = PurePosixPath("cache/index.sqlite")
+UNREADABLE = "the folder cannot be read"
+"""How the trouble of a folder begins that could not be looked into."""
 _TRUSTED_AGE_NS = 2_000_000_000  # a file touched in the 2 s before it was hashed may have changed again unseen
 _CACHE_VERSION = 1
 
@@ -158,7 +160,7 @@ def _walk(base: Path, prefix: str, folders: dict[str, int]) -> Iterator[FileReco
         entries = list(os.scandir(base))
     except OSError as error:
         path = prefix.rstrip("/")
-        yield FileRecord(path, Kind.IGNORED, 0, 0, 0, 0, 0, trouble=f"the folder cannot be read ({error.strerror})")
+        yield FileRecord(path, Kind.IGNORED, 0, 0, 0, 0, 0, trouble=f"{UNREADABLE} ({error.strerror})")
         return
     for entry in entries:
         path = prefix + entry.name

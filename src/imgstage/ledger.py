@@ -75,13 +75,11 @@ def read(root: Root) -> tuple[Row, ...]:
         return ()
     except (OSError, UnicodeDecodeError) as error:
         problem = f"{path} cannot be read ({error})"
-        raise UsageError(
-            problem, "Restore it from git or a backup, or take the last operation back: imgstage undo"
-        ) from error
+        raise UsageError(problem, "Restore it from git or a backup, or move it away and see what split says") from error
     lines = list(csv.reader(io.StringIO(text, newline="")))
     if not lines or tuple(lines[0]) != COLUMNS or any(line and len(line) != len(COLUMNS) for line in lines):
         problem = f"{path} is not the table imgstage wrote: its columns must be {','.join(COLUMNS)}"
-        raise UsageError(problem, "Restore it from git or a backup")
+        raise UsageError(problem, "Restore it from git or a backup, or move it away and see what split says")
     return tuple(Row(*line) for line in lines[1:] if line)
 
 

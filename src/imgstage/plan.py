@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 INCOMING = f"{STATE}/incoming"
 VAULT = f"{STATE}/vault"
+HOP = "hop-"
+"""How the name of a file begins that waits in `incoming/` in the midst of a swap."""
 FOLDER_MODE = 0o755
 
 
@@ -255,7 +257,7 @@ def arrange(
             freed = following
 
     def detour(move: Move) -> int:
-        hop = f"{INCOMING}/hop-{operation:06d}-{len(journeys):06d}"
+        hop = f"{INCOMING}/{HOP}{operation:06d}-{len(journeys):06d}"
         steps.append(Rename(len(journeys), 0))
         journeys.append(Journey(move.identity, (move.source, hop, move.target)))
         return len(journeys) - 1

@@ -180,7 +180,7 @@ def test_a_folder_that_is_no_root_says_how_to_make_one(
     assert (code, out) == (2, "")
     assert err == (
         f"imgstage: {tmp_path} is not an imgstage root: it holds no stage_data/, no split folder and no .imgstage/. "
-        f"Nothing was changed. Make one with: imgstage init {tmp_path}.\n"
+        f"Nothing was changed. Make one with: imgstage init {tmp_path}\n"
     )
     assert not list(tmp_path.iterdir())
 
@@ -226,7 +226,7 @@ def test_a_pending_operation_is_told_and_recovered(
     root = str(pairs.root.path)
     code, _, err = call(capsys, "-C", root, "unsplit")
     assert code == 2
-    assert f"Run: imgstage -C {root} recover." in err
+    assert f"Run: imgstage -C {root} recover\n" in err
     code, out, _ = call(capsys, "-C", root, "status")
     assert f"Operation 1 broke off. Next: imgstage -C {root} recover" in out
     code, out, _ = call(capsys, "-C", root, "recover")

@@ -288,6 +288,26 @@ def test_recover_touches_nothing_while_a_file_is_at_none_of_its_places(
     assert snapshot(tmp_path) == before
 
 
+def test_recover_can_leave_out_what_is_gone_or_was_changed(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    before = snapshot(tmp_path)
+    break_off(journal, monkeypatch)
+    (tmp_path / "train/cats/0.jpg").unlink()
+    write(tmp_path / "stage_data/cats/2.jpg", b"retouched")
+    with pytest.raises(BrokenOffError, match="--without-missing"):
+        journal.recover()
+    with pytest.raises(BrokenOffError, match="old name"):
+        journal.recover(without_missing=True)  # the retouched one lies where another one must go
+    (tmp_path / "stage_data/cats/2.jpg").rename(tmp_path / "mine.jpg")
+    journal.recover(without_missing=True)
+    del before["stage_data/cats/0.jpg"], before["stage_data/cats/1.jpg"]
+    after = snapshot(tmp_path)
+    assert (tmp_path / "mine.jpg").read_bytes() == b"retouched"
+    del after["mine.jpg"]
+    assert after == before
+
+
 def test_recover_never_writes_over_a_new_file(
     journal: Journal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from pathlib import Path
 
 import pytest
@@ -290,13 +291,74 @@ def test_where_folder_and_ledger_disagree_the_user_says_who_is_right(pairs: Data
     assert pairs.split() is None
 
 
+@pytest.mark.parametrize("damage", ["gone", "cut", "empty"])
+def test_a_ledger_that_is_not_the_last_one_lets_nobody_be_drawn_anew(pairs: Dataset, damage: str) -> None:
+    pairs.split()
+    pairs.unsplit()
+    table = pairs.root.path / "splits.csv"
+    whole = table.read_bytes()
+    lines = whole.splitlines(keepends=True)
+    table.write_bytes({"gone": b"", "cut": b"".join(lines[:21]), "empty": lines[0]}[damage])
+    if damage == "gone":
+        table.unlink()
+    before = snapshot(pairs.root.path)
+    with pytest.raises(ChangedError, match=r"splits\.csv is gone, or is not the one.*--accept-new"):
+        pairs.split()
+    assert snapshot(pairs.root.path) == before
+    table.write_bytes(whole)
+    pairs.split()
+
+
+def test_halves_that_were_swapped_by_hand_are_held_not_torn_by_name(pairs: Dataset) -> None:
+    pairs.split()
+    test, train = (
+        next(name for name, place in where(pairs).items() if place == split and "after" in name)
+        for split in ("test", "train")
+    )
+    pairs.unsplit()
+    (stage(pairs) / test).rename(stage(pairs) / "aside")
+    (stage(pairs) / train).rename(stage(pairs) / test)
+    (stage(pairs) / "aside").rename(stage(pairs) / train)
+    plan = pairs.plan_split()
+    assert {Path(note.path).name for note in plan.report.held} == {
+        name.replace("after", role) for name in (test, train) for role in ("before", "after")
+    }
+    assert "splits.csv knows them as parts of two" in plan.report.held[0].reason
+
+
+def test_a_split_folder_that_cannot_be_read_refuses(pairs: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    pairs.split()
+    real = os.scandir
+
+    def closed(path: str) -> object:
+        if str(path).endswith("train"):
+            raise PermissionError(13, "Permission denied")
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    for verb in (pairs.split, pairs.unsplit):
+        with pytest.raises(RefusedError, match="train cannot be read"):
+            verb()
+
+
+def test_a_ledger_that_is_a_link_is_not_replaced(pairs: Dataset) -> None:
+    pairs.split()
+    table = pairs.root.path / "splits.csv"
+    table.rename(pairs.root.path / "real.csv")
+    table.symlink_to("real.csv")
+    with pytest.raises(RefusedError, match="symbolic link"):
+        pairs.unsplit()
+
+
 def test_a_pair_torn_by_hand_is_held(pairs: Dataset) -> None:
     pairs.split()
     root = pairs.root.path
     name = next(name for name, place in where(pairs).items() if place == "test" and "before" in name)
     (root / "test" / name).rename(root / "train" / name)
     plan = pairs.plan_split()
-    assert {note.reason for note in plan.report.held} == {"torn: its files lie in test and train"}
+    assert {note.reason for note in plan.report.held} == {
+        "torn: its files lie in test and train; unsplit and split bring it together"
+    }
 
 
 def test_images_put_into_a_split_by_hand_stay_there_and_get_rows(pairs: Dataset) -> None:

@@ -9,11 +9,12 @@ from .render import print_json
 
 
 @click.command("recover", short_help="Put things right after a crash.")
+@click.option("--without-missing", is_flag=True, help="Leave out files that are gone or were changed since.")
 @json_option
 @click.pass_obj
-def command(root: str | None, as_json: bool) -> None:
+def command(root: str | None, without_missing: bool, as_json: bool) -> None:
     """Take back the operation that a crash, a power cut or a second Ctrl-C broke off. Otherwise nothing changes."""
-    recovery = open_dataset(root).recover()
+    recovery = open_dataset(root).recover(without_missing=without_missing)
     if as_json:
         print_json({"verb": "recover", "operation": recovery.operation, "of": recovery.verb, "changed": recovery.files})
     elif recovery.operation is None:

@@ -22,13 +22,13 @@ def command(root: str | None, as_json: bool, show_all: bool, threads: int | None
     report = status.report
     where = ", ".join(f"{count:,} in {place}/" for place, count in status.samples.items())
     lines = [f"Samples: {where}"]
-    if status.unassigned:
+    if status.unassigned and status.pending is None:
         lines.append(f"{status.unassigned:,} of them have no split yet. Next: {command_line(root, 'split', '-n')}")
     lines += pairing(report.details)
     lines += accounting(report, show_all=show_all)
     lines += surprises(report.details, show_all=show_all)
     if status.pending is not None:
         lines.append(f"Operation {status.pending} broke off. Next: {command_line(root, 'recover')}")
-    if status.last is not None:
+    elif status.last is not None:
         lines.append(f"Last operation: {status.last.number} ({status.last.verb}). Undo: {command_line(root, 'undo')}")
     click.echo("\n".join(lines))

@@ -21,7 +21,7 @@ from ..errors import (
     UsageError,
 )
 from ..parallel import Progress, Silent
-from ..plan import INCOMING, Plan, Preparation
+from ..plan import HOP, INCOMING, Plan, Preparation
 from ..root import STAGE, STATE, show
 from .preflight import check
 from .records import PlanRecord, Records, State
@@ -132,6 +132,16 @@ class Journal:
     def _command(self, *words: str) -> str:
         return shlex.join(("imgstage", "-C", self.root, *words))
 
+    def last_digest(self, place: str) -> str | None:
+        """The digest of what the operations left at a place: "" when they took it away, None when they never met it."""
+        for number, state in reversed(self.records.states().items()):
+            if state is State.DONE:
+                journeys = self.records.read(number).journeys
+                arrived = [journey.identity.digest for journey in journeys if journey.places[-1] == place]
+                if arrived or any(journey.places[0] == place for journey in journeys):
+                    return arrived[0] if arrived else ""
+        return None
+
     def plan_undo(self, since: int | None = None, *, without_missing: bool = False) -> Plan:
         """Plan to take back operation `since` and everything after it; None means only the last operation.
 
@@ -216,8 +226,12 @@ class Journal:
             self._clean_up()
         return Operation(plan.operation, plan.verb, started, State.DONE, len(plan.journeys), plan.undoes)
 
-    def recover(self, progress: Progress | None = None) -> Recovery:
+    def recover(self, progress: Progress | None = None, *, without_missing: bool = False) -> Recovery:
         """Take back the operation that broke off; when none did, only clear away leftovers.
+
+        Args:
+            progress: told of each step.
+            without_missing: leave out files that are gone or were changed since; they stay where they are.
 
         Raises:
             BrokenOffError: a file is at none of its places, or has unexpected bytes; nothing was touched.
@@ -232,7 +246,8 @@ class Journal:
                 record = self.records.read(number)
                 try:
                     method = self._method or probe(os.path.join(self.root, INCOMING))
-                    result = Recovery(number, record.verb, go_back(self.root, self.records, record, method, watch))
+                    files = go_back(self.root, self.records, record, method, watch, without_missing=without_missing)
+                    result = Recovery(number, record.verb, files)
                 except OSError as error:
                     problem = f"Operation {number} could not be taken back yet ({error})"
                     raise BrokenOffError(problem, f"Mend that, then run: {self._command('recover')}") from error
@@ -328,6 +343,8 @@ class Journal:
         try:
             self.records.clean()
             for name in os.listdir(incoming):
+                if name.startswith(HOP):  # an original on its way that was left out: never a leftover
+                    continue
                 os.unlink(os.path.join(incoming, name))
         except OSError:
             return

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from .system import RenameMethod
 
 
+_NOWHERE = -2  # the leg of a file that is left out: no step of its journey applies
+
+
 def do(root: str, record: PlanRecord, step: Step, method: RenameMethod) -> None:
     """Do one step.
 
@@ -53,8 +56,24 @@ def sync(root: str, record: PlanRecord) -> None:
             sync_folder(path)
 
 
-def go_back(root: str, records: Records, record: PlanRecord, method: RenameMethod, watch: Progress) -> int:
+def go_back(
+    root: str,
+    records: Records,
+    record: PlanRecord,
+    method: RenameMethod,
+    watch: Progress,
+    *,
+    without_missing: bool = False,
+) -> int:
     """Restore the state before an operation, and write down that it was aborted.
+
+    Args:
+        root: the root's folder.
+        records: where to write it down.
+        record: the operation.
+        method: how to rename.
+        watch: told of each step.
+        without_missing: leave out files that are at none of their places or were changed; they stay where they are.
 
     Returns:
         How many files went back.
@@ -63,7 +82,7 @@ def go_back(root: str, records: Records, record: PlanRecord, method: RenameMetho
         BrokenOffError: a file is at none of its places, or its old place is taken; nothing was touched.
         OSError: a step failed; it can be tried again.
     """
-    legs = _locate(root, record)
+    legs = _locate(root, record, without_missing=without_missing)
     back = 0
     watch.start("Going back", len(record.steps))
     try:
@@ -86,7 +105,7 @@ def go_back(root: str, records: Records, record: PlanRecord, method: RenameMetho
     return back
 
 
-def _locate(root: str, record: PlanRecord) -> list[int]:
+def _locate(root: str, record: PlanRecord, *, without_missing: bool) -> list[int]:
     """At which of its places each file is.
 
     The whole chain is judged, not each hop alone: in a swap, two journeys share their places, and only the file's
@@ -95,14 +114,21 @@ def _locate(root: str, record: PlanRecord) -> list[int]:
     found = [_found_at(root, journey) for journey in record.journeys]
     lost = [show(journey.places[0]) for journey, legs in zip(record.journeys, found, strict=True) if not legs]
     state = f"{STATE}/journal/{record.number:06d}.plan"
-    if lost:
-        problem = f"Operation {record.number} cannot be taken back: changed or at none of its places is {some(lost)}"
-        raise BrokenOffError(problem, f"Put the file back (its places are in {state}), then run recover again")
+    if lost and not without_missing:
+        problem = (
+            f"Operation {record.number} ({record.verb}) cannot be taken back whole: {some(lost)} was changed since, or"
+            " is neither there nor where it was to go"
+        )
+        remedy = f"Put the file back (its places are in {state}) and run recover again, or leave it out"
+        raise BrokenOffError(problem, f"{remedy} with --without-missing")
     held = {journey.places[leg] for journey, legs in zip(record.journeys, found, strict=True) for leg in legs}
     taken = [
         show(journey.places[0])
         for journey, legs in zip(record.journeys, found, strict=True)
-        if legs[0] > 0 and journey.places[0] not in held and _is_other(root, journey.places[0], journey.places[legs[0]])
+        if legs
+        and legs[0] > 0
+        and journey.places[0] not in held
+        and _is_other(root, journey.places[0], journey.places[legs[0]])
     ]
     if taken:
         problem = f"Operation {record.number} cannot be taken back: a new file has the old name {some(taken)}"
@@ -112,7 +138,7 @@ def _locate(root: str, record: PlanRecord) -> list[int]:
             first, second = (os.path.join(root, journey.places[leg]) for leg in (legs[0], later))
             if os.path.samestat(os.lstat(first), os.lstat(second)):
                 os.unlink(second)
-    return [legs[0] for legs in found]
+    return [legs[0] if legs else _NOWHERE for legs in found]
 
 
 def _found_at(root: str, journey: Journey) -> list[int]:

@@ -128,7 +128,7 @@ def plan_undo(root: str, records: list[PlanRecord], operation: int, *, without_m
         moves.append(replace(move, identity=now))
     if missing and not without_missing:
         problem = f"Not all can go back, for these are gone: {some([show(note.path) for note in missing])}"
-        raise ChangedError(problem, "Put them back where they were, or leave them out with: undo --without-missing")
+        raise ChangedError(problem, "Put them back where they were, or leave them out with --without-missing")
     hidden = sorted(path for path in edited if path in {m.source for m in moves if m.target.startswith(f"{VAULT}/")})
     if hidden:
         problem = (

@@ -36,6 +36,7 @@ class SplitWish:
         reshuffle: forget where samples were.
         accept_new: go on although held-out images are missing while unknown ones have appeared.
         trust: which is right where a folder and `splits.csv` disagree.
+        foreign_ledger: `splits.csv` is not the one that was last written here, or is gone.
     """
 
     ratios: Mapping[str, Fraction] = field(default_factory=lambda: DEFAULT_RATIOS)
@@ -46,6 +47,7 @@ class SplitWish:
     reshuffle: bool = False
     accept_new: bool = False
     trust: Trust | None = None
+    foreign_ledger: bool = False
 
 
 def plan_split(catalog: Catalog, wish: SplitWish, draft: Draft) -> Plan:
@@ -128,7 +130,7 @@ def _past(usable: Iterable[Sample], wish: SplitWish) -> dict[str, str]:
             if wish.trust == "folders":
                 past[sample.id] = sample.place
     if disagreeing and wish.trust is None:
-        raise ChangedError(some(disagreeing), "Say which is right: imgstage split --trust folders, or --trust csv")
+        raise ChangedError(some(disagreeing), "Say which is right, with --trust folders or --trust csv")
     return past
 
 
@@ -143,13 +145,18 @@ def _refuse_dropped(past: Mapping[str, str], wish: SplitWish) -> None:
 def _refuse_unexplained(catalog: Catalog, usable: list[Sample], wish: SplitWish) -> None:
     """A renamed and edited test image must not slip into train as a new one."""
     unknown = [sample for sample in usable if not any(record.path in catalog.rows for record in sample.files)]
+    if wish.foreign_ledger and unknown and not wish.accept_new:
+        came = some([show(sample.key) for sample in unknown])
+        problem = f"splits.csv is gone, or is not the one imgstage wrote last, and does not know {came}"
+        remedy = "Restore it from git or a backup, or let split draw (or take from their folders) all it does not know"
+        raise ChangedError(problem, f"{remedy}, with --accept-new")
     training = TRAIN if TRAIN in wish.ratios else next(iter(wish.ratios))
     missing = [row for row in catalog.missing if row.split != training and row.role != SIDECAR]
     if missing and unknown and not wish.accept_new:
         gone = some([f"{show(row.last_path)} ({row.split})" for row in missing])
         came = some([show(sample.key) for sample in unknown])
         problem = f"Held-out images are missing: {gone}. At the same time unknown samples have appeared: {came}"
-        remedy = "If these are other pictures, say so: imgstage split --accept-new; else give them their old names"
+        remedy = "If these are other pictures, say so with --accept-new; else give them their old names"
         raise ChangedError(problem, remedy)
 
 
