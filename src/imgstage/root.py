@@ -240,7 +240,9 @@ def _typed(table: dict[str, Any], key: str, kind: type[Any]) -> Any:
 def did_you_mean(word: str, known: tuple[str, ...]) -> str:
     """The remedy for a word nobody knows."""
     close = difflib.get_close_matches(word, known, n=1)
-    return f"Did you mean {close[0]!r}?" if close else f"Known are: {', '.join(known)}"
+    if close:
+        return f"Did you mean {close[0]!r}?"
+    return f"Known are: {', '.join(known)}" if known else "It has none at all"
 
 
 def check_new_root(path: Path) -> None:

@@ -350,6 +350,7 @@ def test_a_damaged_plan_is_never_guessed_at(journal: Journal, monkeypatch: pytes
     with pytest.raises(BrokenOffError, match="damaged"):
         journal.recover()
     assert snapshot(tmp_path) == broken
+    assert [(entry.number, entry.verb) for entry in journal.log()] == [(1, "(damaged)")]
 
 
 def test_a_full_disk_is_told_with_both_figures(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:

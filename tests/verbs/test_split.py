@@ -291,6 +291,53 @@ def test_where_folder_and_ledger_disagree_the_user_says_who_is_right(pairs: Data
     assert pairs.split() is None
 
 
+def test_a_copy_of_a_test_image_never_becomes_a_train_image(pairs: Dataset) -> None:
+    """Under another name, in a sub-folder, as half of another pair, and put into train by hand."""
+    pairs.split()
+    root = pairs.root.path
+    name = next(name for name, place in where(pairs).items() if place == "test" and "after" in name)
+    data = (root / "test" / name).read_bytes()
+    for number in range(30):
+        write(stage(pairs) / f"copy{number}_after.jpg", data)
+        write(stage(pairs) / f"copy{number}_before.jpg", picture(8000 + number))
+    plan = pairs.plan_split()
+    assert plan.report.details["samples_sharing_a_picture"] == 31
+    plan.apply()
+    assert {place for file, place in where(pairs).items() if file.startswith("copy")} == {"test"}
+    write(root / "train/hand_after.jpg", data)
+    write(root / "train/hand_before.jpg", picture(9000))
+    write(stage(pairs) / "late_after.jpg", data)
+    write(stage(pairs) / "late_before.jpg", picture(9001))
+    held = {note.path: note.reason for note in pairs.plan_split().report.held}
+    assert held == dict.fromkeys(
+        ("stage_data/late_after.jpg", "stage_data/late_before.jpg"), "the same picture is in test and train already"
+    )
+
+
+def test_copies_share_a_split_at_the_first_draw_and_equal_masks_do_not(empty: Dataset) -> None:
+    for number in range(20):
+        write(stage(empty) / f"images/{number}.jpg", picture(number))
+        write(stage(empty) / f"images/copy{number}.jpg", picture(number))
+        for name in (f"{number}", f"copy{number}"):
+            write(stage(empty) / f"masks/{name}.png", picture(99, "PNG"))
+    plan = empty.plan_split()
+    assert plan.report.details["samples"] == {"train": 32, "val": 4, "test": 4}
+    plan.apply()
+    places = where(empty)
+    assert all(places[f"{number}.jpg"] == places[f"copy{number}.jpg"] for number in range(20))
+
+
+def test_groups_that_come_too_late_are_told(empty: Dataset) -> None:
+    for number in range(20):
+        write(stage(empty) / f"p{number % 2}_{number}.jpg", picture(number))
+    write(stage(empty) / "loose.jpg", picture(99))
+    empty.split()
+    details = empty.plan_split(group=r"^(p\d)_").report.details
+    assert details["groups"] == 2
+    assert details["samples_without_group"] == 1
+    assert set(details["divided_groups"]) == {"p0", "p1"}
+
+
 @pytest.mark.parametrize("damage", ["gone", "cut", "empty"])
 def test_a_ledger_that_is_not_the_last_one_lets_nobody_be_drawn_anew(pairs: Dataset, damage: str) -> None:
     pairs.split()

@@ -111,6 +111,23 @@ def splits(details: Mapping[str, Any]) -> list[str]:
     return table(rows)
 
 
+def groups(details: Mapping[str, Any]) -> list[str]:
+    """What holds samples together beyond their names, and where that comes too late."""
+    lines = []
+    if details["groups"]:
+        without = details["samples_without_group"]
+        lines.append(f"Groups: {details['groups']:,}" + (f"; {without:,} samples have none" if without else ""))
+    for name, places in list(details["divided_groups"].items())[:_FIRST]:
+        lines.append(f"  group {show(name)} was divided before it was named: it lies in {' and '.join(places)}")
+    if len(details["divided_groups"]) > _FIRST:
+        lines.append(f"  … and {len(details['divided_groups']) - _FIRST:,} more such groups; --json lists them")
+    if details["samples_sharing_a_picture"]:
+        lines.append(
+            f"{details['samples_sharing_a_picture']:,} samples share a picture with another; they are not divided"
+        )
+    return lines
+
+
 def _percent(share: str | float) -> str:
     numerator, _, denominator = str(share).partition("/")
     return f"{float(numerator) / float(denominator or 1) * 100:.1f} %"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from .common import all_option, carry_out, dry_run_option, json_option, open_dataset, threads_option
-from .render import pairing, splits, surprises
+from .render import groups, pairing, splits, surprises
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,6 +72,6 @@ def command(
 def _render(show_all: bool) -> Callable[[Plan], list[str]]:
     def render(plan: Plan) -> list[str]:
         details = plan.report.details
-        return [*pairing(details), *splits(details), *surprises(details, show_all=show_all)]
+        return [*pairing(details), *splits(details), *groups(details), *surprises(details, show_all=show_all)]
 
     return render

@@ -118,7 +118,13 @@ class Journal:
 
     def log(self) -> list[Operation]:
         """Every operation, oldest first."""
-        return [self._operation(number, state) for number, state in self.records.states().items()]
+        operations: list[Operation] = []
+        for number, state in self.records.states().items():
+            try:
+                operations.append(self._operation(number, state))
+            except BrokenOffError:  # a damaged file must not hide the others
+                operations.append(Operation(number, "(damaged)", "", state, 0, ()))
+        return operations
 
     def last(self) -> Operation | None:
         """The last operation that was done, if one was."""

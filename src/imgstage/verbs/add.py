@@ -90,6 +90,7 @@ def plan_add(
         details={
             "samples_added": choice.samples,
             "files_already_there": found.present + len(choice.repeated),
+            "repeated_files": sorted(show(str(origin[path])) for path in choice.repeated),
             "pairing": pairing_details(outlook.pairings),
         },
     )
@@ -159,7 +160,7 @@ def _choose(catalog: Catalog, outlook: Catalog, fresh: Mapping[str, FileRecord])
             there.add(_signature(sample))
             choice.added.extend(mine)
             samples += 1
-    return replace(choice, samples=samples)
+    return replace(choice, added=sorted(choice.added), samples=samples)
 
 
 def _as_source(reason: str) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..assign import Assignment, Group, assign
 from ..catalog import Catalog, Sample, below
 from ..errors import ChangedError, RefusedError, UsageError
+from ..groups import merge
 from ..pairing import SIDECAR
 from ..plan import Identity, Move, Note, Plan, Report, arrange, some
 from ..root import DEFAULT_RATIOS, STAGE, TRAIN, format_ratios, show
@@ -101,6 +102,7 @@ def plan_split(catalog: Catalog, wish: SplitWish, draft: Draft) -> Plan:
     report = _report(
         catalog, usable, splits, bridged, outcome, wish, len(moves), new, writes_settings=bool(settings_moves)
     )
+    report = replace(report, details={**report.details, **_group_details(usable, splits, group_of)})
     return Plan("split", draft.operation, journeys, steps, (*preparations, *settings_preparations), report)
 
 
@@ -164,10 +166,11 @@ def _assign(
     catalog: Catalog, usable: list[Sample], past: Mapping[str, str], group_of: Mapping[str, str], wish: SplitWish
 ) -> tuple[dict[str, str], dict[str, str], Assignment]:
     """The split of each sample by id; why each sample that ties two splits is held; and the outcome itself."""
+    ties = _ties(catalog, group_of)
     members: dict[str, list[Sample]] = defaultdict(list)
     for sample in usable:
-        members[_group_id(sample, group_of)].append(sample)
-    earlier = {} if wish.reshuffle else _earlier_splits(catalog, past, group_of)
+        members[ties[sample.id]].append(sample)
+    earlier = {} if wish.reshuffle else _earlier_splits(catalog, past, ties)
     groups = [part for group, samples in members.items() for part in _parts(group, samples, past, earlier)]
     outcome = assign(groups, wish.ratios, wish.seed, wish.rounding)
     splits = dict(past)
@@ -179,19 +182,44 @@ def _assign(
             if group in outcome.splits:
                 splits[sample.id] = outcome.splits[group]
             else:
-                bridged[sample.id] = f"its {group} is in {' and '.join(sorted(earlier[group]))} already"
+                what = f"its {group}" if group.startswith(_GROUP) else "the same picture"
+                bridged[sample.id] = f"{what} is in {' and '.join(sorted(earlier[group]))} already"
     return splits, bridged, outcome
 
 
-def _earlier_splits(catalog: Catalog, past: Mapping[str, str], group_of: Mapping[str, str]) -> dict[str, set[str]]:
+_GROUP = "group "
+
+
+def _ties(catalog: Catalog, group_of: Mapping[str, str]) -> dict[str, str]:
+    """What holds each sample in one split with others: its group, and every picture that has the same bytes.
+
+    Equal masks tie nothing: many samples have an empty one. Rows of missing files tie too, under their own paths.
+    """
+    names: dict[str, set[str]] = {}
+    for sample in catalog.samples:
+        pictures = {r.digest for role, records in sample.images.items() if role != _MASK for r in records}
+        names[sample.id] = _tie_names(pictures, group_of.get(sample.id, sample.group)) or {f"sample {sample.id}"}
+    for row in catalog.missing:
+        names[row.path] = _tie_names({row.digest} if row.role not in (_MASK, SIDECAR) else set(), row.group)
+    return merge(names)
+
+
+_MASK = "mask"
+
+
+def _tie_names(digests: set[str], group: str) -> set[str]:
+    return {f"picture {digest}" for digest in digests} | ({_GROUP + group} if group else set())
+
+
+def _earlier_splits(catalog: Catalog, past: Mapping[str, str], ties: Mapping[str, str]) -> dict[str, set[str]]:
     """The splits in which each group has, or had, samples; held and missing ones count."""
     earlier: dict[str, set[str]] = defaultdict(set)
     for sample in catalog.samples:
         if sample.split:
-            earlier[_group_id(sample, group_of)].add(past.get(sample.id, sample.split))
+            earlier[ties[sample.id]].add(past.get(sample.id, sample.split))
     for row in catalog.missing:
-        if row.group:
-            earlier[f"group {row.group}"].add(row.split)
+        if row.path in ties:
+            earlier[ties[row.path]].add(row.split)
     return earlier
 
 
@@ -207,9 +235,24 @@ def _parts(
         yield Group(group, len(fresh), frozenset(earlier.get(group, ())), tuple(sorted(labels.items())))
 
 
-def _group_id(sample: Sample, group_of: Mapping[str, str]) -> str:
-    name = group_of.get(sample.id, sample.group)
-    return f"group {name}" if name else sample.id
+def _group_details(usable: list[Sample], splits: Mapping[str, str], group_of: Mapping[str, str]) -> dict[str, Any]:
+    """How far groups reach: samples without one, groups that were divided before they were named, copies."""
+    places: dict[str, set[str]] = defaultdict(set)
+    pictures: Counter[str] = Counter()
+    for sample in usable:
+        name = group_of.get(sample.id, "")
+        if name and sample.id in splits:
+            places[name].add(splits[sample.id])
+        pictures.update({r.digest for role, records in sample.images.items() if role != _MASK for r in records})
+    copies = [
+        s for s in usable if any(pictures[r.digest] > 1 for role, of in s.images.items() if role != _MASK for r in of)
+    ]
+    return {
+        "groups": len(places),
+        "samples_without_group": sum(1 for sample in usable if not group_of.get(sample.id)) if places else 0,
+        "divided_groups": {name: sorted(of) for name, of in sorted(places.items()) if len(of) > 1},
+        "samples_sharing_a_picture": len(copies),
+    }
 
 
 def _report(
