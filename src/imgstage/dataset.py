@@ -23,6 +23,7 @@ from .root import (
     Root,
     check_new_root,
     check_split_names,
+    clean_folder,
     find_root,
     parse_ratios,
     show,
@@ -163,7 +164,7 @@ class Dataset:
             PairingError: the names can be read in two ways; nothing was changed.
         """
         self.journal.refuse_if_pending()
-        folder = _clean_folder(into)
+        folder = clean_folder(into)
         found = [self._scan_source(Path(source)) for source in sources]
         rows, given = ledger.read(self.root), self.root.settings().pairing
         return self._bound(plan_add(self._catalog(), found, folder, rows, given, self._draft()))
@@ -203,7 +204,11 @@ class Dataset:
         settings = self.root.settings()
         shares = parse_ratios(ratios) if isinstance(ratios, str) else ratios or settings.ratios or DEFAULT_RATIOS
         check_split_names(list(shares))
+        if sum(shares.values()) != 1 or min(shares.values()) < 0 or rounding not in (None, "remainder", "truncate"):
+            problem = f"The ratios {dict(shares)} do not sum to 1, or the rounding {rounding!r} is none"
+            raise UsageError(problem, "Give shares that sum to exactly 1, and remainder or truncate")
         pattern = group if group is not None or group_csv is not None else settings.group
+        draft = self._draft()  # before the long look at the files: what changes meanwhile is then noticed
         what = self._catalog(tuple(shares))
         _refuse_unreadable(what)
         usable = [sample for sample in what.samples if not sample.held]
@@ -217,7 +222,6 @@ class Dataset:
             accept_new=accept_new,
             trust=trust,
         )
-        draft = self._draft()
         written = self.journal.last_digest(LEDGER)
         foreign = bool(written) and (draft.ledger is None or draft.ledger.digest != written)
         return self._bound(plan_split(what, replace(wish, foreign_ledger=foreign), draft))
@@ -229,9 +233,10 @@ class Dataset:
             DestinationError: two files with different bytes have one name; nothing was changed.
         """
         self.journal.refuse_if_pending()
+        draft = self._draft()
         what = self._catalog()
         _refuse_unreadable(what)
-        return self._bound(plan_unsplit(what, self._draft()))
+        return self._bound(plan_unsplit(what, draft))
 
     def plan_undo(self, operation: int | None = None, *, without_missing: bool = False) -> Plan:
         """Plan to take back an operation and everything after it; None means the last one, be it an undo itself.
@@ -370,14 +375,6 @@ def _refuse_unreadable(what: Catalog) -> None:
     if closed:
         problem = f"The folder {', '.join(closed)} cannot be read, so it is unknown what lies there"
         raise RefusedError(problem, "Allow reading it, then run the command again")
-
-
-def _clean_folder(into: str) -> str:
-    parts = [part for part in into.split("/") if part]
-    if any(part.startswith(".") for part in parts) or into.startswith("/"):
-        problem = f"{into!r} is no folder inside {STAGE}/"
-        raise UsageError(problem, "Give a plain name such as cats, or cats/indoor")
-    return "/".join(parts)
 
 
 def _groups(usable: Sequence[Sample], pattern: str | None, table: str | None) -> dict[str, str]:

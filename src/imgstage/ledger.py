@@ -76,7 +76,10 @@ def read(root: Root) -> tuple[Row, ...]:
     except (OSError, UnicodeDecodeError) as error:
         problem = f"{path} cannot be read ({error})"
         raise UsageError(problem, "Restore it from git or a backup, or move it away and see what split says") from error
-    lines = list(csv.reader(io.StringIO(text, newline="")))
+    try:
+        lines = list(csv.reader(io.StringIO(text, newline="")))
+    except csv.Error:
+        lines = []
     if not lines or tuple(lines[0]) != COLUMNS or any(line and len(line) != len(COLUMNS) for line in lines):
         problem = f"{path} is not the table imgstage wrote: its columns must be {','.join(COLUMNS)}"
         raise UsageError(problem, "Restore it from git or a backup, or move it away and see what split says")

@@ -122,6 +122,19 @@ def show(path: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
+def clean_folder(into: str) -> str:
+    """A sub-folder of `stage_data/` that a user named, without needless slashes.
+
+    Raises:
+        UsageError: it leads out of there, or into something hidden.
+    """
+    parts = [part for part in into.split("/") if part]
+    if any(part.startswith(".") for part in parts) or into.startswith("/"):
+        problem = f"{into!r} is no folder inside {STAGE}/"
+        raise UsageError(problem, "Give a plain name such as cats, or cats/indoor")
+    return "/".join(parts)
+
+
 def check_split_names(names: list[str]) -> None:
     """Refuse split names that cannot be folders beside `stage_data/`.
 

@@ -38,7 +38,7 @@ class LazyGroup(click.Group):
 
 @click.group(
     cls=LazyGroup,
-    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "IMGSTAGE"},
+    context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Coming from the old scripts: stage_move_imgs.py is `split`, stage_get_imgs.py is `unsplit`.",
 )
 @click.option(
@@ -80,7 +80,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         error.show()
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo("imgstage: Interrupted. Nothing was changed. Run the command again when you like.", err=True)
+        click.echo("imgstage: Interrupted. See how things stand: imgstage status", err=True)
         return 2
     except BrokenPipeError:  # the reader of our output has gone, as in `imgstage log | head`
         sys.stdout = None

@@ -245,6 +245,7 @@ class Journal:
         if not os.path.isdir(os.path.join(self._state, "journal")):
             return Recovery()
         watch = progress or Silent()
+        self._open()
         with locked(os.path.join(self._state, "lock")):
             number = self.pending()
             result = Recovery()
@@ -338,7 +339,7 @@ class Journal:
                 raise BrokenOffError(problem, f"Check the disk, then run: {self._command('recover')}") from None
             try:
                 go_back(self.root, self.records, record, method, Silent())
-            except OSError as error:
+            except (OSError, KeyboardInterrupt) as error:
                 problem = f"Operation {record.number} broke off and could not be taken back ({error})"
                 raise BrokenOffError(problem, f"When the disk is well, run: {self._command('recover')}") from error
             raise
@@ -381,6 +382,9 @@ def _quietly_interruptible() -> Iterator[Callable[[], bool]]:
         yield pressed.is_set
         return
     previous = signal.getsignal(signal.SIGINT)
+    if previous is None or previous is signal.SIG_IGN:  # nohup and background jobs: it is not for us to listen
+        yield pressed.is_set
+        return
 
     def press(_number: int, _frame: object) -> None:
         if pressed.is_set():

@@ -23,7 +23,7 @@ from ..plan import (
     some,
     vault_place,
 )
-from ..root import LEDGER, SETTINGS, STATE, show
+from ..root import LEDGER, SETTINGS, STAGE, STATE, show
 from .system import digest_of, is_file, is_same_file
 
 if TYPE_CHECKING:
@@ -137,7 +137,8 @@ def plan_undo(root: str, records: list[PlanRecord], operation: int, *, without_m
         raise ChangedError(problem, "Copy it elsewhere and restore what it was, then run the command again")
     targets = {move.target for move in moves}
     existing = [path for path in targets if os.path.lexists(os.path.join(root, path))]
-    folders = dict.fromkeys((path for path in _parents(targets) if os.path.isdir(os.path.join(root, path))), 0)
+    parents = {path: os.path.join(root, path) for path in (*_parents(targets), STAGE)}
+    folders = {path: stat.S_IMODE(os.stat(real).st_mode) for path, real in parents.items() if os.path.isdir(real)}
     made = {step.path: step.mode for step in reversal.made}
     journeys, steps = arrange(operation, moves, existing, folders, made)
     planned = {step.path for step in steps if isinstance(step, MakeFolder)}

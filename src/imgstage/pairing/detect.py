@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass
@@ -171,7 +172,11 @@ def describe(rule: Rule) -> str:
 def toml_table(name: str, rule: Rule) -> str:
     """The lines of `imgstage.toml` that set a rule; an empty name sets it for all folders."""
     header = '[pairing."' + name.replace("\\", "\\\\").replace('"', '\\"') + '"]' if name else "[pairing]"
-    return header + "\n" + "".join(f'{role} = "{text}"\n' for role, text in rule.texts().items())
+    return (
+        header
+        + "\n"
+        + "".join(f"{role} = {json.dumps(text, ensure_ascii=False)}\n" for role, text in rule.texts().items())
+    )
 
 
 def explained(rule: Rule, stems: Mapping[str, str]) -> int:
@@ -310,7 +315,7 @@ def _folder_candidates(stems: Sequence[str], enough: float) -> Iterator[Rule]:
                 sides[nested, convention, rest][side].append(folder)
     for (nested, number, _), (firsts, seconds) in sides.items():
         for first, second in product(firsts, seconds):
-            if first != second:
+            if first != second and not set(first + second) & set("{}*"):  # these have a meaning in templates
                 yield from _parallel(CONVENTIONS[number], nested, (first, second), names)
 
 

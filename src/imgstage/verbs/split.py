@@ -154,6 +154,9 @@ def _refuse_unexplained(catalog: Catalog, usable: list[Sample], wish: SplitWish)
         raise ChangedError(problem, f"{remedy}, with --accept-new")
     training = TRAIN if TRAIN in wish.ratios else next(iter(wish.ratios))
     missing = [row for row in catalog.missing if row.split != training and row.role != SIDECAR]
+    if missing:  # an edited training image may be a held-out one that took its name
+        edited = {path for path in catalog.edited if catalog.rows[path].split == training}
+        unknown += [sample for sample in usable if any(record.path in edited for record in sample.files)]
     if missing and unknown and not wish.accept_new:
         gone = some([f"{show(row.last_path)} ({row.split})" for row in missing])
         came = some([show(sample.key) for sample in unknown])
