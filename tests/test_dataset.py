@@ -86,6 +86,15 @@ def test_undo_of_everything_brings_the_first_tree_back(pairs: Dataset) -> None:
     assert snapshot(root) == first
 
 
+def test_undo_makes_folders_that_are_gone_with_the_modes_of_the_others(pairs: Dataset) -> None:
+    root = pairs.root.path
+    write(root / "stage_data/cats/x.jpg", picture(7000))
+    pairs.split()
+    (root / "stage_data/cats").rmdir()
+    pairs.undo()
+    assert (root / "stage_data/cats").stat().st_mode == (root / "stage_data").stat().st_mode
+
+
 def test_undo_moves_an_edited_file_as_it_is_and_lists_it(pairs: Dataset) -> None:
     pairs.split()
     root = pairs.root.path

@@ -79,7 +79,9 @@ def test_where_contents_and_names_leave_a_choice_nothing_is_guessed() -> None:
 
 
 rows_of_any_name = st.lists(
-    st.builds(Row, st.text("0123456789abcdef", min_size=1), *(file_names for _ in range(6))), max_size=8
+    st.builds(Row, st.text("0123456789abcdef", min_size=1), *(file_names for _ in range(6))),
+    max_size=8,
+    unique_by=lambda row: row.path,
 )
 
 
@@ -104,6 +106,12 @@ def test_the_order_of_the_rows_does_not_depend_on_the_split() -> None:
 def test_a_table_that_is_not_ours_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "splits.csv").write_bytes(content)
     with pytest.raises(UsageError, match=r"splits\.csv.*Nothing was changed"):
+        ledger.read(Root(tmp_path))
+
+
+def test_two_rows_for_one_file_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "splits.csv").write_bytes(ledger.write([row("train/a", "A"), row("train/a", "A", split="test")]))
+    with pytest.raises(UsageError, match="two rows for train/a"):
         ledger.read(Root(tmp_path))
 
 

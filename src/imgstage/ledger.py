@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import astuple, dataclass, fields, replace
 from typing import TYPE_CHECKING
 
@@ -83,7 +83,12 @@ def read(root: Root) -> tuple[Row, ...]:
     if not lines or tuple(lines[0]) != COLUMNS or any(line and len(line) != len(COLUMNS) for line in lines):
         problem = f"{path} is not the table imgstage wrote: its columns must be {','.join(COLUMNS)}"
         raise UsageError(problem, "Restore it from git or a backup, or move it away and see what split says")
-    return tuple(Row(*line) for line in lines[1:] if line)
+    rows = tuple(Row(*line) for line in lines[1:] if line)
+    paths = Counter(row.path for row in rows if not row.path.startswith(MISSING))
+    if paths and paths.most_common(1)[0][1] > 1:
+        problem = f"{path} has two rows for {paths.most_common(1)[0][0]}, as a merge leaves them"
+        raise UsageError(problem, "Keep the row that is right")
+    return rows
 
 
 def write(rows: Iterable[Row]) -> bytes:

@@ -275,6 +275,19 @@ def test_a_missing_test_image_and_an_unknown_sample_are_not_taken_for_chance(pai
     assert len(gone) == 2
 
 
+def test_an_edited_test_image_cannot_take_a_lost_train_images_name(empty: Dataset) -> None:
+    for number in range(25):
+        write(stage(empty) / f"im{number:02d}.jpg", picture(number))
+    empty.split()
+    places = where(empty)
+    empty.unsplit()
+    test, train = (next(name for name, place in places.items() if place == split) for split in ("test", "train"))
+    (stage(empty) / test).unlink()
+    write(stage(empty) / train, picture(6000))
+    with pytest.raises(ChangedError, match="--accept-new"):
+        empty.split()
+
+
 def test_where_folder_and_ledger_disagree_the_user_says_who_is_right(pairs: Dataset) -> None:
     pairs.split()
     root = pairs.root.path

@@ -121,6 +121,10 @@ def _locate(root: str, record: PlanRecord, *, without_missing: bool) -> list[int
         )
         remedy = f"Put the file back (its places are in {state}) and run recover again, or leave it out"
         raise BrokenOffError(problem, f"{remedy} with --without-missing")
+    now = [journey.places[legs[0]] for journey, legs in zip(record.journeys, found, strict=True) if legs]
+    if len(set(now)) < len(now):  # equal contents, and their inodes are not those of the plan: a restored copy
+        problem = f"Operation {record.number} cannot be taken back: files with equal bytes cannot be told apart"
+        raise BrokenOffError(problem, f"Move them to where they were by hand; {state} lists all places")
     held = {journey.places[leg] for journey, legs in zip(record.journeys, found, strict=True) for leg in legs}
     taken = [
         show(journey.places[0])

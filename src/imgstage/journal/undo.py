@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from ..errors import ChangedError
+from ..errors import ChangedError, DestinationError
 from ..plan import (
     INCOMING,
     VAULT,
@@ -79,6 +79,9 @@ def reverse(records: Iterable[PlanRecord], operation: int) -> Reversal:
             if place.startswith(f"{INCOMING}/"):  # it did not exist before: out of sight, never unlinked
                 fresh += 1
                 place = trace.now if trace.now.startswith(f"{VAULT}/") else vault_place(operation, fresh, trace.now)
+            if place in at:
+                problem = f"{show(trace.now)} and {show(at[place].now)} would both go back to {show(place)}"
+                raise DestinationError(problem, "Move one of them out of the root, then run the command again")
             trace.then = place
             at[place] = trace
         for step in reversed(record.steps):
