@@ -173,6 +173,9 @@ def test_groups_may_come_from_a_table(empty: Dataset, tmp_path: Path) -> None:
     places = where(empty)
     assert all(len({places[f"{n}.jpg"] for n in range(3 * p, 3 * p + 3)}) == 1 for p in range(8))
     assert {row["group"] for row in rows(empty)} == {f"P{p}" for p in range(8)}
+    write(stage(empty) / "new.jpg", picture(99))
+    with pytest.raises(ChangedError, match="--group-csv again"):
+        empty.split()
 
 
 def test_a_new_sample_that_ties_two_splits_is_held(empty: Dataset, tmp_path: Path) -> None:

@@ -152,6 +152,12 @@ def _refuse_unexplained(catalog: Catalog, usable: list[Sample], wish: SplitWish)
         problem = f"splits.csv is gone, or is not the one imgstage wrote last, and does not know {came}"
         remedy = "Restore it from git or a backup, or let split draw (or take from their folders) all it does not know"
         raise ChangedError(problem, f"{remedy}, with --accept-new")
+    grouped = any(row.group for row in catalog.rows.values())
+    if grouped and not wish.groups and unknown and not wish.accept_new:
+        problem = (
+            f"Earlier samples have groups, and no rule says to which {some([show(s.key) for s in unknown])} belong"
+        )
+        raise ChangedError(problem, "Give --group or --group-csv again, or let them stand alone with --accept-new")
     training = TRAIN if TRAIN in wish.ratios else next(iter(wish.ratios))
     missing = [row for row in catalog.missing if row.split != training and row.role != SIDECAR]
     if missing:  # an edited training image may be a held-out one that took its name
