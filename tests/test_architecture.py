@@ -11,8 +11,11 @@ SOURCE = Path(__file__).parents[1] / "src" / "imgstage"
 LAYERS = (
     "errors",
     "root",
+    "reasons",
     "parallel",
+    "formats",
     "images",
+    "cache",
     "index",
     "pairing",
     "groups",
@@ -36,7 +39,7 @@ CHANGING = set(
 """Calls that change files, by the name of the method or function."""
 
 MAY_CHANGE = {
-    "index.py": {"mkdir"},  # its cache, which may be deleted at any time
+    "cache.py": {"mkdir"},  # its cache, which may be deleted at any time
     "demo.py": {"mkdir", "write_bytes"},  # photographs, into a folder of its own
     "cli/demo.py": {"write_bytes"},  # the contact sheet beside them
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from imgstage.catalog import Catalog, build
-from imgstage.images import ImageInfo
+from imgstage.formats import ImageInfo
 from imgstage.index import FileRecord, Index, Kind
 from imgstage.ledger import Row
 
@@ -37,10 +37,12 @@ def test_a_pair_is_a_sample_with_its_roles_in_order() -> None:
 
 def test_one_defect_holds_the_whole_sample() -> None:
     found = catalog(
-        *pairs(12)[2:], record("stage_data/x00_before.jpg", trouble="it is broken"), record("stage_data/x00_after.jpg")
+        *pairs(12)[2:],
+        record("stage_data/x00_before.jpg", trouble="broken: it is bent"),
+        record("stage_data/x00_after.jpg"),
     )
     assert held(found) == dict.fromkeys(
-        ("stage_data/x00_before.jpg", "stage_data/x00_after.jpg"), "stage_data/x00_before.jpg: it is broken"
+        ("stage_data/x00_before.jpg", "stage_data/x00_after.jpg"), "broken: stage_data/x00_before.jpg: it is bent"
     )
 
 

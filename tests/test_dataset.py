@@ -218,7 +218,7 @@ def test_a_stage_folder_that_is_a_link_is_ignored_with_its_reason(tmp_path: Path
     (tmp_path / "data/train").mkdir(parents=True)
     (tmp_path / "data/stage_data").symlink_to(tmp_path / "elsewhere")
     (note,) = Dataset(tmp_path / "data").status().report.ignored
-    assert (note.path, note.reason) == ("stage_data", "a symbolic link; only the file itself is staged")
+    assert (note.path, note.reason) == ("stage_data", "link: a symbolic link; only the file itself is staged")
 
 
 def test_no_link_inside_a_root_is_followed(pairs: Dataset, tmp_path: Path) -> None:
@@ -227,8 +227,8 @@ def test_no_link_inside_a_root_is_followed(pairs: Dataset, tmp_path: Path) -> No
     (pairs.root.path / "stage_data/x_after.jpg").symlink_to(outside)
     report = pairs.plan_split().report
     assert {(note.path, note.reason) for note in report.ignored} == {
-        ("stage_data/linked", "a symbolic link; only the file itself is staged"),
-        ("stage_data/x_after.jpg", "a symbolic link; only the file itself is staged"),
+        ("stage_data/linked", "link: a symbolic link; only the file itself is staged"),
+        ("stage_data/x_after.jpg", "link: a symbolic link; only the file itself is staged"),
     }
 
 
@@ -271,8 +271,8 @@ def test_what_cannot_be_read_is_held_or_ignored_with_its_reason(pairs: Dataset, 
     (root / "stage_data/secret").chmod(mode)
     with as_nobody(root):
         report = pairs.status().report
-    assert "it cannot be read (Permission denied)" in {note.reason for note in report.held}
-    assert ("stage_data/secret", "the folder cannot be read (Permission denied)") in {
+    assert "unreadable: it cannot be read (Permission denied)" in {note.reason for note in report.held}
+    assert ("stage_data/secret", "closed: the folder cannot be read (Permission denied)") in {
         (note.path, note.reason) for note in report.ignored
     }
 

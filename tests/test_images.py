@@ -13,13 +13,14 @@ import pytest
 from PIL import Image
 
 from imgstage import images
+from imgstage.formats import ImageInfo
 
 from .helpers import kit, picture, write
 
 FORMATS = ["JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF"]
 
 
-def inspect(data: bytes) -> images.ImageInfo:
+def inspect(data: bytes) -> ImageInfo:
     with images.quiet_codecs():
         return images.inspect(data)
 
@@ -86,7 +87,7 @@ def test_an_mpo_counts_as_the_jpeg_it_starts_with() -> None:
     buffer = io.BytesIO()
     first, second = Image.new("RGB", (20, 10), "red"), Image.new("RGB", (8, 8), "blue")
     first.save(buffer, "MPO", save_all=True, append_images=[second])
-    assert inspect(buffer.getvalue()) == images.ImageInfo("JPEG", 10, 20, "RGB", 1)
+    assert inspect(buffer.getvalue()) == ImageInfo("JPEG", 10, 20, "RGB", 1)
 
 
 def test_a_thumbnail_is_upright_small_and_of_the_right_colour(tmp_path: Path) -> None:

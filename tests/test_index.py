@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from blake3 import blake3
 
-from imgstage import index
-from imgstage.images import ImageInfo, inspect
+from imgstage import images, index
+from imgstage.formats import ImageInfo
+from imgstage.images import inspect
 from imgstage.index import Kind, scan
 
 from .helpers import picture, write
@@ -29,17 +30,17 @@ def test_every_file_is_met_once_and_sorted(tmp_path: Path) -> None:
         found = {record.path: (record.kind, record.trouble) for record in scan(tmp_path).files}
     assert list(found) == sorted(found)
     assert found == {
-        ".hidden.jpg": (Kind.IGNORED, "a hidden file"),
+        ".hidden.jpg": (Kind.IGNORED, "hidden: a hidden file"),
         "a.jpg": (Kind.IMAGE, ""),
         "b/1.jpg": (Kind.IMAGE, ""),
         "b/1.txt": (Kind.SIDECAR, ""),
         "b/2.png": (Kind.IMAGE, ""),
-        "folder_link": (Kind.IGNORED, "a symbolic link; only the file itself is staged"),
-        "link.jpg": (Kind.IGNORED, "a symbolic link; only the file itself is staged"),
-        "notes.docx": (Kind.IGNORED, "not an image, not a sidecar"),
-        "pipe.jpg": (Kind.IGNORED, "not a regular file"),
-        "raw.dng": (Kind.IGNORED, "a picture format imgstage does not read (.dng)"),
-        "s.jpg": (Kind.IGNORED, "not a regular file"),
+        "folder_link": (Kind.IGNORED, "link: a symbolic link; only the file itself is staged"),
+        "link.jpg": (Kind.IGNORED, "link: a symbolic link; only the file itself is staged"),
+        "notes.docx": (Kind.IGNORED, "other: not an image, not a sidecar"),
+        "pipe.jpg": (Kind.IGNORED, "special: not a regular file"),
+        "raw.dng": (Kind.IGNORED, "format: a picture format imgstage does not read (.dng)"),
+        "s.jpg": (Kind.IGNORED, "special: not a regular file"),
     }
 
 
@@ -57,7 +58,7 @@ def test_a_name_no_table_can_hold_is_held(tmp_path: Path, name: bytes) -> None:
     Path(os.fsdecode(os.path.join(os.fsencode(tmp_path), name))).write_bytes(picture(1))
     (record,) = scan(tmp_path).files
     assert (record.kind, record.digest) == (Kind.IMAGE, "")
-    assert "its name is not UTF-8" in record.trouble
+    assert "name: it is not UTF-8" in record.trouble
 
 
 def test_threads_and_creation_order_do_not_matter(tmp_path: Path) -> None:
@@ -84,7 +85,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         seen.append(blake3(data).hexdigest())
         return real(data)
 
-    monkeypatch.setattr(index, "inspect", watch)
+    monkeypatch.setattr(images, "inspect", watch)
     return seen
 
 

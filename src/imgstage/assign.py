@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from dataclasses import dataclass
+from functools import partial
+from heapq import heapify, heappop, heapreplace
 from typing import TYPE_CHECKING
 
 from blake3 import blake3
@@ -11,7 +13,7 @@ from blake3 import blake3
 from .errors import RefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from fractions import Fraction
 
 
@@ -118,8 +120,10 @@ def assign(
         while queue:
             remaining = len(new) - (len(splits) - len(old))
             choices = empty if empty and remaining <= len(empty) else set(ratios)
-            split = max(choices, key=lambda name: (deficits[name], _keyed_hash(seed, str(remaining), name)))
-            group = queue.pop(labels.most_wanted(queue.labels(), split))
+            largest = max(deficits[name] for name in choices)
+            tied = [name for name in choices if deficits[name] == largest]
+            split = max(tied, key=lambda name: _keyed_hash(seed, str(remaining), name)) if len(tied) > 1 else tied[0]
+            group = queue.pop(split, partial(labels.lacking, split))
             labels.give(group, split)
             splits[group.id] = split
             deficits[split] -= size
@@ -149,6 +153,7 @@ class _Queue:
 
     def __init__(self, groups: Sequence[Group]) -> None:
         self._queues: dict[Labels, deque[Group]] = defaultdict(deque)
+        self._heaps: dict[str, list[tuple[float, int, Labels]]] = {}
         too_many = len({group.labels for group in groups}) > self._MANY
         for group in groups:
             self._queues[() if too_many else group.labels].append(group)
@@ -156,10 +161,24 @@ class _Queue:
     def __bool__(self) -> bool:
         return bool(self._queues)
 
-    def labels(self) -> Sequence[Labels]:
-        return list(self._queues)
+    def pop(self, split: str, lacking: Callable[[Labels], float]) -> Group:
+        """Take the next of those groups whose labels a split lacks most.
 
-    def pop(self, labels: Labels) -> Group:
+        What a split lacks of a label only ever shrinks. So the score a kind had when it was last looked at is an upper
+        bound, and the first kind at the top of the heap whose score still holds is the best of all.
+        """
+        if split not in self._heaps:
+            self._heaps[split] = [(-lacking(labels), order, labels) for order, labels in enumerate(self._queues)]
+            heapify(self._heaps[split])
+        heap = self._heaps[split]
+        while True:
+            score, order, labels = heap[0]
+            if labels not in self._queues:
+                heappop(heap)
+            elif (now := -lacking(labels)) != score:
+                heapreplace(heap, (now, order, labels))
+            else:
+                break
         queue = self._queues[labels]
         group = queue.popleft()
         if not queue:
@@ -191,13 +210,13 @@ class _LabelDeficits:
                 self.give(group, next(iter(group.splits)))
 
     def give(self, group: Group, split: str) -> None:
+        """A group goes to a split."""
         lacking = self._lacking.get(split)
         if lacking is not None:
             for label, count in group.labels:
                 lacking[label] -= count
 
-    def most_wanted(self, kinds: Sequence[Labels], split: str) -> Labels:
-        if len(kinds) == 1:
-            return kinds[0]
+    def lacking(self, split: str, labels: Labels) -> float:
+        """How many samples of some labels a split still lacks."""
         lacking = self._lacking[split]
-        return max(kinds, key=lambda labels: sum(lacking[label] for label, _ in labels))
+        return sum([lacking[label] for label, _ in labels])

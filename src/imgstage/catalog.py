@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import TYPE_CHECKING
+from operator import attrgetter
+from typing import TYPE_CHECKING, NamedTuple
 
 from . import ledger, pairing
 from .index import FileRecord, Index, Kind
 from .pairing import SIDECAR
 from .plan import Note
-from .root import STAGE, fold, show
+from .reasons import Why, about, because
+from .root import HELD, STAGE, Layout, fold, show
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
     from .pairing import FolderPairing, Rule, Slot
 
 
-@dataclass(frozen=True)
-class Sample:
+class Sample(NamedTuple):
     """Images, by role, and sidecars that travel together.
 
     Attributes:
@@ -30,8 +30,9 @@ class Sample:
         split: the split it was assigned to; empty when it is new.
         group: the group it was assigned with; empty when it stood alone.
         images: files by role.
+        place: where it lies: `stage_data`, `held`, or a split when at least one of its files is in one.
         sidecars: files that are no images.
-        held: why no verb uses it; empty when it is fine.
+        held: why no verb uses it; empty when it is fine. See `reasons`.
     """
 
     id: str
@@ -39,18 +40,14 @@ class Sample:
     split: str
     group: str
     images: Mapping[str, tuple[FileRecord, ...]]
+    place: str
     sidecars: tuple[FileRecord, ...] = ()
     held: str = ""
 
-    @cached_property
+    @property
     def files(self) -> tuple[FileRecord, ...]:
         """All of its files, images first."""
         return (*(record for records in self.images.values() for record in records), *self.sidecars)
-
-    @cached_property
-    def place(self) -> str:
-        """The top-level folder it lies in; a split when at least one of its files is in one."""
-        return max((top(record.path) for record in self.files), key=lambda place: (place != STAGE, place))
 
     @property
     def label(self) -> str:
@@ -71,6 +68,7 @@ class Catalog:
         rows: the ledger's row of each file that has one, by path.
         missing: rows whose file is gone.
         edited: paths of files whose content is not what the ledger last saw.
+        layout: which folder stands for which split.
     """
 
     index: Index
@@ -80,12 +78,13 @@ class Catalog:
     ignored: tuple[Note, ...]
     rows: Mapping[str, Row]
     missing: tuple[Row, ...]
-    edited: tuple[str, ...] = field(default=())
+    edited: tuple[str, ...] = ()
+    layout: Layout = field(default_factory=Layout)
 
     def held(self) -> tuple[Note, ...]:
         """Every file that is held, with the reason."""
         notes = [Note(record.path, sample.held) for sample in self.samples if sample.held for record in sample.files]
-        return tuple(sorted((*notes, *self.strays), key=lambda note: note.path))
+        return tuple(sorted((*notes, *self.strays)))
 
 
 def top(path: str) -> str:
@@ -98,13 +97,21 @@ def below(path: str) -> str:
     return path.partition("/")[2]
 
 
-def build(index: Index, rows: Sequence[Row], given: Mapping[str, Mapping[str, str]]) -> Catalog:
+def build(
+    index: Index,
+    rows: Sequence[Row],
+    given: Mapping[str, Mapping[str, str]],
+    layout: Layout | None = None,
+    aside: Mapping[str, str] | None = None,
+) -> Catalog:
     """Find the samples of a root.
 
     Args:
-        index: of `stage_data/` and the split folders.
+        index: of `stage_data/`, the split folders and `held/`.
         rows: the ledger.
         given: pairing templates from `imgstage.toml`.
+        layout: which folder stands for which split; None when each has its own name.
+        aside: why files were put into `held/`, by path.
 
     Returns:
         The catalog.
@@ -114,86 +121,89 @@ def build(index: Index, rows: Sequence[Row], given: Mapping[str, Mapping[str, st
         UsageError: a given template is none.
     """
     sound = [record for record in index.files if record.digest]
+    names = {record.path: below(record.path) for record in sound}
     images = [record for record in sound if record.kind is Kind.IMAGE]
-    known = ledger.match(rows, {r.path: r for r in sound}, {r.path: below(r.path) for r in sound})
-    names = {below(record.path) for record in images}
-    pairings = pairing.detect(names, given)
-    draft = _Draft(pairing.read_all(names, pairings), known, rows)
+    known = ledger.match(rows, index.by_path, names) if rows else {}
+    pairings = pairing.detect([names[record.path] for record in images], given)
+    draft = _Draft(names, pairings, known, rows, layout or Layout())
     draft.place_images(images)
     draft.place_sidecars([record for record in sound if record.kind is Kind.SIDECAR])
     draft.hold_twins(sound)
-    draft.hold_mixed(images)
+    draft.hold_mixed()
     unreadable = [Note(r.path, r.trouble) for r in index.files if not r.digest and r.kind is not Kind.IGNORED]
     ignored = [Note(r.path, r.trouble) for r in index.files if r.kind is Kind.IGNORED]
     found = {id(row) for row in known.values()}
     return Catalog(
         index,
         pairings,
-        draft.samples(),
-        tuple(sorted((*draft.strays, *unreadable), key=lambda note: note.path)),
-        tuple(sorted((*draft.ignored, *ignored), key=lambda note: note.path)),
+        draft.samples(aside or {}),
+        tuple(sorted((*draft.strays, *unreadable))),
+        tuple(sorted((*draft.ignored, *ignored))),
         known,
         tuple(row for row in rows if id(row) not in found),
         tuple(sorted(path for path, row in known.items() if index.by_path[path].digest != row.digest)),
+        draft.layout,
     )
 
 
 class _Draft:
     """Samples in the making. A sample's handle is its id when the ledger knows it, else its place and key."""
 
-    def __init__(self, slots: Mapping[str, tuple[Slot, Rule]], known: Mapping[str, Row], rows: Iterable[Row]) -> None:
-        self._slots = slots
-        self._known = known
-        self._images: dict[str, dict[str, list[FileRecord]]] = defaultdict(lambda: defaultdict(list))
-        self._sidecars: dict[str, list[FileRecord]] = defaultdict(list)
-        self._rows: dict[str, list[Row]] = defaultdict(list)
-        self._keys: dict[str, str] = {}
-        self._rules: dict[str, Rule] = {}
-        self._held: dict[str, str] = {}
-        self._of: dict[str, str] = {}
+    def __init__(
+        self,
+        names: Mapping[str, str],
+        pairings: Iterable[FolderPairing],
+        known: Mapping[str, Row],
+        rows: Iterable[Row],
+        layout: Layout,
+    ) -> None:
+        self.layout = layout
         self.strays: list[Note] = []
         self.ignored: list[Note] = []
+        self._names = names
+        self._slots = pairing.read_all(pairings)
+        self._known = known
+        self._images: dict[str, list[_Member]] = defaultdict(list)
+        self._sidecars: dict[str, list[FileRecord]] = defaultdict(list)
+        self._rows: dict[str, list[Row]] = defaultdict(list)
+        self._held: dict[str, str] = {}
         for row in rows:  # those of missing files too: they tell what a sample lacks
             self._rows[row.sample].append(row)
 
     def place_images(self, images: Sequence[FileRecord]) -> None:
         """Put each image into its sample: known ones by their rows, others by their names."""
         taken: dict[tuple[str, str], str] = {}  # (identity, role) of known samples -> handle
+        unknown: list[FileRecord] = []
         for record in images:
             row = self._known.get(record.path)
-            if row is not None:
-                self._put(record, row.sample, row.role)
-                entry = self._slots.get(below(record.path))
-                if entry is not None:
-                    taken[entry[0].identity, row.role] = row.sample
-        owners = {identity: handle for (identity, _), handle in taken.items()}
-        for record in images:
-            if record.path in self._known:
+            if row is None:
+                unknown.append(record)
                 continue
-            entry = self._slots.get(below(record.path))
+            entry = self._slots.get(self._names[record.path])
+            self._images[row.sample].append((row.role, record, entry))
+            if entry is not None:
+                taken[entry[0].identity, row.role] = row.sample
+        owners = {identity: handle for (identity, _), handle in taken.items()}
+        for record in unknown:
+            entry = self._slots.get(self._names[record.path])
             if entry is None:
-                self.strays.append(
-                    Note(
-                        record.path, "its name fits none of the templates of its folder; see [pairing] in imgstage.toml"
-                    )
-                )
+                reason = because(Why.TEMPLATE, "its name fits none of the templates of its folder")
+                self.strays.append(Note(record.path, reason))
                 continue
             slot = entry[0]
             owner = owners.get(slot.identity)
             joins = owner is not None and (slot.many or (slot.identity, slot.role) not in taken)
-            self._put(record, owner if owner and joins else f"{top(record.path)}/{slot.identity}", slot.role)
+            handle = owner if owner and joins else f"{top(record.path)}/{slot.identity}"
+            self._images[handle].append((slot.role, record, entry))
 
-    def _put(self, record: FileRecord, handle: str, role: str) -> None:
-        self._images[handle][role].append(record)
-        self._of[record.path] = handle
-        entry = self._slots.get(below(record.path))
-        if entry is not None:
-            self._keys.setdefault(handle, entry[0].key)
-            self._rules.setdefault(handle, entry[1])
+    def _key(self, members: Sequence[_Member]) -> str:
+        for _, _, entry in members:
+            if entry is not None:
+                return entry[0].key
+        return self._names[members[0][1].path]
 
     def place_sidecars(self, sidecars: Sequence[FileRecord]) -> None:
         """Put each sidecar into the sample that it goes with, in its own place first."""
-        keys = {handle: self._keys.get(handle, handle) for handle in self._images}
         by_place: dict[str, list[FileRecord]] = defaultdict(list)
         for record in sidecars:
             row = self._known.get(record.path)
@@ -201,93 +211,139 @@ class _Draft:
                 self._sidecars[row.sample].append(record)
             else:
                 by_place[top(record.path)].append(record)
+        if not by_place:
+            return
+        keys = {handle: self._key(members) for handle, members in self._images.items()}
+        homes = {record.path: handle for handle, members in self._images.items() for _, record, _ in members}
+        anywhere = {self._names[path]: handle for path, handle in homes.items()}
         for place, records in sorted(by_place.items()):
-            here = {below(path): handle for path, handle in self._of.items() if top(path) == place}
-            anywhere = {below(path): handle for path, handle in self._of.items()} | here
-            names = {below(record.path): record for record in records}
+            here = {self._names[path]: handle for path, handle in homes.items() if top(path) == place}
+            names = {self._names[record.path]: record for record in records}
             found, astray = pairing.attach(names, here, keys)
             if place == STAGE and astray:
-                more, astray = pairing.attach(astray, anywhere, keys)
+                more, astray = pairing.attach(astray, anywhere | here, keys)
                 found |= more
             for name, handle in found.items():
                 self._sidecars[handle].append(names[name])
-            self.ignored.extend(Note(names[name].path, reason) for name, reason in astray.items())
+            self.ignored.extend(Note(names[name].path, because(Why.ALONE, reason)) for name, reason in astray.items())
 
     def hold_twins(self, records: Iterable[FileRecord]) -> None:
-        """Hold new samples that have a file with another file's name."""
-        names: dict[str, list[FileRecord]] = defaultdict(list)
+        """Hold new samples that have a file with another file's name; what lies in `held/` is in nobody's way."""
+        first: dict[str, FileRecord] = {}
+        twins: dict[str, str] = {}
         for record in records:
-            names[fold(below(record.path))].append(record)
-        sidecar_of = {record.path: handle for handle, members in self._sidecars.items() for record in members}
-        for twins in names.values():
-            for record in twins if len(twins) > 1 else ():
-                handle = self._of.get(record.path) or sidecar_of.get(record.path)
-                if handle and record.path not in self._known:
-                    other = next(twin for twin in twins if twin is not record)
-                    self._held[handle] = f"{show(record.path)} and {show(other.path)} have one name; rename one of them"
+            if top(record.path) == HELD:
+                continue
+            other = first.setdefault(fold(self._names[record.path]), record)
+            if other is not record:
+                twins[record.path] = other.path
+                twins.setdefault(other.path, record.path)
+        if not twins:
+            return
+        for handle, members in self._images.items():
+            for record in (*(record for _, record, _ in members), *self._sidecars.get(handle, ())):
+                if record.path in twins and record.path not in self._known:
+                    names = f"{show(record.path)} and {show(twins[record.path])}"
+                    self._held[handle] = because(Why.TWINS, f"{names} have one name; rename one of them")
 
-    def hold_mixed(self, images: Iterable[FileRecord]) -> None:
+    def hold_mixed(self) -> None:
         """Hold known samples whose names now mix them: names and ledger disagree, and nothing is guessed."""
         named: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
-        for record in images:
-            entry = self._slots.get(below(record.path))
-            if record.path in self._known and entry is not None and not self._is_lone(self._of[record.path]):
-                named[top(record.path), entry[0].identity].setdefault(self._of[record.path], record.path)
+        for handle, members in self._images.items() if self._known else ():
+            if self._is_lone(handle):
+                continue
+            for _, record, entry in members:
+                if record.path in self._known and entry is not None:
+                    named[top(record.path), entry[0].identity].setdefault(handle, record.path)
         for handles in named.values():
             if len(handles) > 1:
                 paths = " and ".join(show(path) for path in handles.values())
                 reason = f"{paths} have the names of one sample, but splits.csv knows them as parts of two"
                 for handle in handles:
-                    self._held.setdefault(handle, reason)
+                    self._held.setdefault(handle, because(Why.MIXED, reason))
 
     def _is_lone(self, handle: str) -> bool:
-        return len({row.role for row in self._rows[handle]} - {SIDECAR}) < 2
+        return len({row.role for row in self._rows.get(handle, ())} - {SIDECAR}) < 2
 
-    def samples(self) -> tuple[Sample, ...]:
+    def samples(self, aside: Mapping[str, str]) -> tuple[Sample, ...]:
         """The finished samples."""
-        done = [self._finish(handle, roles) for handle, roles in self._images.items()]
-        return tuple(sorted(done, key=lambda sample: (sample.key, sample.id, sample.place)))
+        done = [self._finish(handle, members, aside) for handle, members in self._images.items()]
+        return tuple(sorted(done, key=attrgetter("key", "id", "place")))
 
-    def _finish(self, handle: str, roles: Mapping[str, list[FileRecord]]) -> Sample:
-        rows = self._rows.get(handle, [])
-        rule = self._rules.get(handle)
-        order = {role: number for number, role in enumerate(rule.roles)} if rule else {}
-        images = {role: tuple(roles[role]) for role in sorted(roles, key=lambda role: (order.get(role, 99), role))}
-        sidecars = tuple(sorted(self._sidecars.get(handle, ()), key=lambda record: record.path))
-        files = [record for records in images.values() for record in records]
-        key = self._keys.get(handle) or below(files[0].path)
-        places = {top(record.path) for record in (*files, *sidecars)} - {STAGE}
-        held = self._held.get(handle) or _why_held(images, rows, rule, places)
+    def _finish(self, handle: str, members: list[_Member], aside: Mapping[str, str]) -> Sample:
+        rows = self._rows.get(handle, ())
+        rule = next((entry[1] for _, _, entry in members if entry is not None), None)
+        images = _by_role(members, rule.roles if rule else ())
+        sidecars: tuple[FileRecord, ...] = ()
+        tops = {record.path.partition("/")[0] for _, record, _ in members}
+        if handle in self._sidecars:
+            sidecars = tuple(sorted(self._sidecars[handle]))
+            tops.update(top(record.path) for record in sidecars)
+        key = self._key(members)
+        places = {self.layout.place(folder) for folder in tops}
+        held = self._held.get(handle) or _why_held(images, rows, rule, places, aside)
+        splits = places - {STAGE, HELD}
+        place = min(splits or places)  # in both others, it is `held` that tells
         if rows:
-            return Sample(handle, key, rows[0].split, rows[0].group, images, sidecars, held)
-        fresh = ledger.sample_id(key, (record.digest for record in files))
-        return Sample(fresh, key, places.pop() if len(places) == 1 else "", "", images, sidecars, held)
+            return Sample(handle, key, rows[0].split, rows[0].group, images, place, sidecars, held)
+        fresh = ledger.sample_id(key, [record.digest for _, record, _ in members])
+        return Sample(fresh, key, place if len(splits) == 1 else "", "", images, place, sidecars, held)
+
+
+_Member = tuple[str, FileRecord, tuple["Slot", "Rule"] | None]
+"""A role, the file in it, and what the rule of its folder reads in its name."""
+
+
+def _by_role(members: list[_Member], order: Sequence[str]) -> dict[str, tuple[FileRecord, ...]]:
+    """A sample's images by role, the roles in the order of the rule."""
+    roles: dict[str, tuple[FileRecord, ...]] = {}
+    for role, record, _ in members:
+        roles[role] = (*roles[role], record) if role in roles else (record,)
+    if tuple(roles) == order:
+        return roles
+    ranked = [role for role in order if role in roles]
+    return {role: roles[role] for role in (*ranked, *sorted(roles.keys() - set(ranked)))}
 
 
 def _why_held(
-    images: Mapping[str, tuple[FileRecord, ...]], rows: Sequence[Row], rule: Rule | None, places: set[str]
+    images: Mapping[str, tuple[FileRecord, ...]],
+    rows: Sequence[Row],
+    rule: Rule | None,
+    places: set[str],
+    aside: Mapping[str, str],
 ) -> str:
+    if places == {HELD}:
+        paths = [record.path for records in images.values() for record in records]
+        reason = next((aside[path] for path in paths if path in aside), "")
+        return because(Why.ASIDE, reason or f"it lies in {HELD}/")
     for records in images.values():
         for record in records:
             if record.trouble:
-                return f"{show(record.path)}: {record.trouble}"
-    counts = Counter({role: len(records) for role, records in images.items()})
+                return about(show(record.path), record.trouble)
+    unfit = _why_unfit(images, rows, rule)
+    if not unfit and len(places - {STAGE}) > 1:
+        return because(Why.TORN, f"its files lie in {' and '.join(sorted(places))}")
+    return unfit
+
+
+def _why_unfit(images: Mapping[str, tuple[FileRecord, ...]], rows: Sequence[Row], rule: Rule | None) -> str:
+    """Why these images are not one whole sample; empty when they are."""
+    if rule is not None and not rows and tuple(images) == rule.roles and max(map(len, images.values())) == 1:
+        return ""
     if rows:
-        lacking = [role for role in sorted({row.role for row in rows} - {SIDECAR}) if not counts[role]]
+        lacking = [role for role in sorted({row.role for row in rows} - {SIDECAR}) if role not in images]
         doubled = []
     elif rule is not None:
-        lacking = [role for role in rule.roles if not counts[role]]
-        doubled = [role for role in rule.roles if counts[role] > 1 and not rule.many(role)]
+        lacking = [role for role in rule.roles if role not in images]
+        doubled = [role for role, records in images.items() if len(records) > 1 and not rule.many(role)]
     else:
+        return ""
+    if not lacking and not doubled and (rows or any(len(records) == 1 for records in images.values())):
         return ""
     here = show(next(iter(images.values()))[0].path)
     if lacking:
-        return f"incomplete: {here} has no {' and no '.join(lacking)} beside it"
+        return because(Why.INCOMPLETE, f"{here} has no {' and no '.join(lacking)} beside it")
     if doubled:
         names = ", ".join(show(record.path) for record in images[doubled[0]])
-        return f"ambiguous: {names} would all be the {doubled[0]} of one sample"
-    if rule is not None and not rows and not pairing.is_complete(rule, counts):
-        return f"ambiguous: {here} is one of several images in each role"
-    if len(places) > 1:
-        return f"torn: its files lie in {' and '.join(sorted(places))}; unsplit and split bring it together"
-    return ""
+        return because(Why.AMBIGUOUS, f"{names} would all be the {doubled[0]} of one sample")
+    return because(Why.AMBIGUOUS, f"{here} is one of several images in each role")

@@ -10,12 +10,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import catalog, groups, images, ledger
+from . import catalog, groups, ledger
+from .cache import CACHE
 from .errors import ChangedError, RefusedError, UsageError
-from .index import CACHE, UNREADABLE, Index, digest_file, scan
+from .index import Index, digest_file, scan
 from .journal import Journal, Operation, Recovery
 from .pairing import describe
 from .plan import Identity, Report
+from .reasons import Why, why
 from .root import (
     DEFAULT_RATIOS,
     LEDGER,
@@ -222,7 +224,7 @@ class Dataset:
             accept_new=accept_new,
             trust=trust,
         )
-        written = self.journal.last_digest(LEDGER)
+        written = self.journal.last_written().get(LEDGER)
         foreign = bool(written) and (draft.ledger is None or draft.ledger.digest != written)
         return self._bound(plan_split(what, replace(wish, foreign_ledger=foreign), draft))
 
@@ -363,6 +365,8 @@ class Dataset:
         )
 
     def _picture(self, sample: Sample) -> str:
+        from . import images  # loads the decoders
+
         record = sample.files[0]
         data = images.encode(images.thumbnail(self.root.path / record.path, _THUMBNAIL), "JPEG", quality=85)
         source = base64.b64encode(data).decode()
@@ -371,7 +375,7 @@ class Dataset:
 
 def _refuse_unreadable(what: Catalog) -> None:
     """While it is unknown what lies in a folder, its samples would count as gone, and their places as free."""
-    closed = [show(note.path) for note in what.ignored if note.reason.startswith(UNREADABLE)]
+    closed = [show(note.path) for note in what.ignored if why(note.reason) is Why.CLOSED]
     if closed:
         problem = f"The folder {', '.join(closed)} cannot be read, so it is unknown what lies there"
         raise RefusedError(problem, "Allow reading it, then run the command again")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import warnings
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,6 +25,8 @@ from PIL import (
     WebPImagePlugin,
 )
 
+from .formats import ImageInfo
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -44,15 +45,6 @@ _PLUGINS = (  # Pillow loads these when first needed, which is not safe in threa
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "DIB", "GIF")
 """What Pillow may try, whatever the file is called; a wrong extension is no defect. An MPO is opened as JPEG."""
 
-SUFFIXES = frozenset(".jpg .jpeg .jpe .jfif .mpo .png .apng .webp .tif .tiff .bmp .dib .gif".split())
-"""Lower-case file name suffixes that make a file an image."""
-
-UNSUPPORTED_SUFFIXES = frozenset(
-    ".heic .heif .avif .jp2 .j2k .jxl .jxr .dng .cr2 .cr3 .nef .arw .orf .rw2 .raf .psd .svg .exr .hdr .dcm .ico .tga "
-    ".ppm .pgm .pbm .pnm .pcx .qoi .eps .ai .pdf".split()
-)
-"""Pictures of a kind, but none that imgstage reads: ignored with that reason, never called broken."""
-
 MAX_PIXELS = 200_000_000
 """The size cap: a header that claims more pixels is refused before memory is allocated. The largest phones reach it."""
 
@@ -62,25 +54,6 @@ _EXIF_ORIENTATION = 0x0112
 
 class DefectError(Exception):
     """The bytes are no image that can be decoded whole; the message says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class ImageInfo:
-    """What is known of an image without its pixels.
-
-    Attributes:
-        format: Pillow's name of the format the bytes are in, such as "JPEG"; an MPO counts as the JPEG it starts with.
-        height: pixels from top to bottom as seen, that is after the EXIF orientation.
-        width: pixels from left to right as seen.
-        mode: Pillow's name of the pixel layout, such as "RGB", "L", "I;16".
-        orientation: the EXIF orientation, 1 to 8.
-    """
-
-    format: str
-    height: int
-    width: int
-    mode: str
-    orientation: int
 
 
 @contextmanager
@@ -105,7 +78,7 @@ def _defects() -> Iterator[None]:
     """Turn every failure of a decoder into a `DefectError`."""
     try:
         yield
-    except DefectError:
+    except (DefectError, MemoryError):
         raise
     except UnidentifiedImageError:
         problem = "its content is no JPEG, PNG, WebP, TIFF, BMP or GIF"
@@ -132,6 +105,7 @@ def inspect(data: bytes) -> ImageInfo:
 
     Raises:
         DefectError: the bytes are no image, are larger than `MAX_PIXELS`, or do not decode to the last pixel.
+        MemoryError: there is too little of it, which says nothing of the image.
     """
     if not data:
         problem = "the file is empty"

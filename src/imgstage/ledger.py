@@ -5,8 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter, defaultdict
-from dataclasses import astuple, dataclass, fields, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from blake3 import blake3
 
@@ -22,8 +21,7 @@ MISSING = "missing:"
 """Stands before the last known path of a row whose file is gone."""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One line of `splits.csv`.
 
     Attributes:
@@ -50,7 +48,7 @@ class Row:
         return self.path.removeprefix(MISSING)
 
 
-COLUMNS = tuple(field.name for field in fields(Row))
+COLUMNS = Row._fields
 
 
 def sample_id(key: str, digests: Iterable[str]) -> str:
@@ -97,8 +95,7 @@ def write(rows: Iterable[Row]) -> bytes:
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(COLUMNS)
     writer.writerows(
-        astuple(row)
-        for row in sorted(rows, key=lambda row: (row.last_path.partition("/")[2], row.last_path, row.sample))
+        row for row in sorted(rows, key=lambda row: (row.last_path.partition("/")[2], row.last_path, row.sample))
     )
     return buffer.getvalue().encode()
 
@@ -112,8 +109,9 @@ def match(rows: Iterable[Row], files: Mapping[str, FileRecord], mates: Mapping[s
 
     Args:
         rows: the ledger.
-        files: the images and sidecars there are, by path.
-        mates: the path of a file below its top-level folder, by path; equal for `train/x.jpg` and `stage_data/x.jpg`.
+        files: what there is, by path.
+        mates: of the images and sidecars among these, the path below the top-level folder, by path; equal for
+            `train/x.jpg` and `stage_data/x.jpg`.
 
     Returns:
         The row of each file that has one. Where several rows and files could belong together, names decide; what
@@ -122,16 +120,17 @@ def match(rows: Iterable[Row], files: Mapping[str, FileRecord], mates: Mapping[s
     found: dict[str, Row] = {}
     open_rows: list[Row] = []
     for row in rows:
-        record = files.get(row.path)
-        if record is not None and record.digest == row.digest:
+        if row.path in mates and files[row.path].digest == row.digest:
             found[row.path] = row
         else:
             open_rows.append(row)
+    if not open_rows:
+        return found
     open_rows = _by_digest(open_rows, files, mates, found, first=False)
     still: list[Row] = []
-    at = {mates[path]: path for path in sorted(files, reverse=True) if path not in found}
+    at = {mates[path]: path for path in sorted(mates, reverse=True) if path not in found}
     for row in open_rows:
-        path = row.last_path if row.last_path in files else at.get(row.last_path.partition("/")[2], "")
+        path = row.last_path if row.last_path in mates else at.get(row.last_path.partition("/")[2], "")
         if path and path not in found:
             found[path] = row
         else:
@@ -144,16 +143,16 @@ def _by_digest(
     rows: list[Row], files: Mapping[str, FileRecord], mates: Mapping[str, str], found: dict[str, Row], *, first: bool
 ) -> list[Row]:
     """Match rows to files of equal content, one to one; returns the rows that found none."""
-    by_digest: dict[str, list[str]] = defaultdict(list)
-    for path, record in sorted(files.items()):
-        if path not in found and record.digest:
-            by_digest[record.digest].append(path)
     wanting: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         wanting[row.first_digest if first else row.digest].append(row)
+    by_digest: dict[str, dict[str, str]] = defaultdict(dict)
+    for path in sorted(mates):
+        if files[path].digest in wanting and path not in found:
+            by_digest[files[path].digest][mates[path]] = path
     rest: list[Row] = []
     for digest, claimants in wanting.items():
-        candidates = {mates[path]: path for path in by_digest.get(digest, [])}
+        candidates = by_digest[digest]
         left: list[Row] = []
         for row in claimants:  # of equal contents, the one that kept its name
             kept = candidates.pop(row.last_path.partition("/")[2], None)
@@ -170,4 +169,4 @@ def _by_digest(
 
 def mark_missing(row: Row) -> Row:
     """The row of a file that is gone."""
-    return row if row.path.startswith(MISSING) else replace(row, path=MISSING + row.path)
+    return row if row.path.startswith(MISSING) else row._replace(path=MISSING + row.path)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .errors import DestinationError
 from .root import STAGE, STATE, fold, show
@@ -27,8 +27,7 @@ HOP = "hop-"
 FOLDER_MODE = 0o755
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(NamedTuple):
     """By what a file is recognised.
 
     Attributes:
@@ -51,8 +50,7 @@ class Identity:
         return cls(record.size, record.mtime_ns, record.mode, record.digest, record.inode)
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
+class Move(NamedTuple):
     """The wish that a file lies elsewhere. Paths are relative to the root."""
 
     source: str
@@ -60,8 +58,7 @@ class Move:
     identity: Identity
 
 
-@dataclass(frozen=True, slots=True)
-class Preparation:
+class Preparation(NamedTuple):
     """New bytes, to be written to `place` in `incoming/` before the plan starts.
 
     Attributes:
@@ -77,32 +74,28 @@ class Preparation:
     content: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class Journey:
+class Journey(NamedTuple):
     """All the places a file has in the course of a plan, first to last."""
 
     identity: Identity
     places: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Rename:
+class Rename(NamedTuple):
     """Step: the file of a journey goes from its place number `leg` to the next, replacing nothing."""
 
     journey: int
     leg: int
 
 
-@dataclass(frozen=True, slots=True)
-class MakeFolder:
+class MakeFolder(NamedTuple):
     """Step: make a folder."""
 
     path: str
     mode: int
 
 
-@dataclass(frozen=True, slots=True)
-class RemoveFolder:
+class RemoveFolder(NamedTuple):
     """Step: remove a folder if it is empty."""
 
     path: str
@@ -112,8 +105,7 @@ class RemoveFolder:
 Step = Rename | MakeFolder | RemoveFolder
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(NamedTuple):
     """A file and why it is not where the verb would have it."""
 
     path: str
@@ -301,13 +293,13 @@ def some(problems: list[str], limit: int = 5) -> str:
 
 
 def _missing_folders(wishes: list[Move], folders: Mapping[str, int], modes: Mapping[str, int]) -> Iterator[MakeFolder]:
-    needed = {
-        str(parent)
-        for move in wishes
-        for parent in PurePosixPath(move.target).parents
-        if not move.target.startswith(STATE)
-    }
-    for path in sorted(needed - {"."} - set(folders)):
+    needed: set[str] = set()
+    for move in wishes:
+        folder = move.target.rpartition("/")[0]
+        while folder and folder not in needed and not folder.startswith(STATE):
+            needed.add(folder)
+            folder = folder.rpartition("/")[0]
+    for path in sorted(needed - set(folders)):
         yield MakeFolder(path, modes.get(path, folders.get(STAGE, FOLDER_MODE)))
 
 

@@ -10,6 +10,7 @@ import tomllib
 import unicodedata
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -17,17 +18,20 @@ from typing import TYPE_CHECKING, Any
 from .errors import NotARootError, RefusedError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 STAGE = "stage_data"
+HELD = "held"
 STATE = ".imgstage"
 LEDGER = "splits.csv"
 SETTINGS = "imgstage.toml"
+METADATA = "metadata.jsonl"
+REASONS = f"{HELD}/reasons.csv"
 DEFAULT_RATIOS: Mapping[str, Fraction] = MappingProxyType(
     {"train": Fraction(80, 100), "val": Fraction(12, 100), "test": Fraction(8, 100)}
 )
 TRAIN = "train"
-_RESERVED = {STAGE, "play_data", "held", STATE, LEDGER, SETTINGS}
+_RESERVED = {STAGE, "play_data", HELD, STATE, LEDGER, SETTINGS}
 _NUMBER = re.compile(r"-?\d{0,12}(\.\d{0,18})?(/\d{1,12})?")  # no exponents: 1e999999999 would take all memory
 _KEYS = ("ratios", "seed", "group", "rounding", "pairing")
 
@@ -85,9 +89,59 @@ class Root:
             raise UsageError(problem, error.remedy) from None
 
 
+_SPELLINGS = MappingProxyType({"valid": "val", "validation": "val"})
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which top-level folder stands for which split, where people have other names: `valid/` or `Val/` for val.
+
+    Attributes:
+        folders: the folder of each split that has not its own name.
+    """
+
+    folders: Mapping[str, str] = field(default_factory=dict)
+
+    def folder(self, split: str) -> str:
+        """The folder of a split."""
+        return self.folders.get(split, split)
+
+    def place(self, folder: str) -> str:
+        """The split that a folder stands for; any other folder is itself."""
+        return self._places.get(folder, folder)
+
+    @cached_property
+    def _places(self) -> dict[str, str]:
+        return {folder: split for split, folder in self.folders.items()}
+
+
+def find_layout(path: Path, splits: Iterable[str]) -> Layout:
+    """Find the folder of each split: of its own name, else one that is called alike.
+
+    Args:
+        path: the root's folder.
+        splits: the names of the splits.
+
+    Raises:
+        RefusedError: two folders stand for one split.
+    """
+    splits = list(splits)
+    own = {fold(split): split for split in splits}
+    found: dict[str, str] = {}
+    for entry in sorted(path.iterdir()):
+        split = own.get(fold(entry.name)) or own.get(_SPELLINGS.get(fold(entry.name), ""))
+        if split is None or not entry.is_dir():
+            continue
+        if split in found:
+            problem = f"{path / found[split]} and {path / entry.name} both stand for {split}"
+            raise RefusedError(problem, f"Bring their files together in one folder called {split}")
+        found[split] = entry.name
+    return Layout({split: folder for split, folder in found.items() if folder != split})
+
+
 def is_root(path: Path) -> bool:
     """Whether a folder holds `stage_data/`, `.imgstage/` or one of the usual split folders."""
-    return any((path / name).is_dir() for name in (STAGE, STATE, *DEFAULT_RATIOS))
+    return any((path / name).is_dir() for name in (STAGE, STATE, *DEFAULT_RATIOS, *_SPELLINGS))
 
 
 def find_root(given: Path | None) -> Root:
@@ -111,13 +165,23 @@ def find_root(given: Path | None) -> Root:
     raise NotARootError(problem, f"Make one with: {shlex.join(('imgstage', 'init', str(path)))}")
 
 
+def is_own(path: str) -> bool:
+    """Whether a path in a root is that of a text file which imgstage itself writes."""
+    folder, slash, name = path.partition("/")
+    return path in (LEDGER, SETTINGS, REASONS) or bool(slash and name == METADATA and folder != STATE)
+
+
 def fold(name: str) -> str:
     """The form in which two names are compared: NFC, case folded. Equal folds are one name on some file system."""
+    if name.isascii():
+        return name.lower()
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 def show(path: str) -> str:
     """A path as it may be printed: what is not UTF-8, and control characters, as escapes."""
+    if path.isprintable():
+        return path
     text = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 

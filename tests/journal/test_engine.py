@@ -350,6 +350,8 @@ def test_a_damaged_plan_is_never_guessed_at(journal: Journal, monkeypatch: pytes
     with pytest.raises(BrokenOffError, match="damaged"):
         journal.recover()
     assert snapshot(tmp_path) == broken
+    assert [(entry.number, entry.verb) for entry in journal.log()] == [(1, "test")], "the log reads heads only"
+    plan.write_bytes(plan.read_bytes().replace(b'"verb"', b'"bers"', 1))
     assert [(entry.number, entry.verb) for entry in journal.log()] == [(1, "(damaged)")]
 
 

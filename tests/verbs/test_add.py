@@ -101,7 +101,7 @@ def test_trouble_in_the_source_holds_only_its_sample(empty: Dataset, tmp_path: P
         f"github_0{n}_{role}.jpg" for n in (1, 2) for role in ("before", "after")
     )
     assert [(Path(note.path).name, note.reason) for note in report.ignored] == [
-        ("notes.docx", "not an image, not a sidecar")
+        ("notes.docx", "other: not an image, not a sidecar")
     ]
     assert report.found == 23 == report.done + 4 + 1
 

@@ -419,9 +419,7 @@ def test_a_pair_torn_by_hand_is_held(pairs: Dataset) -> None:
     name = next(name for name, place in where(pairs).items() if place == "test" and "before" in name)
     (root / "test" / name).rename(root / "train" / name)
     plan = pairs.plan_split()
-    assert {note.reason for note in plan.report.held} == {
-        "torn: its files lie in test and train; unsplit and split bring it together"
-    }
+    assert {note.reason for note in plan.report.held} == {"torn: its files lie in test and train"}
 
 
 def test_images_put_into_a_split_by_hand_stay_there_and_get_rows(pairs: Dataset) -> None:

@@ -75,4 +75,4 @@ def test_one_pair_too_few_for_detection_is_still_a_pair_by_the_stored_rule(empty
     for number in range(60):
         write(empty.root.path / f"stage_data/IMG_{number}.jpg", picture(7000 + number))
     reasons = {note.reason for note in empty.plan_split().report.held}
-    assert reasons == {"its name fits none of the templates of its folder; see [pairing] in imgstage.toml"}
+    assert reasons == {"template: its name fits none of the templates of its folder"}

@@ -21,7 +21,7 @@ from ..errors import (
     UsageError,
 )
 from ..parallel import Progress, Silent
-from ..plan import HOP, INCOMING, Plan, Preparation
+from ..plan import HOP, INCOMING, VAULT, Plan, Preparation
 from ..root import STAGE, STATE, show
 from .preflight import check
 from .records import PlanRecord, Records, State
@@ -132,21 +132,19 @@ class Journal:
         return self._operation(done[-1], State.DONE) if done else None
 
     def _operation(self, number: int, state: State) -> Operation:
-        record = self.records.read(number)
-        return Operation(number, record.verb, record.started, state, len(record.journeys), record.undoes)
+        head = self.records.head(number)
+        return Operation(number, head.verb, head.started, state, head.files, head.undoes)
 
     def _command(self, *words: str) -> str:
         return shlex.join(("imgstage", "-C", self.root, *words))
 
-    def last_digest(self, place: str) -> str | None:
-        """The digest of what the operations left at a place: "" when they took it away, None when they never met it."""
-        for number, state in reversed(self.records.states().items()):
+    def last_written(self) -> dict[str, str]:
+        """Of imgstage's own text files, the digest of what the operations left last; empty where they took it away."""
+        tables: dict[str, str] = {}
+        for number, state in self.records.states().items():
             if state is State.DONE:
-                journeys = self.records.read(number).journeys
-                arrived = [journey.identity.digest for journey in journeys if journey.places[-1] == place]
-                if arrived or any(journey.places[0] == place for journey in journeys):
-                    return arrived[0] if arrived else ""
-        return None
+                tables |= self.records.head(number).tables
+        return tables
 
     def plan_undo(self, since: int | None = None, *, without_missing: bool = False) -> Plan:
         """Plan to take back operation `since` and everything after it; None means only the last operation.
@@ -310,7 +308,7 @@ class Journal:
     def _make_vault(self, plan: Plan) -> None:
         for journey in plan.journeys:
             folder, _, _ = journey.places[-1].rpartition("/")
-            if folder.startswith(f"{STATE}/vault/") and not os.path.isdir(os.path.join(self.root, folder)):
+            if folder.startswith(f"{VAULT}/") and not os.path.isdir(os.path.join(self.root, folder)):
                 os.mkdir(os.path.join(self.root, folder))
                 sync_folder(os.path.join(self._state, "vault"))
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 import stat
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from ..errors import ChangedError, DestinationError
-from ..plan import VAULT, Journey, MakeFolder, RemoveFolder, Step, some
-from ..root import STATE, show
+from ..plan import MakeFolder, Rename, some
+from ..root import STATE, fold, show
 from .system import is_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from ..plan import Plan
+    from ..plan import Journey, Plan, Step
 
 _RECORD_BYTES = 600  # what one journey takes in the plan file, generously
 _SPARE_BYTES = 1 << 16
@@ -34,28 +35,33 @@ def check(root: str, plan: Plan) -> None:
     changed = [
         show(journey.places[0])
         for journey in plan.journeys
-        if journey.places[0] not in prepared and not is_file(os.path.join(root, journey.places[0]), journey.identity)
+        if journey.places[0] not in prepared and not is_file(f"{root}/{journey.places[0]}", journey.identity)
     ]
     if changed:
         problem = f"Since the plan was made, someone changed {some(changed)}"
         raise ChangedError(problem, "Run the command again; it will look anew")
-    leaving = {journey.places[0] for journey in plan.journeys}
-    taken = [
-        show(place)
-        for journey in plan.journeys
-        for place in journey.places[1:]
-        if place not in leaving and os.path.lexists(os.path.join(root, place)) and not _is_alias(root, journey, place)
-    ]
+    taken = [show(place) for place in _taken(root, plan.journeys)]
     if taken:
         problem = f"The names {some(taken)} are taken"
         raise DestinationError(problem, "Rename what is there, then run the command again")
 
 
-def _is_alias(root: str, journey: Journey, place: str) -> bool:
-    """On a file system that folds case, the new name of a case-only rename is the old file."""
-    first = os.path.join(root, journey.places[0])
-    other = os.path.join(root, place)
-    return os.path.lexists(first) and os.path.samestat(os.lstat(first), os.lstat(other))
+def _taken(root: str, journeys: Iterable[Journey]) -> Iterator[str]:
+    """The places that files would come to where something else lies and stays, under this or an equal name."""
+    leaving: set[str] = set()
+    coming: dict[str, list[str]] = defaultdict(list)
+    for journey in journeys:
+        leaving.add(fold(journey.places[0]))
+        for place in journey.places[1:]:
+            coming[place.rpartition("/")[0]].append(place)
+    for folder, places in coming.items():
+        try:
+            names = {fold(name) for name in os.listdir(os.path.join(root, folder))}
+        except FileNotFoundError:
+            continue
+        for place in places:
+            if fold(place.rpartition("/")[2]) in names and fold(place) not in leaving:
+                yield place
 
 
 def check_folders(root: str, journeys: Sequence[Journey], steps: Sequence[Step]) -> None:
@@ -65,10 +71,8 @@ def check_folders(root: str, journeys: Sequence[Journey], steps: Sequence[Step])
         DestinationError: naming the folder.
     """
     device = os.lstat(os.path.join(root, STATE)).st_dev
-    folders = {os.path.dirname(place) for journey in journeys for place in journey.places}
-    folders |= {os.path.dirname(step.path) for step in steps if isinstance(step, MakeFolder | RemoveFolder)}
     checked: set[str] = set()
-    for folder in sorted(folders):
+    for folder in sorted(folders_of(journeys, steps)):
         nearest = _check_inside(root, folder, device, checked)
         if not os.access(nearest, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
             problem = f"The folder {nearest} cannot be written"
@@ -123,7 +127,8 @@ def check_space(root: str, plan: Plan) -> None:
 
 def folders_of(journeys: Iterable[Journey], steps: Iterable[Step]) -> set[str]:
     """Every folder whose list of names a plan changes."""
-    folders = {os.path.dirname(place) for journey in journeys for place in journey.places}
-    folders |= {os.path.dirname(step.path) for step in steps if isinstance(step, MakeFolder | RemoveFolder)}
-    folders |= {step.path for step in steps if isinstance(step, MakeFolder)}
-    return folders | {VAULT}
+    folders = {place.rpartition("/")[0] for journey in journeys for place in journey.places}
+    for step in steps:
+        if not isinstance(step, Rename):
+            folders.add(step.path.rpartition("/")[0])
+    return folders

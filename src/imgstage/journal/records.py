@@ -2,23 +2,34 @@
 
 `N.plan` says what operation N intends; `N.commit` that it was done; `N.abort` that it was taken back. A plan without
 either is pending: the process died in its midst.
+
+Each is lines of JSON, so that a plan of a million files is written and read in little memory: the name of the format,
+the `Head`, lists of journeys, lists of steps, and the checksum of all that.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from blake3 import blake3
 
 from ..errors import BrokenOffError
 from ..plan import Identity, Journey, MakeFolder, Plan, RemoveFolder, Rename, Step
+from ..root import is_own
 from .system import sync_folder, write_durable
 
-_MAGIC = b"imgstage-journal 1 "
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+_FORMAT = {"imgstage-journal": 2}
+_BATCH = 1000  # journeys or steps in a line
+_to_json = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class State(StrEnum):
@@ -29,36 +40,63 @@ class State(StrEnum):
     ABORTED = "aborted"
 
 
-@dataclass(frozen=True)
-class PlanRecord:
-    """A plan as it was written down.
+class Head(NamedTuple):
+    """A plan in brief.
 
     Attributes:
         number: of the operation.
         verb: what it was.
         started: local time, ISO 8601.
         undoes: the operations it took back.
-        journeys: the files that move.
-        steps: what was done, in order.
+        files: how many files it moved.
+        tables: of each of imgstage's own text files that it wrote, the digest; empty when it took the file away.
     """
 
     number: int
     verb: str
     started: str
     undoes: tuple[int, ...]
+    files: int
+    tables: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class PlanRecord:
+    """A plan as it was written down.
+
+    Attributes:
+        head: the plan in brief.
+        journeys: the files that move.
+        steps: what was done, in order.
+    """
+
+    head: Head
     journeys: tuple[Journey, ...]
     steps: tuple[Step, ...]
 
     @classmethod
-    def of(cls, plan: Plan, inodes: dict[str, int], started: str) -> PlanRecord:
+    def of(cls, plan: Plan, inodes: Mapping[str, int], started: str) -> PlanRecord:
         """The record of a plan whose prepared files have these inodes."""
         journeys = tuple(
-            replace(journey, identity=replace(journey.identity, inode=inodes[journey.places[0]]))
+            journey._replace(identity=journey.identity._replace(inode=inodes[journey.places[0]]))
             if journey.places[0] in inodes
             else journey
             for journey in plan.journeys
         )
-        return cls(plan.operation, plan.verb, started, plan.undoes, journeys, plan.steps)
+        tables = {journey.places[0]: "" for journey in journeys if is_own(journey.places[0])}
+        tables |= {journey.places[-1]: journey.identity.digest for journey in journeys if is_own(journey.places[-1])}
+        head = Head(plan.operation, plan.verb, started, plan.undoes, len(journeys), tables)
+        return cls(head, journeys, plan.steps)
+
+    @property
+    def number(self) -> int:
+        """The number of the operation."""
+        return self.head.number
+
+    @property
+    def verb(self) -> str:
+        """What the operation was."""
+        return self.head.verb
 
 
 class Records:
@@ -80,27 +118,38 @@ class Records:
                 names.setdefault(int(number), set()).add(kind)
         return {number: _state(kinds) for number, kinds in sorted(names.items())}
 
+    def head(self, number: int) -> Head:
+        """The plan of an operation in brief; whether the rest of the file is whole is not looked at.
+
+        Raises:
+            BrokenOffError: the file was damaged.
+        """
+        with _undamaged(self._path(number, "plan")):
+            return _head(next(self._lines(number), {}))
+
     def read(self, number: int) -> PlanRecord:
         """The plan of an operation.
 
         Raises:
             BrokenOffError: the file was damaged.
         """
-        path = self._path(number, "plan")
-        with open(path, "rb") as stream:
-            header, _, body = stream.read().partition(b"\n")
-        if header != _MAGIC + blake3(body).hexdigest().encode():
-            problem = f"The journal file {path} is damaged: its checksum does not fit"
-            raise BrokenOffError(problem, "Restore that file from a backup; imgstage will not guess what it said")
-        return _decode(json.loads(body))
+        journeys: list[Journey] = []
+        steps: list[Step] = []
+        with _undamaged(self._path(number, "plan")):
+            lines = self._lines(number)
+            head = _head(next(lines, {}))
+            for line in lines:
+                journeys += [Journey(Identity(*row[:5]), tuple(row[5:])) for row in line.get("journeys", ())]
+                steps += [_step(*row) for row in line.get("steps", ())]
+        return PlanRecord(head, tuple(journeys), tuple(steps))
 
     def write_plan(self, record: PlanRecord) -> None:
         """Make an intent durable."""
-        self._write(record.number, "plan", _encode(record))
+        self._write(record.number, "plan", _plan_lines(record))
 
     def write_end(self, number: int, state: State) -> None:
         """Make the end of an operation durable; for DONE, this is the commit point."""
-        self._write(number, "commit" if state is State.DONE else "abort", {"number": number})
+        self._write(number, "commit" if state is State.DONE else "abort", [{"number": number}])
 
     def clean(self) -> None:
         """Remove what a death in the midst of writing left behind."""
@@ -115,10 +164,36 @@ class Records:
     def _path(self, number: int, kind: str) -> str:
         return os.path.join(self._folder, f"{number:06d}.{kind}")
 
-    def _write(self, number: int, kind: str, content: dict[str, Any]) -> None:
-        body = json.dumps(content, separators=(",", ":"), ensure_ascii=True).encode()
-        write_durable(self._path(number, kind), (_MAGIC + blake3(body).hexdigest().encode() + b"\n", body))
+    def _write(self, number: int, kind: str, lines: Iterable[Mapping[str, Any]]) -> None:
+        write_durable(self._path(number, kind), _encoded(lines))
         sync_folder(self._folder)
+
+    def _lines(self, number: int) -> Iterator[dict[str, Any]]:
+        """What the lines between the first and the last say; the last one is checked and not yielded."""
+        hasher = blake3()
+        with open(self._path(number, "plan"), "rb") as stream:
+            first = stream.readline()
+            if json.loads(first) == _FORMAT:
+                hasher.update(first)
+                for line in stream:
+                    content = json.loads(line)
+                    if content.get("blake3") == hasher.hexdigest() and not stream.read(1):
+                        return
+                    hasher.update(line)
+                    yield content
+        problem = "the checksum does not fit"
+        raise ValueError(problem)
+
+
+@contextmanager
+def _undamaged(path: str) -> Iterator[None]:
+    """Whatever is wrong with the content of a plan file is damage, and nothing of it may be believed."""
+    try:
+        yield
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
+        problem = f"The journal file {path} is damaged: its checksum does not fit"
+        remedy = "Restore that file from a backup; imgstage will not guess what it said"
+        raise BrokenOffError(problem, remedy) from error
 
 
 def _state(kinds: set[str]) -> State:
@@ -127,37 +202,40 @@ def _state(kinds: set[str]) -> State:
     return State.ABORTED if "abort" in kinds else State.PENDING
 
 
-def _encode(record: PlanRecord) -> dict[str, Any]:
-    steps: list[list[str | int]] = []
-    for step in record.steps:
-        match step:
-            case Rename(journey, leg):
-                steps.append(["rename", journey, leg])
-            case MakeFolder(path, mode):
-                steps.append(["mkdir", path, mode])
-            case RemoveFolder(path, mode):
-                steps.append(["rmdir", path, mode])
-    return {
-        "number": record.number,
-        "verb": record.verb,
-        "started": record.started,
-        "undoes": record.undoes,
-        "journeys": [
-            [i.size, i.mtime_ns, i.mode, i.digest, i.inode, *journey.places]
-            for journey in record.journeys
-            for i in (journey.identity,)
-        ],
-        "steps": steps,
-    }
+def _encoded(lines: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:
+    hasher = blake3()
+    for line in chain((_FORMAT,), lines):
+        encoded = _to_json(line).encode() + b"\n"
+        hasher.update(encoded)
+        yield encoded
+    yield _to_json({"blake3": hasher.hexdigest()}).encode() + b"\n"
 
 
-def _decode(content: dict[str, Any]) -> PlanRecord:
+def _plan_lines(record: PlanRecord) -> Iterator[Mapping[str, Any]]:
+    yield record.head._asdict()
+    journeys = iter(record.journeys)
+    while batch := [[*journey.identity, *journey.places] for journey in islice(journeys, _BATCH)]:
+        yield {"journeys": batch}
+    steps = iter(record.steps)
+    while rows := [_row(step) for step in islice(steps, _BATCH)]:
+        yield {"steps": rows}
+
+
+def _head(content: Mapping[str, Any]) -> Head:
+    return Head(**{**content, "undoes": tuple(content["undoes"])})
+
+
+def _row(step: Step) -> list[str | int]:
+    match step:
+        case Rename():
+            return ["rename", *step]
+        case MakeFolder():
+            return ["mkdir", *step]
+        case RemoveFolder():
+            return ["rmdir", *step]
+
+
+def _step(kind: str, *arguments: Any) -> Step:
     kinds: dict[str, Any] = {"rename": Rename, "mkdir": MakeFolder, "rmdir": RemoveFolder}
-    return PlanRecord(
-        content["number"],
-        content["verb"],
-        content["started"],
-        tuple(content["undoes"]),
-        tuple(Journey(Identity(*row[:5]), tuple(row[5:])) for row in content["journeys"]),
-        tuple(kinds[kind](*arguments) for kind, *arguments in content["steps"]),
-    )
+    step: Step = kinds[kind](*arguments)
+    return step

@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from ..errors import BrokenOffError, ChangedError
-from ..plan import MakeFolder, RemoveFolder, Rename, some
+from ..plan import VAULT, MakeFolder, RemoveFolder, Rename, some
 from ..root import STATE, fold, show
 from .preflight import folders_of
 from .records import State
@@ -33,7 +33,7 @@ def do(root: str, record: PlanRecord, step: Step, method: RenameMethod) -> None:
     match step:
         case Rename(number, leg):
             journey = record.journeys[number]
-            source, target = (os.path.join(root, place) for place in journey.places[leg : leg + 2])
+            source, target = f"{root}/{journey.places[leg]}", f"{root}/{journey.places[leg + 1]}"
             if not is_file(source, journey.identity):
                 problem = f"{show(source)} changed in the midst of {record.verb}"
                 raise ChangedError(problem, "Run the command again; it will look anew")
@@ -50,7 +50,8 @@ def sync(root: str, record: PlanRecord) -> None:
     Raises:
         OSError: the disk did not confirm.
     """
-    for folder in sorted(folders_of(record.journeys, record.steps)):
+    made = {step.path for step in record.steps if isinstance(step, MakeFolder)}
+    for folder in sorted(folders_of(record.journeys, record.steps) | made | {VAULT}):
         path = os.path.join(root, folder)
         if os.path.isdir(path):
             sync_folder(path)

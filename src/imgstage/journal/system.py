@@ -9,6 +9,7 @@ import os
 import stat
 from contextlib import contextmanager
 from enum import StrEnum
+from functools import cache
 from typing import TYPE_CHECKING
 
 from blake3 import blake3
@@ -16,7 +17,7 @@ from blake3 import blake3
 from ..errors import DestinationError, LockedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from ..plan import Identity
 
@@ -39,12 +40,17 @@ class RenameMethod(StrEnum):
     CHECKED = "checked"
 
 
-def _renameat2(source: str, target: str) -> None:
+@cache
+def _renameat2_call() -> Callable[..., int]:
     try:
-        function = ctypes.CDLL(None, use_errno=True).renameat2
+        call: Callable[..., int] = ctypes.CDLL(None, use_errno=True).renameat2
     except AttributeError:  # no such call in this C library
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS)) from None
-    if function(_AT_FDCWD, os.fsencode(source), _AT_FDCWD, os.fsencode(target), _RENAME_NOREPLACE) != 0:
+    return call
+
+
+def _renameat2(source: str, target: str) -> None:
+    if _renameat2_call()(_AT_FDCWD, os.fsencode(source), _AT_FDCWD, os.fsencode(target), _RENAME_NOREPLACE) != 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number), source, None, target)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,7 @@ from ..plan import (
     some,
     vault_place,
 )
-from ..root import LEDGER, SETTINGS, STAGE, STATE, show
+from ..root import SETTINGS, STAGE, STATE, is_own, show
 from .system import digest_of, is_file, is_same_file
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def plan_undo(root: str, records: list[PlanRecord], operation: int, *, without_m
             edited.append(move.source)
             if move.source == SETTINGS:  # what the user wrote into the settings stays the user's
                 continue
-        moves.append(replace(move, identity=now))
+        moves.append(move._replace(identity=now))
     if missing and not without_missing:
         problem = f"Not all can go back, for these are gone: {some([show(note.path) for note in missing])}"
         raise ChangedError(problem, "Put them back where they were, or leave them out with --without-missing")
@@ -171,9 +171,8 @@ def _identity(path: str, expected: Identity) -> Identity | None:
 
 def _is_users(move: Move) -> bool:
     """Whether a move is of the user's own file, not of imgstage's tables or within the vault."""
-    own = {LEDGER, SETTINGS}
     hidden = move.source.startswith(STATE) and move.target.startswith(STATE)
-    return not hidden and move.source not in own and move.target not in own
+    return not hidden and not is_own(move.source) and not is_own(move.target)
 
 
 def _parents(paths: Iterable[str]) -> set[str]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import PairingError
 from .rules import LONE, Rule, Slot, read_roles, without_noise
@@ -37,6 +37,7 @@ class FolderPairing:
         images: how many images the folders hold.
         explained: how many of them the rule puts into complete samples.
         passed_over: a rule that explained a few of the images, too few to be used.
+        slots: where each image belongs that the rule can read, by its path.
     """
 
     folders: tuple[str, ...]
@@ -45,6 +46,7 @@ class FolderPairing:
     images: int
     explained: int
     passed_over: Rule | None = None
+    slots: Mapping[str, Slot] = field(default_factory=dict, repr=False)
 
     @property
     def name(self) -> str:
@@ -86,15 +88,15 @@ def detect(images: Iterable[str], given: Mapping[str, Mapping[str, str]]) -> tup
     """
     tops: dict[str, dict[str, str]] = defaultdict(dict)
     for path in sorted(images):
-        first, slash, _ = path.partition("/")
-        tops[first if slash else TOP][path] = stem_of(path)
+        tops[_top(path)][path] = stem_of(path)
     rules = {name: Rule.parse(texts) for name, texts in given.items()}
     found: list[FolderPairing] = []
     for name, rule in rules.items():
         folders = (name,) if name in tops else tuple(name.split("+"))
         stems = {path: stem for folder in folders for path, stem in tops.pop(folder, {}).items()}
         if name and stems:
-            found.append(FolderPairing(folders, rule, given=True, images=len(stems), explained=explained(rule, stems)))
+            reading = _read(rule, stems)
+            found.append(FolderPairing(folders, rule, True, len(stems), len(reading.complete), slots=reading.slots))
     if "" in rules:
         found.extend(_where_it_fits(rules[""], tops))
     found.extend(_detect_all(tops))
@@ -106,48 +108,52 @@ def _where_it_fits(rule: Rule, tops: dict[str, dict[str, str]]) -> Iterator[Fold
 
     They are taken out of `tops`; the others may hold something else, which their names will tell.
     """
-    whole = _complete(rule, {path: stem for stems in tops.values() for path, stem in stems.items()})
-    counts = {folder: len(whole & stems.keys()) for folder, stems in tops.items()}
+    reading = _read(rule, {path: stem for stems in tops.values() for path, stem in stems.items()})
+    counts = Counter(_top(path) for path in reading.complete)
     folders = tuple(sorted(f for f, stems in tops.items() if counts[f] > LONE_BELOW * len(stems) or rule.is_lone))
     images = sum(len(tops.pop(folder)) for folder in folders)
     if folders:
-        yield FolderPairing(folders, rule, given=True, images=images, explained=sum(counts[f] for f in folders))
+        slots = {path: slot for path, slot in reading.slots.items() if _top(path) not in tops}
+        yield FolderPairing(folders, rule, True, images, sum(counts[f] for f in folders), slots=slots)
 
 
 def _detect_all(tops: dict[str, dict[str, str]]) -> Iterator[FolderPairing]:
     units: dict[tuple[str, ...], Rule] = dict(_parallel_tops(tops))
     paired = {folder for unit in units for folder in unit}
     known: list[Rule] = []
-    same: dict[tuple[Rule, Rule | None], list[tuple[str, int, int]]] = defaultdict(list)
+    same: dict[tuple[Rule, Rule | None], list[FolderPairing]] = defaultdict(list)
     for unit, rule in sorted(units.items()):
         stems = {path: stem for folder in unit for path, stem in tops[folder].items()}
-        count = explained(rule, stems)
-        yield _judge(unit, rule, len(stems), count)
+        yield _judge(unit, rule, stems, _read(rule, stems))
     for folder, stems in sorted(tops.items()):
         if folder in paired:
             continue
         # Many folders are often alike (one a scene): what explained all of an earlier one is tried first.
-        best = next((r for r in known if explained(r, stems) == len(stems)), None) or _best(stems)
-        count = explained(best, stems) if best else 0
-        judged = _judge((folder,), best or LONE, len(stems), count)
+        readings = ((rule, _read(rule, stems)) for rule in known)
+        best = next((item for item in readings if len(item[1].complete) == len(stems)), None) or _best(stems)
+        judged = _judge((folder,), *((best[0], stems, best[1]) if best else (LONE, stems, None)))
         if not judged.rule.is_lone and judged.rule not in known:
             known.append(judged.rule)
-        same[judged.rule, judged.passed_over].append((folder, judged.images, judged.explained))
+        same[judged.rule, judged.passed_over].append(judged)
     for (rule, passed_over), members in same.items():
-        folders = tuple(folder for folder, _, _ in members)
-        images, count = sum(n for _, n, _ in members), sum(n for _, _, n in members)
-        yield FolderPairing(folders, rule, given=False, images=images, explained=count, passed_over=passed_over)
-
-
-def _judge(folders: tuple[str, ...], rule: Rule, images: int, count: int) -> FolderPairing:
-    if rule.is_lone:
-        return FolderPairing(folders, LONE, given=False, images=images, explained=images)
-    if count >= USED * images:
-        return FolderPairing(folders, rule, given=False, images=images, explained=count)
-    if count <= LONE_BELOW * images:
-        return FolderPairing(
-            folders, LONE, given=False, images=images, explained=images, passed_over=rule if count else None
+        yield FolderPairing(
+            tuple(member.folders[0] for member in members),
+            rule,
+            given=False,
+            images=sum(member.images for member in members),
+            explained=sum(member.explained for member in members),
+            passed_over=passed_over,
+            slots={path: slot for member in members for path, slot in member.slots.items()},
         )
+
+
+def _judge(folders: tuple[str, ...], rule: Rule, stems: Mapping[str, str], reading: _Reading | None) -> FolderPairing:
+    images, count = len(stems), len(reading.complete) if reading else 0
+    if reading and not rule.is_lone and count >= USED * images:
+        return FolderPairing(folders, rule, given=False, images=images, explained=count, slots=reading.slots)
+    if rule.is_lone or count <= LONE_BELOW * images:
+        passed_over = rule if count and not rule.is_lone else None
+        return FolderPairing(folders, LONE, False, images, images, passed_over, slots=_lone_slots(stems))
     name = "+".join(folders)
     where = "stage_data" if name == TOP else f"stage_data/{name}"
     problem = (
@@ -179,32 +185,40 @@ def toml_table(name: str, rule: Rule) -> str:
     )
 
 
-def explained(rule: Rule, stems: Mapping[str, str]) -> int:
-    """How many images a rule puts into complete samples: one image in each role, or one to many where it says `*`."""
-    return len(_complete(rule, stems))
+class _Reading(NamedTuple):
+    """A folder's names as a rule reads them: where each image belongs, and which ones are in complete samples."""
+
+    slots: dict[str, Slot]
+    complete: set[str]
 
 
-def _complete(rule: Rule, stems: Mapping[str, str]) -> set[str]:
-    """The paths that a rule puts into complete samples."""
-    slots = read_roles(rule, stems)
-    samples: dict[str, Counter[str]] = defaultdict(Counter)
+def _read(rule: Rule, stems: Mapping[str, str]) -> _Reading:
+    slots = _lone_slots(stems) if rule.texts() == LONE.texts() else read_roles(rule, stems)
+    samples: dict[str, dict[str, int]] = {}
     for slot in slots.values():
-        samples[slot.identity][slot.role] += 1
-    return {path for path, slot in slots.items() if is_complete(rule, samples[slot.identity])}
+        counts = samples.setdefault(slot.identity, {})
+        counts[slot.role] = counts.get(slot.role, 0) + 1
+    complete = {identity for identity, counts in samples.items() if is_complete(rule, counts)}
+    return _Reading(slots, {path for path, slot in slots.items() if slot.identity in complete})
 
 
 def is_complete(rule: Rule, counts: Mapping[str, int]) -> bool:
     """Whether a sample with so many images in each role is one under the rule."""
-    if any(counts.get(role, 0) < 1 or (counts[role] > 1 and not rule.many(role)) for role in rule.roles):
-        return False
+    for role in rule.roles:
+        count = counts.get(role, 0)
+        if count < 1 or (count > 1 and not rule.many(role)):
+            return False
     return 1 in counts.values()
 
 
-def _best(stems: Mapping[str, str]) -> Rule | None:
-    """The candidate that explains most images; None when no candidate explains any."""
-    scored = [(explained(rule, stems), -number, rule) for number, rule in enumerate(dict.fromkeys(_candidates(stems)))]
-    best = max(scored, key=lambda item: item[:2], default=(0, 0, None))
-    return best[2] if best[0] else None
+def _best(stems: Mapping[str, str]) -> tuple[Rule, _Reading] | None:
+    """The candidate that explains most images, the first of equals; None when no candidate explains any."""
+    best: tuple[Rule, _Reading] | None = None
+    for rule in dict.fromkeys(_candidates(stems)):
+        reading = _read(rule, stems)
+        if len(reading.complete) > (len(best[1].complete) if best else 0):
+            best = (rule, reading)
+    return best
 
 
 def _parallel_tops(tops: Mapping[str, Mapping[str, str]]) -> Iterator[tuple[tuple[str, ...], Rule]]:
@@ -223,8 +237,8 @@ def _parallel_tops(tops: Mapping[str, Mapping[str, str]]) -> Iterator[tuple[tupl
                 continue
             stems = {**tops[first], **tops[second]}
             best = _best(stems)
-            if best and (count := explained(best, stems)) > LONE_BELOW * len(stems):
-                scored[first, second] = (count, best)
+            if best and len(best[1].complete) > LONE_BELOW * len(stems):
+                scored[first, second] = (len(best[1].complete), best[0])
     taken: set[str] = set()
     for (first, second), (_, rule) in sorted(scored.items(), key=lambda item: (-item[1][0], item[0])):
         if not taken & {first, second}:
@@ -347,37 +361,22 @@ def _endings(stems: Sequence[str], side: int) -> list[str]:
     return ["{key}", *common]
 
 
-def read_all(images: Iterable[str], pairings: Iterable[FolderPairing]) -> dict[str, tuple[Slot, Rule]]:
-    """Read every image's role by the rule of its folder.
-
-    Args:
-        images: paths below `stage_data/`.
-        pairings: what `detect` found, for these or for more images.
-
-    Returns:
-        For each image that its folder's rule can read, its slot and that rule.
-    """
-    pairings = list(pairings)
-    rule_of = {folder: number for number, pairing in enumerate(pairings) for folder in pairing.folders}
-    stems: dict[int, dict[str, str]] = defaultdict(dict)
-    for path in sorted(images):
-        first, slash, _ = path.partition("/")
-        number = rule_of.get(first if slash else TOP)
-        if number is not None:
-            stems[number][path] = stem_of(path)
-    result: dict[str, tuple[Slot, Rule]] = {}
-    for number, members in stems.items():
-        rule = pairings[number].rule
-        slots = _lone_slots(members) if rule is LONE or rule.texts() == LONE.texts() else read_roles(rule, members)
-        result.update({path: (slot, rule) for path, slot in slots.items()})
-    return result
+def read_all(pairings: Iterable[FolderPairing]) -> dict[str, tuple[Slot, Rule]]:
+    """For each image that its folder's rule can read, its slot and that rule."""
+    return {path: (slot, pairing.rule) for pairing in pairings for path, slot in pairing.slots.items()}
 
 
 def _lone_slots(stems: Mapping[str, str]) -> dict[str, Slot]:
     """Lone images of one stem (`3.jpg`, `3.png`) are two samples: then the extension is part of the key."""
     slots = read_roles(LONE, stems)
     times = Counter(slot.identity for slot in slots.values())
-    return {
-        path: slot if times[slot.identity] == 1 else next(iter(read_roles(LONE, {path: path}).values()))
-        for path, slot in slots.items()
-    }
+    if len(times) == len(slots):
+        return slots
+    whole = read_roles(LONE, {path: path for path, slot in slots.items() if times[slot.identity] > 1})
+    return slots | whole
+
+
+def _top(path: str) -> str:
+    """The unit a path belongs to."""
+    first, slash, _ = path.partition("/")
+    return first if slash else TOP

@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import defaultdict
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import UsageError
 from ..root import fold
@@ -65,23 +66,38 @@ class Template:
         parts = _FIELD.split(unicodedata.normalize("NFC", self.text))
         return re.compile("".join(_PATTERNS.get(part, re.escape(part)) for part in parts), re.IGNORECASE | re.DOTALL)
 
-    def keys(self, stem: str) -> Iterator[str]:
-        """The keys a path without extension can have under this template, the longest first."""
-        stem = unicodedata.normalize("NFC", stem)
-        match = self._regex.fullmatch(stem)
-        if match is None:
-            return
+    @cached_property
+    def _open_end(self) -> str:
+        """The separator at each of which the key of `{key}_*` may end; empty for other templates."""
+        match = _OPEN_END.search(self.text)
+        return match[1].lower() if match else ""
+
+    @cached_property
+    def _is_plain(self) -> bool:
+        return "{folder}" not in self.text and "{tail}" not in self.text
+
+    def _match(self, stem: str) -> re.Match[str] | None:
+        return self._regex.fullmatch(stem if stem.isascii() else unicodedata.normalize("NFC", stem))
+
+    def _whole_key(self, match: re.Match[str], key: str) -> str:
+        if self._is_plain:
+            return key
         groups = match.groupdict()
-        key = groups["key"]
-        open_end = _OPEN_END.search(self.text)
-        while True:
-            yield "_".join(filter(None, ("/".join(filter(None, (groups.get("folder"), key))), groups.get("tail"))))
-            if open_end is None:  # `{key}_*` may end its key at each `_`
-                return
-            shorter = key.lower().rfind(open_end[1].lower())
-            if shorter <= 0:
-                return
-            key = key[:shorter]
+        return "_".join(filter(None, ("/".join(filter(None, (groups.get("folder"), key))), groups.get("tail"))))
+
+    def key(self, stem: str) -> str | None:
+        """The longest key that a path without extension can have under this template; None when it does not match."""
+        match = self._match(stem)
+        return None if match is None else self._whole_key(match, match["key"])
+
+    def keys(self, stem: str) -> Iterator[str]:
+        """All keys that a path without extension can have under this template, the longest first."""
+        match = self._match(stem)
+        key = match["key"] if match else ""
+        while match and key:
+            yield self._whole_key(match, key)
+            shorter = key.lower().rfind(self._open_end) if self._open_end else 0
+            key = key[:shorter] if shorter > 0 else ""
 
 
 @dataclass(frozen=True)
@@ -112,7 +128,7 @@ class Rule:
                 raise UsageError(problem, "Use a short lower-case word such as before, after, image or mask")
         return cls(tuple((role, Template(text)) for role, text in texts.items()), guessed)
 
-    @property
+    @cached_property
     def roles(self) -> tuple[str, ...]:
         """The roles a complete sample has."""
         return tuple(role for role, _ in self.templates)
@@ -126,15 +142,30 @@ class Rule:
         """The templates as text, by role."""
         return {role: template.text for role, template in self.templates}
 
+    @cached_property
+    def _by_precision(self) -> list[tuple[str, Template]]:
+        """The most specific template first."""
+        return sorted(self.templates, key=lambda item: -item[1].literal_length)
+
+    def first_match(self, stem: str) -> tuple[str, str] | None:
+        """The (role, key) that the most specific template gives to a path; None when none matches."""
+        for role, template in self._by_precision:
+            key = template.key(stem)
+            if key is not None:
+                return role, key
+        return None
+
     def matches(self, stem: str) -> Iterator[tuple[str, str]]:
         """Each (role, key) a path can have, the most specific first."""
-        for role, template in sorted(self.templates, key=lambda item: -item[1].literal_length):
-            for key in template.keys(stem):
-                yield role, key
+        return ((role, key) for role, template in self._by_precision for key in template.keys(stem))
+
+    @cached_property
+    def _many(self) -> frozenset[str]:
+        return frozenset(role for role, template in self.templates if template.holds_many)
 
     def many(self, role: str) -> bool:
         """Whether a sample may have several images in this role."""
-        return dict(self.templates)[role].holds_many
+        return role in self._many
 
 
 LONE = Rule.parse({"image": "{key}"})
@@ -154,8 +185,7 @@ def without_noise(stem: str) -> str:
     return stem
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(NamedTuple):
     """Where an image belongs: which role of which sample.
 
     Attributes:
@@ -182,21 +212,21 @@ def read_roles(rule: Rule, stems: Mapping[str, str]) -> dict[str, Slot]:
         A slot for each path that matches a template.
     """
     slots: dict[str, Slot] = {}
-    exact: set[str] = set()
     open_ended: list[str] = []
     for path, stem in stems.items():
-        first = next(rule.matches(stem), None)
+        first = rule.first_match(stem)
         if first is None:
             continue
-        if rule.many(first[0]):
+        slots[path] = _slot(rule, *first)
+        if slots[path].many:
             open_ended.append(path)
-        else:
-            slots[path] = _slot(rule, *first)
-            exact.add(slots[path].identity)
-    for path in open_ended:  # of the keys such a name can have, the one that another role has too
-        choices = [_slot(rule, role, key) for role, key in rule.matches(stems[path])]
-        slots[path] = next((slot for slot in choices if slot.identity in exact), choices[0])
-    _retry_without_noise(rule, stems, slots)
+    if open_ended:
+        exact = {slot.identity for slot in slots.values() if not slot.many}
+        for path in open_ended:  # of the keys such a name can have, the one that another role has too
+            choices = (_slot(rule, role, key) for role, key in rule.matches(stems[path]))
+            slots[path] = next((slot for slot in choices if slot.identity in exact), slots[path])
+    if not rule.is_lone:
+        _retry_without_noise(rule, stems, slots)
     return slots
 
 
@@ -206,17 +236,17 @@ def _slot(rule: Rule, role: str, key: str) -> Slot:
 
 def _retry_without_noise(rule: Rule, stems: Mapping[str, str], slots: dict[str, Slot]) -> None:
     """Names that lead to no complete sample are read once more without what tools add to them."""
-    if rule.is_lone:
-        return
-    filled = {(slot.identity, slot.role) for slot in slots.values()}
-    complete = {i for i in {i for i, _ in filled} if all((i, role) in filled for role in rule.roles)}
+    filled: dict[str, set[str]] = defaultdict(set)
+    for slot in slots.values():
+        filled[slot.identity].add(slot.role)
+    complete = {identity for identity, roles in filled.items() if len(roles) == len(rule.roles)}
     for path, stem in stems.items():
-        plain = without_noise(stem)
-        if plain == stem or (path in slots and slots[path].identity in complete):
+        if path in slots and slots[path].identity in complete:
             continue
-        found = next(rule.matches(plain), None)
+        plain = without_noise(stem)
+        found = rule.first_match(plain) if plain != stem else None
         if found is not None:
             slot = _slot(rule, *found)
-            if slot.many or (slot.identity, slot.role) not in filled:
+            if slot.many or slot.role not in filled[slot.identity]:
                 slots[path] = slot
-                filled.add((slot.identity, slot.role))
+                filled[slot.identity].add(slot.role)

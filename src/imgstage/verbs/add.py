@@ -122,7 +122,7 @@ def _meet(catalog: Catalog, sources: Sequence[Source], prefix: str) -> _Found:
         if not record.digest:
             notes[record.kind is Kind.IGNORED].append(Note(str(where), record.trouble))
         elif other is None:
-            fresh[target] = known[fold(below(target))] = replace(record, path=target)
+            fresh[target] = known[fold(below(target))] = record._replace(path=target)
             origin[target] = where
         elif other.digest == record.digest:
             present += 1

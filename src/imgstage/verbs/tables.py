@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from blake3 import blake3
@@ -87,7 +87,7 @@ def write_ledger(
             first = row.first_digest if row else digest
             rows.append(Row(sample.id, split, group, role, target.get(path, path), digest, first))
     astray = set(catalog.rows) - {path for sample in catalog.samples for path, _, _ in _files(sample)}
-    rows.extend(replace(catalog.rows[path], path=target.get(path, path)) for path in astray)
+    rows.extend(catalog.rows[path]._replace(path=target.get(path, path)) for path in astray)
     if not rows and draft.ledger is None:
         return [], []
     return write_table(draft, LEDGER, ledger.write(rows), draft.ledger)

@@ -1,0 +1,66 @@
+"""What the benchmarks share: a measured run of the command line, tables, versions."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished process.
+
+    Attributes:
+        output: what it wrote to stdout.
+        wall_s: seconds from start to end.
+        cpu_s: seconds of CPU, user and system.
+        peak_mb: the largest resident memory, in units of 1,000,000 bytes.
+    """
+
+    output: str
+    wall_s: float
+    cpu_s: float
+    peak_mb: float
+
+
+def imgstage(root: Path, *words: str) -> Run:
+    """Run `imgstage -C root words...` in a process of its own.
+
+    Raises:
+        subprocess.CalledProcessError: it failed.
+    """
+    command = [sys.executable, "-m", "imgstage", "-C", str(root), *words]
+    with tempfile.TemporaryFile("w+") as output:
+        start = time.perf_counter()
+        process = subprocess.Popen(command, stdout=output)
+        _, status, usage = os.wait4(process.pid, 0)
+        wall = time.perf_counter() - start
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            raise subprocess.CalledProcessError(process.returncode, command)
+        output.seek(0)
+        return Run(output.read(), wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024 / 1e6)
+
+
+def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A Markdown table on stdout."""
+    lines = [header, ["---"] * len(header), *rows]
+    sys.stdout.write("\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n")
+
+
+def versions(*packages: str) -> str:
+    """One line: the machine, Python and the packages."""
+    named = ", ".join(f"{name} {version(name)}" for name in packages)
+    cores = len(os.sched_getaffinity(0))
+    return f"{platform.system()} {platform.machine()}, {cores} cores, Python {platform.python_version()}, {named}"

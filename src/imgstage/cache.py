@@ -1,0 +1,172 @@
+"""What earlier scans learned, in an SQLite file that may be deleted at any time.
+
+Where it cannot be opened (a read-only medium, a broken file), everything is read again: it is a cache, never an error.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, NamedTuple
+
+from .formats import ImageInfo
+
+if TYPE_CHECKING:
+    import os
+    from pathlib import Path
+
+CACHE = PurePosixPath("cache/index.sqlite")
+_TRUSTED_AGE_NS = 2_000_000_000  # a file touched in the 2 s before it was hashed may have changed again unseen
+_VERSION = 2
+_MODULUS = 1 << 64
+_UNTRUSTED = -1  # the size in the row of a file of which only the content is remembered
+
+
+class Stamp(NamedTuple):
+    """By what an unchanged file is recognised.
+
+    Attributes:
+        device: number of the file system.
+        inode: number of the file on it.
+        size: bytes.
+        mtime_ns: time of the last change of the content, nanoseconds since 1970.
+        ctime_ns: time of the last change of anything about the file, nanoseconds since 1970.
+    """
+
+    device: int
+    inode: int
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> Stamp:
+        """The stamp of a file with this status."""
+        return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
+class Content(NamedTuple):
+    """What a file holds.
+
+    Attributes:
+        digest: blake3, 64 hex digits.
+        image: what the image is; None for anything else, and for an image with a defect.
+        trouble: the defect; empty when there is none.
+    """
+
+    digest: str
+    image: ImageInfo | None = None
+    trouble: str = ""
+
+
+class Cache:
+    """Contents by (device, inode, size, mtime_ns, ctime_ns), and by digest.
+
+    The latter spares decoding what was only moved or copied.
+
+    Args:
+        path: the file; None remembers nothing.
+        write: False leaves the file as it is.
+    """
+
+    def __init__(self, path: Path | None, *, write: bool) -> None:
+        self._path = path
+        self._write = write
+        self._files: dict[tuple[int, int], tuple[int, int, int, Content]] = {}
+        self._by_digest: dict[str, Content] | None = None
+        self._new: list[tuple[Stamp, Content]] = []
+
+    def __enter__(self) -> Cache:
+        if self._path is not None and self._path.is_file():
+            try:
+                self._load(self._path)
+            except (sqlite3.Error, ValueError, TypeError):
+                self._files = {}
+        return self
+
+    def _load(self, path: Path) -> None:
+        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+        shared: dict[str, ImageInfo | None] = {"": None}  # most images of a set are alike
+        try:
+            if connection.execute("PRAGMA user_version").fetchone()[0] != _VERSION:
+                return
+            for device, inode, size, mtime_ns, ctime_ns, digest, image, trouble in connection.execute(
+                "SELECT device, inode, size, mtime_ns, ctime_ns, digest, image, trouble FROM files"
+            ):
+                if image not in shared:
+                    shared[image] = _image(image)
+                self._files[device % _MODULUS, inode % _MODULUS] = (
+                    size,
+                    mtime_ns,
+                    ctime_ns,
+                    Content(digest, shared[image], trouble),
+                )
+        finally:
+            connection.close()
+
+    def get(self, status: os.stat_result, *, is_image: bool) -> Content | None:
+        """What the file with this status holds; None when it must be read."""
+        found = self._files.get((status.st_dev, status.st_ino))
+        if found is None or found[:3] != (status.st_size, status.st_mtime_ns, status.st_ctime_ns):
+            return None
+        content = found[3]
+        if (content.image is None and not content.trouble) is is_image:  # it had another suffix, and another kind
+            return Content(content.digest) if not is_image else None
+        return content
+
+    def image(self, digest: str) -> Content | None:
+        """What the image with these bytes is, wherever it lay; None when it must be decoded."""
+        if self._by_digest is None:
+            contents = (found[3] for found in self._files.values())
+            self._by_digest = {content.digest: content for content in contents if content.image or content.trouble}
+        return self._by_digest.get(digest)
+
+    def put(self, stamp: Stamp, content: Content) -> None:
+        """Remember what was just read."""
+        if self._write:
+            if time.time_ns() - max(stamp.mtime_ns, stamp.ctime_ns) < _TRUSTED_AGE_NS:
+                stamp = stamp._replace(size=_UNTRUSTED)
+            self._new.append((stamp, content))
+
+    def __exit__(self, *_: object) -> None:
+        if self._new and self._path is not None:
+            try:
+                self._store(self._path)
+            except (sqlite3.Error, OSError):
+                return
+
+    def _store(self, path: Path) -> None:
+        path.parent.mkdir(exist_ok=True)  # never makes a root of a folder that is none: `.imgstage` itself must exist
+        connection = sqlite3.connect(path)
+        try:
+            with connection:
+                if connection.execute("PRAGMA user_version").fetchone()[0] != _VERSION:
+                    connection.executescript(
+                        "DROP TABLE IF EXISTS contents; DROP TABLE IF EXISTS files;"
+                        "CREATE TABLE files (device INTEGER, inode INTEGER, size INTEGER, mtime_ns INTEGER,"
+                        " ctime_ns INTEGER, digest TEXT, image TEXT, trouble TEXT, PRIMARY KEY (device, inode))"
+                        " WITHOUT ROWID;"
+                        f"PRAGMA user_version = {_VERSION};"
+                    )
+                rows = (
+                    (_signed(device), _signed(inode), *rest, content.digest, _text(content.image), content.trouble)
+                    for (device, inode, *rest), content in self._new
+                )
+                connection.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        finally:
+            connection.close()
+
+
+def _text(image: ImageInfo | None) -> str:
+    return " ".join(map(str, image)) if image else ""
+
+
+def _image(text: str) -> ImageInfo:
+    name, height, width, mode, orientation = text.split(" ")
+    return ImageInfo(name, int(height), int(width), mode, int(orientation))
+
+
+def _signed(number: int) -> int:
+    """Some file systems have inode numbers too large for SQLite's integers."""
+    return number - _MODULUS if number >= _MODULUS // 2 else number
