@@ -226,27 +226,25 @@ def arrange(
     Raises:
         DestinationError: two moves want one name, or a name is taken by something that stays.
     """
-    wishes = sorted((move for move in moves if move.source != move.target), key=lambda move: move.source)
-    sources = {fold(move.source): move for move in wishes}
+    wishes = [(fold(move.source), fold(move.target), move) for move in sorted(moves) if move.source != move.target]
+    sources = {source for source, _, _ in wishes}
     _refuse_conflicts(wishes, sources, occupied, folders)
+    ready = [(source, move) for source, target, move in wishes if target not in sources]
+    aliases = [move for source, target, move in wishes if source == target]
     waiting = {  # by the name it waits for
-        fold(move.target): move
-        for move in wishes
-        if fold(move.target) in sources and fold(move.target) != fold(move.source)
+        target: (source, move) for source, target, move in wishes if target in sources and target != source
     }
-    ready = [move for move in wishes if fold(move.target) not in sources]
-    aliases = [move for move in wishes if fold(move.target) == fold(move.source)]
     journeys: list[Journey] = []
-    steps: list[Step] = list(_missing_folders(wishes, folders, modes))
+    steps: list[Step] = list(_missing_folders((move for _, _, move in wishes), folders, modes))
 
     def go(move: Move) -> None:
         steps.append(Rename(len(journeys), 0))
         journeys.append(Journey(move.identity, (move.source, move.target)))
 
-    def drain(freed: Move) -> None:
-        while following := waiting.pop(fold(freed.source), None):
-            go(following)
-            freed = following
+    def drain(freed: str) -> None:
+        while following := waiting.pop(freed, None):
+            freed, move = following
+            go(move)
 
     def detour(move: Move) -> int:
         hop = f"{INCOMING}/{HOP}{operation:06d}-{len(journeys):06d}"
@@ -254,34 +252,35 @@ def arrange(
         journeys.append(Journey(move.identity, (move.source, hop, move.target)))
         return len(journeys) - 1
 
-    for move in ready:
+    for source, move in ready:
         go(move)
-        drain(move)
+        drain(source)
     for move in aliases:  # a change of case only: on some file systems the new name "exists" already
         hopped = detour(move)
         steps.append(Rename(hopped, 1))
     while waiting:  # only cycles are left
-        move = waiting.pop(min(waiting))
+        source, move = waiting.pop(min(waiting))
         hopped = detour(move)
-        drain(move)
+        drain(source)
         steps.append(Rename(hopped, 1))
     return tuple(journeys), tuple(steps)
 
 
 def _refuse_conflicts(
-    wishes: list[Move], sources: Mapping[str, Move], occupied: Iterable[str], folders: Iterable[str]
+    wishes: Iterable[tuple[str, str, Move]], sources: set[str], occupied: Iterable[str], folders: Iterable[str]
 ) -> None:
     targets: dict[str, Move] = {}
     clashes: list[str] = []
-    for move in wishes:
-        other = targets.setdefault(fold(move.target), move)
+    for _, target, move in wishes:
+        other = targets.setdefault(target, move)
         if other is not move:
             clashes.append(f"{show(other.source)} and {show(move.source)} would both become {show(move.target)}")
-    taken = {fold(path): path for path in occupied}
-    taken |= {fold(path): path for path in folders}
-    for key, move in targets.items():
-        if key in taken and key not in sources:
-            clashes.append(f"{show(move.source)} would become {show(move.target)}, but {show(taken[key])} exists")
+    for path in (*occupied, *folders):
+        name = fold(path)
+        if name in targets and name not in sources:
+            clashes.append(
+                f"{show(targets[name].source)} would become {show(targets[name].target)}, but {show(path)} exists"
+            )
     if clashes:
         raise DestinationError(some(clashes), "Rename one of the two, then run the command again")
 
@@ -292,7 +291,9 @@ def some(problems: list[str], limit: int = 5) -> str:
     return "; ".join(problems[:limit]) + (f"; and {more} more" if more > 0 else "")
 
 
-def _missing_folders(wishes: list[Move], folders: Mapping[str, int], modes: Mapping[str, int]) -> Iterator[MakeFolder]:
+def _missing_folders(
+    wishes: Iterable[Move], folders: Mapping[str, int], modes: Mapping[str, int]
+) -> Iterator[MakeFolder]:
     needed: set[str] = set()
     for move in wishes:
         folder = move.target.rpartition("/")[0]
