@@ -29,6 +29,9 @@ CACHE = PurePosixPath("cache/index.sqlite")
 UNREADABLE = "the folder cannot be read"
 """How the trouble of a folder begins that could not be looked into."""
 _TRUSTED_AGE_NS = 2_000_000_000  # a file touched in the 2 s before it was hashed may have changed again unseen
+_COARSE_NS = 10_000_000
+"""FAT and exFAT keep times this coarsely, no change time of their own, and give inode numbers anew at each mount: there
+nothing but the content tells a file."""
 _CACHE_VERSION = 1
 
 
@@ -293,6 +296,8 @@ class _Cache:
         unchanged = (status.st_size, status.st_mtime_ns, status.st_ino) == (record.size, record.mtime_ns, record.inode)
         youngest = max(status.st_mtime_ns, status.st_ctime_ns)
         if not unchanged or (trusted and time.time_ns() - youngest < _TRUSTED_AGE_NS):
+            return None
+        if status.st_ctime_ns == status.st_mtime_ns and youngest % _COARSE_NS == 0:
             return None
         # As text: some file systems have inode numbers too large for SQLite's integers.
         file = f"{status.st_dev}:{status.st_ino}"
