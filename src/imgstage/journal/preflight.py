@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from ..errors import ChangedError, DestinationError
 from ..plan import VAULT, Journey, MakeFolder, RemoveFolder, Step, some
-from ..root import STATE, show
-from .system import is_file
+from ..root import STATE, fold, show
+from .system import is_alias, is_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -40,22 +40,18 @@ def check(root: str, plan: Plan) -> None:
         problem = f"Since the plan was made, someone changed {some(changed)}"
         raise ChangedError(problem, "Run the command again; it will look anew")
     leaving = {journey.places[0] for journey in plan.journeys}
+    folded = {fold(place): place for place in leaving}
     taken = [
         show(place)
         for journey in plan.journeys
         for place in journey.places[1:]
-        if place not in leaving and os.path.lexists(os.path.join(root, place)) and not _is_alias(root, journey, place)
+        if place not in leaving
+        and os.path.lexists(os.path.join(root, place))
+        and not is_alias(root, place, folded.get(fold(place), ""))
     ]
     if taken:
         problem = f"The names {some(taken)} are taken"
         raise DestinationError(problem, "Rename what is there, then run the command again")
-
-
-def _is_alias(root: str, journey: Journey, place: str) -> bool:
-    """On a file system that folds case, the new name of a case-only rename is the old file."""
-    first = os.path.join(root, journey.places[0])
-    other = os.path.join(root, place)
-    return os.path.lexists(first) and os.path.samestat(os.lstat(first), os.lstat(other))
 
 
 def check_folders(root: str, journeys: Sequence[Journey], steps: Sequence[Step]) -> None:

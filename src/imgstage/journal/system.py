@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from blake3 import blake3
 
 from ..errors import DestinationError, LockedError
+from ..root import fold
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -64,9 +65,18 @@ def rename(source: str, target: str, method: RenameMethod) -> None:
         sync_folder(os.path.dirname(target))
         os.unlink(source)
         return
-    if os.path.lexists(target):
+    if os.path.lexists(target) and _is_listed(target):
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), source, None, target)
     os.rename(source, target)
+
+
+def _is_listed(path: str) -> bool:
+    """Whether a folder lists a name, in whatever case.
+
+    Where case is folded, a name that was seen under another spelling may be remembered for a second after it is gone.
+    """
+    folder, name = os.path.split(path)
+    return any(fold(other) == fold(name) for other in os.listdir(folder))
 
 
 def probe(folder: str) -> RenameMethod:
@@ -195,6 +205,27 @@ def _finish(temporary: str, path: str, identity: Identity) -> None:
     finally:
         os.close(descriptor)
     os.rename(temporary, path)
+
+
+def spelling(root: str, place: str) -> str | None:
+    """How a place below a root is really written, or None when nothing is there.
+
+    Where the file system folds case, a name is found under spellings that are not its own. Inode numbers do not tell:
+    some file systems in user space give each spelling its own.
+    """
+    path, parts = root, []
+    if not os.path.lexists(os.path.join(root, place)):
+        return None
+    for part in place.split("/"):
+        names = os.listdir(path)
+        parts.append(part if part in names else next((name for name in names if fold(name) == fold(part)), part))
+        path = os.path.join(path, parts[-1])
+    return "/".join(parts)
+
+
+def is_alias(root: str, place: str, other: str) -> bool:
+    """Whether two spellings of a place, different in case at most, lead to one file, because case is folded there."""
+    return place == other or (fold(place) == fold(other) and spelling(root, place) == spelling(root, other))
 
 
 def digest_of(path: str) -> str:
