@@ -38,7 +38,7 @@ from .system import (
 from .undo import plan_undo
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Container, Iterator
 
 
 @dataclass(frozen=True)
@@ -222,6 +222,7 @@ class Journal:
                 problem = f"Another operation came between the plan and its start in {self.root}"
                 raise ChangedError(problem, "Run the command again; it will look anew")
             with _reported(plan.verb), _quietly_interruptible() as interrupted:
+                self._clean_up(keep={preparation.place for preparation in plan.preparations})
                 check(self.root, plan)
                 method = self._method or probe(os.path.join(self.root, INCOMING))
                 inodes = self._prepare(plan.preparations, watch, interrupted)
@@ -279,6 +280,9 @@ class Journal:
                         self._write(path, preparation)
                     inodes[preparation.place] = os.lstat(path).st_ino
                     watch.advance()
+            except OSError:  # such as a full disk: the space goes back
+                self._clean_up()
+                raise
             finally:
                 watch.finish()
             sync_folder(os.path.join(self.root, INCOMING))
@@ -291,12 +295,8 @@ class Journal:
             status = os.lstat(path)
         except FileNotFoundError:
             return False
-        same = (status.st_size, status.st_mtime_ns, status.st_mode & 0o7777) == (
-            wanted.size,
-            wanted.mtime_ns,
-            wanted.mode,
-        )
-        return same and digest_of(path) == wanted.digest
+        found = (status.st_size, status.st_mtime_ns, status.st_mode & 0o7777)
+        return found == (wanted.size, wanted.mtime_ns, wanted.mode) and digest_of(path) == wanted.digest
 
     @staticmethod
     def _write(path: str, preparation: Preparation) -> None:
@@ -344,15 +344,15 @@ class Journal:
                 raise BrokenOffError(problem, f"When the disk is well, run: {self._command('recover')}") from error
             raise
 
-    def _clean_up(self) -> None:
+    def _clean_up(self, keep: Container[str] = ()) -> None:
         """Clear away what is not needed any more; that it is still there would harm nothing."""
         incoming = os.path.join(self.root, INCOMING)
         try:
             self.records.clean()
             for name in os.listdir(incoming):
-                if name.startswith(HOP):  # an original on its way that was left out: never a leftover
-                    continue
-                os.unlink(os.path.join(incoming, name))
+                # an original on its way that was left out is never a leftover
+                if not name.startswith(HOP) and f"{INCOMING}/{name}" not in keep:
+                    os.unlink(os.path.join(incoming, name))
         except OSError:
             return
 

@@ -14,7 +14,7 @@ from .system import is_alias, is_file
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from ..plan import Plan
+    from ..plan import Plan, Preparation
 
 _RECORD_BYTES = 600  # what one journey takes in the plan file, generously
 _SPARE_BYTES = 1 << 16
@@ -105,7 +105,8 @@ def check_space(root: str, plan: Plan) -> None:
     """
     disk = os.statvfs(os.path.join(root, STATE))
     block = disk.f_frsize
-    sizes = [preparation.identity.size for preparation in plan.preparations]
+    missing = [preparation for preparation in plan.preparations if not _is_there(root, preparation)]
+    sizes = [preparation.identity.size for preparation in missing]
     needed = sum(-(-size // block) * block for size in sizes) + _RECORD_BYTES * len(plan.journeys) + _SPARE_BYTES
     free = disk.f_bavail * block
     if needed > free:
@@ -115,6 +116,14 @@ def check_space(root: str, plan: Plan) -> None:
     if disk.f_files and inodes > disk.f_favail:
         problem = f"{root} has room for {disk.f_favail:,} more files, and {plan.verb} needs {inodes:,}"
         raise DestinationError(problem, "Remove some files, then run the command again")
+
+
+def _is_there(root: str, preparation: Preparation) -> bool:
+    """Whether an interrupted run has written these bytes already, so that they need no space any more."""
+    try:
+        return os.lstat(os.path.join(root, preparation.place)).st_size == preparation.identity.size
+    except FileNotFoundError:
+        return False
 
 
 def folders_of(journeys: Iterable[Journey], steps: Iterable[Step]) -> set[str]:
