@@ -172,17 +172,14 @@ def copy_durable(source: str, path: str, identity: Identity) -> str:
     temporary = path + ".part"
     with open(source, "rb", buffering=0) as stream:
         if _reflink(stream.fileno(), temporary):
+            return _finish(temporary, path, identity)
+
+        def blocks() -> Iterator[bytes]:
             while block := stream.read(_BLOCK):
                 hasher.update(block)
-            _finish(temporary, path, identity)
-        else:
+                yield block
 
-            def blocks() -> Iterator[bytes]:
-                while block := stream.read(_BLOCK):
-                    hasher.update(block)
-                    yield block
-
-            write_durable(path, blocks(), identity)
+        write_durable(path, blocks(), identity)
     return hasher.hexdigest()
 
 
@@ -198,13 +195,20 @@ def _reflink(source: int, target: str) -> bool:
     return True
 
 
-def _finish(temporary: str, path: str, identity: Identity) -> None:
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_NOFOLLOW)
+def _finish(temporary: str, path: str, identity: Identity) -> str:
+    """Complete a clone, give it its name, and tell the digest of what it holds: the source may have changed since."""
     try:
-        _complete(descriptor, identity)
-    finally:
-        os.close(descriptor)
-    os.rename(temporary, path)
+        digest = digest_of(temporary)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_NOFOLLOW)
+        try:
+            _complete(descriptor, identity)
+        finally:
+            os.close(descriptor)
+        os.rename(temporary, path)
+    except BaseException:
+        _unlink_if_there(temporary)
+        raise
+    return digest
 
 
 def spelling(root: str, place: str) -> str | None:
