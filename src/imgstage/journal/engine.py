@@ -23,7 +23,7 @@ from ..errors import (
 from ..parallel import Progress, Silent
 from ..plan import HOP, INCOMING, Plan, Preparation
 from ..root import STAGE, STATE, show
-from .preflight import check
+from .preflight import check, refuse_links
 from .records import PlanRecord, Records, State
 from .steps import do, go_back, sync
 from .system import (
@@ -176,17 +176,18 @@ class Journal:
         Raises:
             DestinationError: they cannot be made.
         """
-        wanted = [self.root, *(os.path.join(self.root, name) for name in (STAGE, STATE))]
         try:
-            self._make_folders(wanted)
+            self._make_folders([self.root, *(os.path.join(self.root, name) for name in (STAGE, STATE))])
         except OSError as error:
             problem = f"{error.filename or self.root} cannot be made a root ({error.strerror})"
             raise DestinationError(problem, "Choose a folder that can be written") from error
         self._open()
 
     def _open(self) -> None:
+        own = [self._state, *(os.path.join(self._state, name) for name in ("journal", "vault", "incoming"))]
+        refuse_links(own)
         try:
-            self._make_folders([os.path.join(self._state, name) for name in ("", "journal", "vault", "incoming")])
+            self._make_folders(own)
         except OSError as error:
             problem = f"{error.filename or self._state} cannot be written ({error.strerror})"
             raise DestinationError(problem, "Allow writing there, then run the command again") from error

@@ -54,6 +54,18 @@ def check(root: str, plan: Plan) -> None:
         raise DestinationError(problem, "Rename what is there, then run the command again")
 
 
+def refuse_links(folders: Iterable[str]) -> None:
+    """Refuse folders of imgstage's own that lie elsewhere: what is cleared away there would be somebody's.
+
+    Raises:
+        DestinationError: naming the link.
+    """
+    for folder in folders:
+        if os.path.islink(folder):
+            problem = f"{folder} is a symbolic link that may lead out of the root"
+            raise DestinationError(problem, "Put a real folder there, then run the command again")
+
+
 def check_folders(root: str, journeys: Sequence[Journey], steps: Sequence[Step]) -> None:
     """Refuse when a folder that must change cannot, or is not really inside the root.
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from blake3 import blake3
 
-from ..errors import BrokenOffError
+from ..errors import BrokenOffError, DestinationError
 from ..plan import Identity, Journey, MakeFolder, Plan, RemoveFolder, Rename, Step
 from .system import sync_folder, write_durable
 
@@ -74,6 +74,9 @@ class Records:
             entries = os.listdir(self._folder)
         except FileNotFoundError:
             return {}
+        except NotADirectoryError as error:
+            problem = f"{self._folder} is not a folder"
+            raise DestinationError(problem, "Put the folder back, or move away what is in its place") from error
         for name in entries:
             number, _, kind = name.partition(".")
             if number.isdigit() and kind in ("plan", "commit", "abort"):
