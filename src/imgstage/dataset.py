@@ -25,6 +25,7 @@ from .root import (
     check_split_names,
     clean_folder,
     find_root,
+    is_there,
     parse_ratios,
     show,
 )
@@ -165,7 +166,7 @@ class Dataset:
         """
         self.journal.refuse_if_pending()
         folder = clean_folder(into)
-        found = [self._scan_source(Path(source)) for source in sources]
+        found = [self._scan_source(source) for source in sources]
         rows, given = ledger.read(self.root), self.root.settings().pairing
         return self._bound(plan_add(self._catalog(), found, folder, rows, given, self._draft()))
 
@@ -323,10 +324,11 @@ class Dataset:
             progress=self._progress,
         )
 
-    def _scan_source(self, source: Path) -> Source:
+    def _scan_source(self, given: str | Path) -> Source:
+        source = Path(given)
         real = source.resolve()
-        if not real.exists():
-            problem = f"There is no file or folder {show(str(source))}"
+        if not str(given) or not is_there(real):  # an empty word is a shell variable that was never set
+            problem = f"There is no file or folder {show(str(given)) or repr('')}"
             raise UsageError(problem, "Check the path")
         root = self.root.path
         if real == root or root in real.parents or real in root.parents:
