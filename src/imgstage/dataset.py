@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from . import catalog, groups, images, ledger
 from .errors import ChangedError, RefusedError, UsageError
-from .index import CACHE, UNREADABLE, Index, digest_file, scan
+from .index import CACHE, UNREADABLE, Index, scan
 from .journal import Journal, Operation, Recovery
 from .pairing import describe
-from .plan import Identity, Report
+from .plan import Report
 from .root import (
     DEFAULT_RATIOS,
     LEDGER,
@@ -290,18 +290,8 @@ class Dataset:
         return self.journal.apply(plan, self._progress)
 
     def _draft(self) -> Draft:
-        path = self.root.path / LEDGER
-        old = None
-        if path.is_symlink():
-            problem = f"{path} is a symbolic link, which a new table would replace"
-            raise RefusedError(problem, "Put the file itself there")
-        if path.is_file():
-            status = path.stat()
-            old = Identity(
-                status.st_size, status.st_mtime_ns, status.st_mode & 0o7777, digest_file(path), status.st_ino
-            )
         present = self.root.settings().present
-        return Draft(self.journal.next_number(), time.time_ns(), old, settings_present=present)
+        return Draft(self.journal.next_number(), time.time_ns(), ledger.identity(self.root), settings_present=present)
 
     def _split_names(self, also: Sequence[str] = ()) -> tuple[str, ...]:
         settings = self.root.settings()

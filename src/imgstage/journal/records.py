@@ -74,9 +74,9 @@ class Records:
             entries = os.listdir(self._folder)
         except FileNotFoundError:
             return {}
-        except NotADirectoryError as error:
-            problem = f"{self._folder} is not a folder"
-            raise DestinationError(problem, "Put the folder back, or move away what is in its place") from error
+        except OSError as error:
+            problem = f"{self._folder} cannot be read ({error.strerror})"
+            raise DestinationError(problem, "Let it be a folder that you may read") from error
         for name in entries:
             number, _, kind = name.partition(".")
             if number.isdigit() and kind in ("plan", "commit", "abort"):
