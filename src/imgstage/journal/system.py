@@ -268,7 +268,10 @@ def is_file(path: str, identity: Identity) -> bool:
         return False
     if not stat.S_ISREG(status.st_mode) or status.st_size != identity.size or not identity.digest:
         return False
-    return digest_of(path) == identity.digest
+    try:
+        return digest_of(path) == identity.digest
+    except FileNotFoundError:  # where case is folded, a spelling may be remembered for a second after the file is gone
+        return False
 
 
 @contextmanager
