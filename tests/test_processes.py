@@ -18,7 +18,7 @@ from imgstage import Dataset
 from .helpers import Entry, picture, snapshot, write_pairs
 
 COMMAND = [sys.executable, "-m", "imgstage", "-C"]
-MOMENTS = 12 if "IMGSTAGE_FULL" in os.environ else 4
+MOMENTS = 12 if "IMGSTAGE_FULL" in os.environ else 3
 
 
 def start(root: Path, *words: str) -> subprocess.Popen[str]:
@@ -80,10 +80,10 @@ SIGNS = {"start": "", "copying": ".imgstage/incoming", "moving": ".imgstage/jour
 def test_after_ctrl_c_all_is_before_or_after(tmp_path: Path, verb: str) -> None:
     template = tmp_path / "template"
     dataset = Dataset.create(template)
-    write_pairs(template / "stage_data", range(1, 400))
+    write_pairs(template / "stage_data", range(1, 160))
     for number in range(400, 420):
         (template / f"stage_data/big_{number}.bmp").write_bytes(picture(number, "BMP", (200, 300)))
-    write_pairs(tmp_path / "photos", range(500, 800))
+    write_pairs(tmp_path / "photos", range(500, 640))
     if verb == "undo":
         dataset.split()
     dataset.status()  # so that the runs need not read everything
@@ -105,17 +105,20 @@ def test_after_ctrl_c_all_is_before_or_after(tmp_path: Path, verb: str) -> None:
         wait_for(where, process, chance.uniform(0, 0.3 if sign == "start" else 0.02))
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)
-        assert "Traceback" not in err, err
-        assert process.returncode in (0, 2, -signal.SIGINT), err  # by the signal itself only before Python has begun
+        if sign != "start":  # while the interpreter starts, it is Python that answers
+            assert "Traceback" not in err, err
+            assert process.returncode in (0, 2, -signal.SIGINT), err
         recovered = subprocess.run([*COMMAND, str(root), "recover"], capture_output=True, text=True, check=False)
         assert (recovered.returncode, recovered.stderr) == (0, "")
         assert recovered.stdout.startswith("Nothing was broken off"), "one Ctrl-C goes back by itself"
         now = files(snapshot(root))
         if process.returncode == 0:
             assert now == after, (verb, sign)
-        else:
+        elif "everything is back where it was" in err:
             assert now == before, (verb, sign)
+        else:  # so early or so late that no operation was under way
+            assert now in (before, after), (verb, sign)
         outcomes.add(process.returncode)
         assert os.listdir(root / ".imgstage/incoming") == []
         shutil.rmtree(root)
-    assert outcomes & {2, -signal.SIGINT}
+    assert outcomes - {0}

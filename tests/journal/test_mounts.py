@@ -25,7 +25,7 @@ from .test_faults import COMMAND, STRACE, contents, images, make, traced
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_KILLS = 4
+_KILLS = 3
 
 
 @pytest.fixture(scope="module", params=FILE_SYSTEMS, ids=lambda kind: kind.name)
