@@ -14,7 +14,7 @@ OLD = 1_500_000_000_000_000_000
 INFO = ImageInfo("PNG", 3, 4, "I;16", 6)
 
 
-def status(inode: int = 7, device: int = 2, size: int = 10, mtime: int = OLD) -> os.stat_result:
+def status(inode: int = 7, device: int = 2, size: int = 10, mtime: int = OLD - 1) -> os.stat_result:
     """A status as `os.stat` gives it, of any inode."""
     plain = (0o100644, inode, device, 1, 0, 0, size, 0, mtime // 10**9, OLD // 10**9)
     times = {"st_atime_ns": 0, "st_mtime_ns": mtime, "st_ctime_ns": OLD}
@@ -38,6 +38,14 @@ def test_inodes_of_any_size_are_remembered(path: Path, inode: int) -> None:
     with Cache(path, write=False) as cache:
         assert cache.get(status(inode, device=2**63 + 5), is_image=True) == Content("d", INFO)
         assert cache.get(status(inode ^ 1, device=2**63 + 5), is_image=True) is None
+
+
+def test_where_times_are_coarse_only_the_content_is_remembered(path: Path) -> None:
+    """FAT and exFAT give inode numbers anew at each mount."""
+    remember(path, status(mtime=OLD), Content("d", INFO))
+    with Cache(path, write=False) as cache:
+        assert cache.get(status(mtime=OLD), is_image=True) is None
+        assert cache.image("d") == Content("d", INFO)
 
 
 @pytest.mark.parametrize("change", [{"size": 11}, {"mtime": OLD + 1}, {"device": 3}])

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 CACHE = PurePosixPath("cache/index.sqlite")
 _TRUSTED_AGE_NS = 2_000_000_000  # a file touched in the 2 s before it was hashed may have changed again unseen
 _VERSION = 2
+_COARSE_NS = 10_000_000
+"""FAT and exFAT keep times this coarsely, no change time of their own, and give inode numbers anew at each mount: there
+nothing but the content tells a file."""
 _MODULUS = 1 << 64
 _UNTRUSTED = -1  # the size in the row of a file of which only the content is remembered
 
@@ -125,7 +128,9 @@ class Cache:
     def put(self, stamp: Stamp, content: Content) -> None:
         """Remember what was just read."""
         if self._write:
-            if time.time_ns() - max(stamp.mtime_ns, stamp.ctime_ns) < _TRUSTED_AGE_NS:
+            youngest = max(stamp.mtime_ns, stamp.ctime_ns)
+            coarse = stamp.ctime_ns == stamp.mtime_ns and youngest % _COARSE_NS == 0
+            if coarse or time.time_ns() - youngest < _TRUSTED_AGE_NS:
                 stamp = stamp._replace(size=_UNTRUSTED)
             self._new.append((stamp, content))
 

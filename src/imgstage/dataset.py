@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 from . import catalog, groups, ledger
 from .cache import CACHE
 from .errors import ChangedError, RefusedError, UsageError
-from .index import Index, digest_file, scan
+from .index import Index, scan
 from .journal import Journal, Operation, Recovery
 from .pairing import describe
-from .plan import Identity, Report
+from .plan import Report
 from .reasons import Why, why
 from .root import (
     DEFAULT_RATIOS,
@@ -27,6 +27,7 @@ from .root import (
     check_split_names,
     clean_folder,
     find_root,
+    is_there,
     parse_ratios,
     show,
 )
@@ -167,7 +168,7 @@ class Dataset:
         """
         self.journal.refuse_if_pending()
         folder = clean_folder(into)
-        found = [self._scan_source(Path(source)) for source in sources]
+        found = [self._scan_source(source) for source in sources]
         rows, given = ledger.read(self.root), self.root.settings().pairing
         return self._bound(plan_add(self._catalog(), found, folder, rows, given, self._draft()))
 
@@ -291,18 +292,8 @@ class Dataset:
         return self.journal.apply(plan, self._progress)
 
     def _draft(self) -> Draft:
-        path = self.root.path / LEDGER
-        old = None
-        if path.is_symlink():
-            problem = f"{path} is a symbolic link, which a new table would replace"
-            raise RefusedError(problem, "Put the file itself there")
-        if path.is_file():
-            status = path.stat()
-            old = Identity(
-                status.st_size, status.st_mtime_ns, status.st_mode & 0o7777, digest_file(path), status.st_ino
-            )
         present = self.root.settings().present
-        return Draft(self.journal.next_number(), time.time_ns(), old, settings_present=present)
+        return Draft(self.journal.next_number(), time.time_ns(), ledger.identity(self.root), settings_present=present)
 
     def _split_names(self, also: Sequence[str] = ()) -> tuple[str, ...]:
         settings = self.root.settings()
@@ -325,10 +316,11 @@ class Dataset:
             progress=self._progress,
         )
 
-    def _scan_source(self, source: Path) -> Source:
+    def _scan_source(self, given: str | Path) -> Source:
+        source = Path(given)
         real = source.resolve()
-        if not real.exists():
-            problem = f"There is no file or folder {show(str(source))}"
+        if not str(given) or not is_there(real):  # an empty word is a shell variable that was never set
+            problem = f"There is no file or folder {show(str(given)) or repr('')}"
             raise UsageError(problem, "Check the path")
         root = self.root.path
         if real == root or root in real.parents or real in root.parents:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import io
+import logging
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -63,7 +66,7 @@ def quiet_codecs() -> Iterator[None]:
     The settings are Pillow's globals, so this is entered once around a whole scan, not in each of its threads.
     """
     pillow_cap, pillow_lenient = Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _quiet_libtiff(), _quiet_log():
         warnings.simplefilter("ignore")
         # Pillow warns above its limit and fails above twice that; it also checks what hides inside, such as GIF frames.
         Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES = MAX_PIXELS // 2, False
@@ -71,6 +74,36 @@ def quiet_codecs() -> Iterator[None]:
             yield
         finally:
             Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES = pillow_cap, pillow_lenient
+
+
+@contextmanager
+def _quiet_libtiff() -> Iterator[None]:
+    """Keep libtiff from printing what is wrong to stderr by itself: each defect is told once, with its file."""
+    setters = []
+    spec = find_spec("PIL._imaging")
+    if spec is not None and spec.origin is not None:
+        library = ctypes.CDLL(spec.origin)  # loaded already; its libtiff is found through it, bundled or not
+        with suppress(AttributeError):  # a build without libtiff has nothing to be kept quiet
+            setters = [library.TIFFSetErrorHandler, library.TIFFSetWarningHandler]
+    for setter in setters:
+        setter.argtypes, setter.restype = [ctypes.c_void_p], ctypes.c_void_p
+    earlier = [setter(None) for setter in setters]
+    try:
+        yield
+    finally:
+        for setter, handler in zip(setters, earlier, strict=True):
+            setter(handler)
+
+
+@contextmanager
+def _quiet_log() -> Iterator[None]:
+    """Keep Pillow's log from stderr where nobody has asked for it; who set up logging still gets it."""
+    log, handler = logging.getLogger("PIL"), logging.NullHandler()
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
 
 
 @contextmanager

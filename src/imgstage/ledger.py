@@ -9,16 +9,20 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from blake3 import blake3
 
-from .errors import UsageError
+from .errors import RefusedError, UsageError
+from .plan import Identity
 from .root import LEDGER, Root
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
     from .index import FileRecord
 
 MISSING = "missing:"
 """Stands before the last known path of a row whose file is gone."""
+
+_REMEDY = "Restore it from git or a backup, or move it away and see what split says"
 
 
 class Row(NamedTuple):
@@ -72,21 +76,45 @@ def read(root: Root) -> tuple[Row, ...]:
     except FileNotFoundError:
         return ()
     except (OSError, UnicodeDecodeError) as error:
-        problem = f"{path} cannot be read ({error})"
-        raise UsageError(problem, "Restore it from git or a backup, or move it away and see what split says") from error
+        raise _unreadable(path, error) from error
     try:
         lines = list(csv.reader(io.StringIO(text, newline="")))
     except csv.Error:
         lines = []
     if not lines or tuple(lines[0]) != COLUMNS or any(line and len(line) != len(COLUMNS) for line in lines):
         problem = f"{path} is not the table imgstage wrote: its columns must be {','.join(COLUMNS)}"
-        raise UsageError(problem, "Restore it from git or a backup, or move it away and see what split says")
+        raise UsageError(problem, _REMEDY)
     rows = tuple(Row(*line) for line in lines[1:] if line)
     paths = Counter(row.path for row in rows if not row.path.startswith(MISSING))
     if paths and paths.most_common(1)[0][1] > 1:
         problem = f"{path} has two rows for {paths.most_common(1)[0][0]}, as a merge leaves them"
         raise UsageError(problem, "Keep the row that is right")
     return rows
+
+
+def _unreadable(path: Path, error: Exception) -> UsageError:
+    return UsageError(f"{path} cannot be read ({getattr(error, 'strerror', None) or error})", _REMEDY)
+
+
+def identity(root: Root) -> Identity | None:
+    """By what the `splits.csv` that lies in a root is recognised; None when there is none.
+
+    Raises:
+        RefusedError: it is a symbolic link.
+        UsageError: it cannot be read.
+    """
+    path = root.path / LEDGER
+    if path.is_symlink():
+        problem = f"{path} is a symbolic link, which a new table would replace"
+        raise RefusedError(problem, "Put the file itself there")
+    if not path.is_file():
+        return None
+    status = path.stat()
+    try:
+        digest = blake3(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    return Identity(status.st_size, status.st_mtime_ns, status.st_mode & 0o7777, digest, status.st_ino)
 
 
 def write(rows: Iterable[Row]) -> bytes:

@@ -79,7 +79,10 @@ class Root:
             table = tomllib.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return Settings()
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        except OSError as error:
+            problem = f"{path} cannot be read ({error.strerror})"
+            raise UsageError(problem, "Put a readable file there, or move it away") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             problem = f"{path} cannot be read as TOML: {error}"
             raise UsageError(problem, "Correct that line") from error
         try:
@@ -144,6 +147,22 @@ def is_root(path: Path) -> bool:
     return any((path / name).is_dir() for name in (STAGE, STATE, *DEFAULT_RATIOS, *_SPELLINGS))
 
 
+def is_there(path: Path) -> bool:
+    """Whether there is something at a path.
+
+    Raises:
+        UsageError: that cannot be told: the name is too long, or a folder on the way is closed.
+    """
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        problem = f"{show(str(path))} cannot be looked at ({error.strerror})"
+        raise UsageError(problem, "Check the path, and that you may read there") from error
+    return True
+
+
 def find_root(given: Path | None) -> Root:
     """The root a verb works on.
 
@@ -154,7 +173,7 @@ def find_root(given: Path | None) -> Root:
         NotARootError: there is none; the message says how to make one.
     """
     path = given if given is not None else (Path() if is_root(Path()) else Path("data"))
-    if not path.exists():
+    if not is_there(path):
         problem = f"There is no folder {path}"
     elif not path.is_dir():
         problem = f"{path} is a file, not a folder"
@@ -190,10 +209,11 @@ def clean_folder(into: str) -> str:
     """A sub-folder of `stage_data/` that a user named, without needless slashes.
 
     Raises:
-        UsageError: it leads out of there, or into something hidden.
+        UsageError: it leads out of there, into something hidden, or has a name that no table can hold.
     """
     parts = [part for part in into.split("/") if part]
-    if any(part.startswith(".") for part in parts) or into.startswith("/"):
+    hidden = any(part.startswith(".") for part in parts)
+    if hidden or into.startswith("/") or any(c < " " or c == "\x7f" or "\ud800" <= c <= "\udfff" for c in into):
         problem = f"{into!r} is no folder inside {STAGE}/"
         raise UsageError(problem, "Give a plain name such as cats, or cats/indoor")
     return "/".join(parts)
@@ -328,7 +348,7 @@ def check_new_root(path: Path) -> None:
     Raises:
         RefusedError: the path is a file, or lies inside another root.
     """
-    if path.exists() and not path.is_dir():
+    if is_there(path) and not path.is_dir():
         problem = f"{path} is a file, not a folder"
         raise RefusedError(problem, "Choose another place")
     for parent in Path(os.path.realpath(path)).parents:

@@ -23,7 +23,7 @@ from ..errors import (
 from ..parallel import Progress, Silent
 from ..plan import HOP, INCOMING, VAULT, Plan, Preparation
 from ..root import STAGE, STATE, show
-from .preflight import check
+from .preflight import check, refuse_links
 from .records import PlanRecord, Records, State
 from .steps import do, go_back, sync
 from .system import (
@@ -38,7 +38,7 @@ from .system import (
 from .undo import plan_undo
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Container, Iterator
 
 
 @dataclass(frozen=True)
@@ -174,17 +174,18 @@ class Journal:
         Raises:
             DestinationError: they cannot be made.
         """
-        wanted = [self.root, *(os.path.join(self.root, name) for name in (STAGE, STATE))]
         try:
-            self._make_folders(wanted)
+            self._make_folders([self.root, *(os.path.join(self.root, name) for name in (STAGE, STATE))])
         except OSError as error:
             problem = f"{error.filename or self.root} cannot be made a root ({error.strerror})"
             raise DestinationError(problem, "Choose a folder that can be written") from error
         self._open()
 
     def _open(self) -> None:
+        own = [self._state, *(os.path.join(self._state, name) for name in ("journal", "vault", "incoming"))]
+        refuse_links(own)
         try:
-            self._make_folders([os.path.join(self._state, name) for name in ("", "journal", "vault", "incoming")])
+            self._make_folders(own)
         except OSError as error:
             problem = f"{error.filename or self._state} cannot be written ({error.strerror})"
             raise DestinationError(problem, "Allow writing there, then run the command again") from error
@@ -220,6 +221,7 @@ class Journal:
                 problem = f"Another operation came between the plan and its start in {self.root}"
                 raise ChangedError(problem, "Run the command again; it will look anew")
             with _reported(plan.verb), _quietly_interruptible() as interrupted:
+                self._clean_up(keep={preparation.place for preparation in plan.preparations})
                 check(self.root, plan)
                 method = self._method or probe(os.path.join(self.root, INCOMING))
                 inodes = self._prepare(plan.preparations, watch, interrupted)
@@ -277,6 +279,9 @@ class Journal:
                         self._write(path, preparation)
                     inodes[preparation.place] = os.lstat(path).st_ino
                     watch.advance()
+            except OSError:  # such as a full disk: the space goes back
+                self._clean_up()
+                raise
             finally:
                 watch.finish()
             sync_folder(os.path.join(self.root, INCOMING))
@@ -289,12 +294,8 @@ class Journal:
             status = os.lstat(path)
         except FileNotFoundError:
             return False
-        same = (status.st_size, status.st_mtime_ns, status.st_mode & 0o7777) == (
-            wanted.size,
-            wanted.mtime_ns,
-            wanted.mode,
-        )
-        return same and digest_of(path) == wanted.digest
+        found = (status.st_size, status.st_mtime_ns, status.st_mode & 0o7777)
+        return found == (wanted.size, wanted.mtime_ns, wanted.mode) and digest_of(path) == wanted.digest
 
     @staticmethod
     def _write(path: str, preparation: Preparation) -> None:
@@ -342,15 +343,15 @@ class Journal:
                 raise BrokenOffError(problem, f"When the disk is well, run: {self._command('recover')}") from error
             raise
 
-    def _clean_up(self) -> None:
+    def _clean_up(self, keep: Container[str] = ()) -> None:
         """Clear away what is not needed any more; that it is still there would harm nothing."""
         incoming = os.path.join(self.root, INCOMING)
         try:
             self.records.clean()
             for name in os.listdir(incoming):
-                if name.startswith(HOP):  # an original on its way that was left out: never a leftover
-                    continue
-                os.unlink(os.path.join(incoming, name))
+                # an original on its way that was left out is never a leftover
+                if not name.startswith(HOP) and f"{INCOMING}/{name}" not in keep:
+                    os.unlink(os.path.join(incoming, name))
         except OSError:
             return
 

@@ -15,7 +15,7 @@ from .system import is_file
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from ..plan import Journey, Plan, Step
+    from ..plan import Journey, Plan, Preparation, Step
 
 _RECORD_BYTES = 600  # what one journey takes in the plan file, generously
 _SPARE_BYTES = 1 << 16
@@ -62,6 +62,18 @@ def _taken(root: str, journeys: Iterable[Journey]) -> Iterator[str]:
         for place in places:
             if fold(place.rpartition("/")[2]) in names and fold(place) not in leaving:
                 yield place
+
+
+def refuse_links(folders: Iterable[str]) -> None:
+    """Refuse folders of imgstage's own that lie elsewhere: what is cleared away there would be somebody's.
+
+    Raises:
+        DestinationError: naming the link.
+    """
+    for folder in folders:
+        if os.path.islink(folder):
+            problem = f"{folder} is a symbolic link that may lead out of the root"
+            raise DestinationError(problem, "Put a real folder there, then run the command again")
 
 
 def check_folders(root: str, journeys: Sequence[Journey], steps: Sequence[Step]) -> None:
@@ -113,7 +125,8 @@ def check_space(root: str, plan: Plan) -> None:
     """
     disk = os.statvfs(os.path.join(root, STATE))
     block = disk.f_frsize
-    sizes = [preparation.identity.size for preparation in plan.preparations]
+    missing = [preparation for preparation in plan.preparations if not _is_there(root, preparation)]
+    sizes = [preparation.identity.size for preparation in missing]
     needed = sum(-(-size // block) * block for size in sizes) + _RECORD_BYTES * len(plan.journeys) + _SPARE_BYTES
     free = disk.f_bavail * block
     if needed > free:
@@ -123,6 +136,14 @@ def check_space(root: str, plan: Plan) -> None:
     if disk.f_files and inodes > disk.f_favail:
         problem = f"{root} has room for {disk.f_favail:,} more files, and {plan.verb} needs {inodes:,}"
         raise DestinationError(problem, "Remove some files, then run the command again")
+
+
+def _is_there(root: str, preparation: Preparation) -> bool:
+    """Whether an interrupted run has written these bytes already, so that they need no space any more."""
+    try:
+        return os.lstat(os.path.join(root, preparation.place)).st_size == preparation.identity.size
+    except FileNotFoundError:
+        return False
 
 
 def folders_of(journeys: Iterable[Journey], steps: Iterable[Step]) -> set[str]:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from blake3 import blake3
 
-from ..errors import BrokenOffError
+from ..errors import BrokenOffError, DestinationError
 from ..plan import Identity, Journey, MakeFolder, Plan, RemoveFolder, Rename, Step
 from ..root import is_own
 from .system import sync_folder, write_durable
@@ -112,6 +112,9 @@ class Records:
             entries = os.listdir(self._folder)
         except FileNotFoundError:
             return {}
+        except OSError as error:
+            problem = f"{self._folder} cannot be read ({error.strerror})"
+            raise DestinationError(problem, "Let it be a folder that you may read") from error
         for name in entries:
             number, _, kind = name.partition(".")
             if number.isdigit() and kind in ("plan", "commit", "abort"):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+from collections import Counter
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from ..errors import BrokenOffError, ChangedError
@@ -11,15 +13,15 @@ from ..plan import VAULT, MakeFolder, RemoveFolder, Rename, some
 from ..root import STATE, fold, show
 from .preflight import folders_of
 from .records import State
-from .system import is_file, is_same_file, rename, sync_folder
+from .system import RenameMethod, is_alias, is_file, is_same_file, rename, sync_folder
 
 if TYPE_CHECKING:
     from ..parallel import Progress
     from ..plan import Journey, Step
     from .records import PlanRecord, Records
-    from .system import RenameMethod
 
 
+_NO_INODE = -1
 _NOWHERE = -2  # the leg of a file that is left out: no step of its journey applies
 
 
@@ -83,7 +85,7 @@ def go_back(
         BrokenOffError: a file is at none of its places, or its old place is taken; nothing was touched.
         OSError: a step failed; it can be tried again.
     """
-    legs = _locate(root, record, without_missing=without_missing)
+    legs = _locate(root, record, method, without_missing=without_missing)
     back = 0
     watch.start("Going back", len(record.steps))
     try:
@@ -106,13 +108,14 @@ def go_back(
     return back
 
 
-def _locate(root: str, record: PlanRecord, *, without_missing: bool) -> list[int]:
+def _locate(root: str, record: PlanRecord, method: RenameMethod, *, without_missing: bool) -> list[int]:
     """At which of its places each file is.
 
     The whole chain is judged, not each hop alone: in a swap, two journeys share their places, and only the file's
     identity tells which of them a place belongs to.
     """
-    found = [_found_at(root, journey) for journey in record.journeys]
+    uses = Counter(fold(place) for journey in record.journeys for place in journey.places)
+    found = [_found_at(root, journey, uses) for journey in record.journeys]
     lost = [show(journey.places[0]) for journey, legs in zip(record.journeys, found, strict=True) if not legs]
     state = f"{STATE}/journal/{record.number:06d}.plan"
     if lost and not without_missing:
@@ -122,45 +125,82 @@ def _locate(root: str, record: PlanRecord, *, without_missing: bool) -> list[int
         )
         remedy = f"Put the file back (its places are in {state}) and run recover again, or leave it out"
         raise BrokenOffError(problem, f"{remedy} with --without-missing")
-    now = [journey.places[legs[0]] for journey, legs in zip(record.journeys, found, strict=True) if legs]
-    if len(set(now)) < len(now):  # equal contents, and their inodes are not those of the plan: a restored copy
+    done = _steps_done(record, found)
+    legs = [at[0] if at else _NOWHERE for at in found] if done is None else _legs_after(record, found, done)
+    now = [journey.places[leg] for journey, leg in zip(record.journeys, legs, strict=True) if leg != _NOWHERE]
+    here = set(now)
+    if len(here) < len(now):  # equal contents, and their inodes are not those of the plan: a restored copy
         problem = f"Operation {record.number} cannot be taken back: files with equal bytes cannot be told apart"
         raise BrokenOffError(problem, f"Move them to where they were by hand; {state} lists all places")
-    held = {journey.places[leg] for journey, legs in zip(record.journeys, found, strict=True) for leg in legs}
+    held = {fold(place): place for place in here}
+    half = _half_a_rename(root, record, legs, done) if done is not None and method is RenameMethod.LINK else ""
     taken = [
-        show(journey.places[0])
-        for journey, legs in zip(record.journeys, found, strict=True)
-        if legs
-        and legs[0] > 0
-        and journey.places[0] not in held
-        and _is_other(root, journey.places[0], journey.places[legs[0]])
+        show(first)
+        for first, leg in ((journey.places[0], leg) for journey, leg in zip(record.journeys, legs, strict=True))
+        if leg > 0
+        and first not in here
+        and first != half
+        and os.path.lexists(os.path.join(root, first))
+        and not is_alias(root, first, held.get(fold(first), ""))
     ]
     if taken:
         problem = f"Operation {record.number} cannot be taken back: a new file has the old name {some(taken)}"
         raise BrokenOffError(problem, "Move that file elsewhere, then run recover again")
-    for journey, legs in zip(record.journeys, found, strict=True):
-        for later in legs[1:]:  # renaming by link died half-way: the file has two names, and the later one goes
-            first, second = (os.path.join(root, journey.places[leg]) for leg in (legs[0], later))
-            if os.path.samestat(os.lstat(first), os.lstat(second)):
-                os.unlink(second)
-    return [legs[0] if legs else _NOWHERE for legs in found]
+    if half:
+        os.unlink(os.path.join(root, half))
+    return legs
 
 
-def _found_at(root: str, journey: Journey) -> list[int]:
+def _found_at(root: str, journey: Journey, uses: Counter[str]) -> list[int]:
     """The legs at which a file is: the very same file by inode, else one with its content."""
     places = [os.path.join(root, place) for place in journey.places]
     legs = list(range(len(places)))
     if fold(journey.places[0]) == fold(journey.places[-1]):
         # Where case is folded, both names find the file; only the folder's listing tells which one it has.
         legs = [leg for leg in legs if _is_listed(places[leg])]
+    if any(uses[fold(place)] > 1 for place in journey.places) and journey.identity.digest:
+        # Some file systems number inodes anew at each mount: where files take each other's places, bytes must tell.
+        content = journey.identity._replace(inode=_NO_INODE)
+        legs = [leg for leg in legs if is_file(places[leg], content)]
     same = [leg for leg in legs if is_same_file(places[leg], journey.identity)]
     return same or [leg for leg in legs if is_file(places[leg], journey.identity)]
 
 
-def _is_other(root: str, place: str, own: str) -> bool:
-    """Whether there is a file at a place that is not our own under another spelling."""
-    path = os.path.join(root, place)
-    return os.path.lexists(path) and not os.path.samestat(os.lstat(path), os.lstat(os.path.join(root, own)))
+def _steps_done(record: PlanRecord, found: list[list[int]]) -> int | None:
+    """After how many steps every file is where it was found; None when somebody moved one meanwhile.
+
+    A file may be found at several of its places: half a rename by link, hard links of the user's own, equal contents.
+    Steps are done in order, forwards and back, so all the files together tell how far they went; of several answers,
+    which differ in nothing that can be seen, the least is given.
+    """
+    number = {(step.journey, step.leg): n for n, step in enumerate(record.steps) if isinstance(step, Rename)}
+    changes = [0] * (len(record.steps) + 2)  # in how many files are where they should be, from one count to the next
+    for journey, legs in enumerate(found):
+        for leg in legs:
+            changes[number[journey, leg - 1] + 1 if leg else 0] += 1
+            changes[number.get((journey, leg), len(record.steps)) + 1] -= 1
+    present = sum(1 for legs in found if legs)
+    counts = accumulate(changes[:-1])
+    return next((done for done, fitting in enumerate(counts) if fitting == present), None)
+
+
+def _legs_after(record: PlanRecord, found: list[list[int]], done: int) -> list[int]:
+    legs = [0 if at else _NOWHERE for at in found]
+    for step in record.steps[:done]:
+        if isinstance(step, Rename) and legs[step.journey] != _NOWHERE:
+            legs[step.journey] = step.leg + 1
+    return legs
+
+
+def _half_a_rename(root: str, record: PlanRecord, legs: list[int], done: int) -> str:
+    """The second name that a rename by link gave before it died, or ""; no other name may be taken away."""
+    step = next((step for step in record.steps[done:] if isinstance(step, Rename)), None)
+    if step is not None and legs[step.journey] != _NOWHERE:
+        place = record.journeys[step.journey].places[step.leg + 1]
+        first, second = os.path.join(root, record.journeys[step.journey].places[step.leg]), os.path.join(root, place)
+        if os.path.lexists(second) and os.path.samestat(os.lstat(first), os.lstat(second)):
+            return place
+    return ""
 
 
 def _is_listed(path: str) -> bool:

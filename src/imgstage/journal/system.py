@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from blake3 import blake3
 
 from ..errors import DestinationError, LockedError
+from ..root import fold
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -70,9 +71,18 @@ def rename(source: str, target: str, method: RenameMethod) -> None:
         sync_folder(os.path.dirname(target))
         os.unlink(source)
         return
-    if os.path.lexists(target):
+    if os.path.lexists(target) and _is_listed(target):
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), source, None, target)
     os.rename(source, target)
+
+
+def _is_listed(path: str) -> bool:
+    """Whether a folder lists a name, in whatever case.
+
+    Where case is folded, a name that was seen under another spelling may be remembered for a second after it is gone.
+    """
+    folder, name = os.path.split(path)
+    return any(fold(other) == fold(name) for other in os.listdir(folder))
 
 
 def probe(folder: str) -> RenameMethod:
@@ -168,17 +178,14 @@ def copy_durable(source: str, path: str, identity: Identity) -> str:
     temporary = path + ".part"
     with open(source, "rb", buffering=0) as stream:
         if _reflink(stream.fileno(), temporary):
+            return _finish(temporary, path, identity)
+
+        def blocks() -> Iterator[bytes]:
             while block := stream.read(_BLOCK):
                 hasher.update(block)
-            _finish(temporary, path, identity)
-        else:
+                yield block
 
-            def blocks() -> Iterator[bytes]:
-                while block := stream.read(_BLOCK):
-                    hasher.update(block)
-                    yield block
-
-            write_durable(path, blocks(), identity)
+        write_durable(path, blocks(), identity)
     return hasher.hexdigest()
 
 
@@ -194,13 +201,41 @@ def _reflink(source: int, target: str) -> bool:
     return True
 
 
-def _finish(temporary: str, path: str, identity: Identity) -> None:
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_NOFOLLOW)
+def _finish(temporary: str, path: str, identity: Identity) -> str:
+    """Complete a clone, give it its name, and tell the digest of what it holds: the source may have changed since."""
     try:
-        _complete(descriptor, identity)
-    finally:
-        os.close(descriptor)
-    os.rename(temporary, path)
+        digest = digest_of(temporary)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_NOFOLLOW)
+        try:
+            _complete(descriptor, identity)
+        finally:
+            os.close(descriptor)
+        os.rename(temporary, path)
+    except BaseException:
+        _unlink_if_there(temporary)
+        raise
+    return digest
+
+
+def spelling(root: str, place: str) -> str | None:
+    """How a place below a root is really written, or None when nothing is there.
+
+    Where the file system folds case, a name is found under spellings that are not its own. Inode numbers do not tell:
+    some file systems in user space give each spelling its own.
+    """
+    path, parts = root, []
+    if not os.path.lexists(os.path.join(root, place)):
+        return None
+    for part in place.split("/"):
+        names = os.listdir(path)
+        parts.append(part if part in names else next((name for name in names if fold(name) == fold(part)), part))
+        path = os.path.join(path, parts[-1])
+    return "/".join(parts)
+
+
+def is_alias(root: str, place: str, other: str) -> bool:
+    """Whether two spellings of a place, different in case at most, lead to one file, because case is folded there."""
+    return place == other or (fold(place) == fold(other) and spelling(root, place) == spelling(root, other))
 
 
 def digest_of(path: str) -> str:
@@ -239,7 +274,10 @@ def is_file(path: str, identity: Identity) -> bool:
         return False
     if not stat.S_ISREG(status.st_mode) or status.st_size != identity.size or not identity.digest:
         return False
-    return digest_of(path) == identity.digest
+    try:
+        return digest_of(path) == identity.digest
+    except FileNotFoundError:  # where case is folded, a spelling may be remembered for a second after the file is gone
+        return False
 
 
 @contextmanager

@@ -23,12 +23,13 @@ from ..plan import (
     some,
     vault_place,
 )
-from ..root import SETTINGS, STAGE, STATE, is_own, show
+from ..root import SETTINGS, STAGE, STATE, fold, is_own, show
 from .system import digest_of, is_file, is_same_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from ..plan import Journey
     from .records import PlanRecord
 
 
@@ -67,12 +68,14 @@ def reverse(records: Iterable[PlanRecord], operation: int) -> Reversal:
         The net effect, whatever happened in between.
     """
     at: dict[str, _Trace] = {}
+    spelled: dict[str, str] = {}
     folders: dict[str, MakeFolder | RemoveFolder] = {}
     fresh = 0
     for record in records:
         # All files of one operation move at once: in a swap, one's first place is the other's last.
         traces = [
-            at.pop(journey.places[-1], _Trace(journey.places[-1], journey.identity, "")) for journey in record.journeys
+            _take(at, spelled, journey) or _Trace(journey.places[-1], journey.identity, "")
+            for journey in record.journeys
         ]
         for trace, journey in zip(traces, record.journeys, strict=True):
             place = journey.places[0]
@@ -84,6 +87,7 @@ def reverse(records: Iterable[PlanRecord], operation: int) -> Reversal:
                 raise DestinationError(problem, "Move one of them out of the root, then run the command again")
             trace.then = place
             at[place] = trace
+            spelled[fold(place)] = place
         for step in reversed(record.steps):
             if isinstance(step, MakeFolder):
                 folders[step.path] = RemoveFolder(step.path, step.mode)
@@ -95,6 +99,16 @@ def reverse(records: Iterable[PlanRecord], operation: int) -> Reversal:
         tuple(step for _, step in sorted(folders.items()) if isinstance(step, MakeFolder)),
         tuple(step for _, step in sorted(folders.items(), reverse=True) if isinstance(step, RemoveFolder)),
     )
+
+
+def _take(at: dict[str, _Trace], spelled: dict[str, str], journey: Journey) -> _Trace | None:
+    """The file that has come back as far as the end of an older journey."""
+    place = journey.places[-1]
+    if place not in at:  # some file systems list a name otherwise than it was given: in lower case, or decomposed
+        place = spelled.get(fold(place), place)
+        if place in at and at[place].identity.digest != journey.identity.digest:
+            return None
+    return at.pop(place, None)
 
 
 def plan_undo(root: str, records: list[PlanRecord], operation: int, *, without_missing: bool = False) -> Plan:

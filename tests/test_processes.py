@@ -1,0 +1,124 @@
+"""Real processes: two at once, and Ctrl-C at several moments. Nothing is lost, and the end is before or after."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from imgstage import Dataset
+
+from .helpers import Entry, picture, snapshot, write_pairs
+
+COMMAND = [sys.executable, "-m", "imgstage", "-C"]
+MOMENTS = 12 if "IMGSTAGE_FULL" in os.environ else 3
+
+
+def start(root: Path, *words: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [*COMMAND, str(root), *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1 << 20
+    )
+
+
+def files(tree: dict[str, Entry | int]) -> dict[str, Entry]:
+    """The images, without the tables, whose mtime is the time of the run."""
+    return {path: entry for path, entry in tree.items() if isinstance(entry, tuple) and path.endswith(".jpg")}
+
+
+def contents(tree: dict[str, Entry | int]) -> list[bytes]:
+    return sorted(entry[0] for entry in files(tree).values())
+
+
+@pytest.mark.parametrize("verbs", [("split", "split"), ("split", "add"), ("unsplit", "undo"), ("add", "add")])
+def test_of_two_at_once_each_is_done_whole_or_refused(tmp_path: Path, verbs: tuple[str, str]) -> None:
+    root = tmp_path / "data"
+    write_pairs(root / "stage_data", range(1, 60))
+    write_pairs(tmp_path / "photos", range(60, 90))
+    if "unsplit" in verbs:
+        Dataset(root).split()
+    before = snapshot(root)
+    running = [start(root, verb, *([str(tmp_path / "photos")] if verb == "add" else [])) for verb in verbs]
+    done = 0
+    for process in running:
+        _, err = process.communicate(timeout=60)
+        assert process.returncode in (0, 2), err
+        assert "Traceback" not in err
+        assert (err == "") == (process.returncode == 0)
+        done += process.returncode == 0
+    assert done >= 1
+    dataset = Dataset(root)
+    assert dataset.journal.pending() is None
+    after = snapshot(root)
+    added = contents(snapshot(tmp_path / "photos")) if "add" in [entry.verb for entry in dataset.log()] else []
+    assert contents(after) == sorted(contents(before) + added)
+    dataset.undo(1)
+    first = {f"stage_data/github_{n:02d}_{role}.jpg" for n in range(1, 60) for role in ("before", "after")}
+    assert set(files(snapshot(root))) == first
+
+
+def wait_for(sign: Path, process: subprocess.Popen[str], seconds: float) -> None:
+    """Wait until a process has made a file (or a folder's first entry), then a little longer."""
+    deadline = time.monotonic() + 30
+    while process.poll() is None and time.monotonic() < deadline:
+        if sign.is_file() or (sign.is_dir() and any(sign.iterdir())):
+            break
+        time.sleep(0.001)
+    time.sleep(seconds)
+
+
+SIGNS = {"start": "", "copying": ".imgstage/incoming", "moving": ".imgstage/journal/{number:06d}.plan"}
+
+
+@pytest.mark.parametrize("verb", ["add", "split", "undo"])
+def test_after_ctrl_c_all_is_before_or_after(tmp_path: Path, verb: str) -> None:
+    template = tmp_path / "template"
+    dataset = Dataset.create(template)
+    write_pairs(template / "stage_data", range(1, 160))
+    for number in range(400, 420):
+        (template / f"stage_data/big_{number}.bmp").write_bytes(picture(number, "BMP", (200, 300)))
+    write_pairs(tmp_path / "photos", range(500, 640))
+    if verb == "undo":
+        dataset.split()
+    dataset.status()  # so that the runs need not read everything
+    words = [verb, str(tmp_path / "photos")] if verb == "add" else [verb]
+    whole = tmp_path / "whole"
+    shutil.copytree(template, whole)
+    subprocess.run([*COMMAND, str(whole), *words], check=True, capture_output=True)
+    before, after = files(snapshot(template)), files(snapshot(whole))
+    assert before != after
+    number = dataset.journal.next_number()
+    chance = random.Random(verb)
+    outcomes = set()
+    for moment in range(MOMENTS):
+        sign = list(SIGNS)[moment % len(SIGNS)]
+        root = tmp_path / f"run {moment}"
+        shutil.copytree(template, root)
+        process = start(root, *words)
+        where = root / SIGNS[sign].format(number=number)
+        wait_for(where, process, chance.uniform(0, 0.3 if sign == "start" else 0.02))
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+        if sign != "start":  # while the interpreter starts, it is Python that answers
+            assert "Traceback" not in err, err
+            assert process.returncode in (0, 2, -signal.SIGINT), err
+        recovered = subprocess.run([*COMMAND, str(root), "recover"], capture_output=True, text=True, check=False)
+        assert (recovered.returncode, recovered.stderr) == (0, "")
+        assert recovered.stdout.startswith("Nothing was broken off"), "one Ctrl-C goes back by itself"
+        now = files(snapshot(root))
+        if process.returncode == 0:
+            assert now == after, (verb, sign)
+        elif "everything is back where it was" in err:
+            assert now == before, (verb, sign)
+        else:  # so early or so late that no operation was under way
+            assert now in (before, after), (verb, sign)
+        outcomes.add(process.returncode)
+        assert os.listdir(root / ".imgstage/incoming") == []
+        shutil.rmtree(root)
+    assert outcomes - {0}
