@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .catalog import Sample
-    from .dataset import Dataset, Status
+    from .dataset import Dataset
     from .errors import (
         BrokenOffError,
         ChangedError,
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     )
     from .journal import Operation, Recovery
     from .plan import Note, Plan, Report
+    from .status import Status
 
 __version__ = "0.1.0"
 
@@ -44,7 +45,7 @@ __all__ = [
     "UsageError",
 ]
 
-_HOME = {"Dataset": "dataset", "Status": "dataset", "Sample": "catalog", "Operation": "journal", "Recovery": "journal"}
+_HOME = {"Dataset": "dataset", "Status": "status", "Sample": "catalog", "Operation": "journal", "Recovery": "journal"}
 _HOME |= {"Note": "plan", "Plan": "plan", "Report": "plan"}
 
 

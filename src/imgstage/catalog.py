@@ -12,7 +12,7 @@ from .index import FileRecord, Index, Kind
 from .pairing import SIDECAR
 from .plan import Note
 from .reasons import Why, about, because
-from .root import HELD, STAGE, Layout, fold, show
+from .root import HELD, STAGE, Layout, fold, is_own, show
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -120,7 +120,7 @@ def build(
         PairingError: a folder's names can be read in two ways.
         UsageError: a given template is none.
     """
-    sound = [record for record in index.files if record.digest]
+    sound = [record for record in index.files if record.digest and not is_own(record.path)]
     names = {record.path: below(record.path) for record in sound}
     images = [record for record in sound if record.kind is Kind.IMAGE]
     known = ledger.match(rows, index.by_path, names) if rows else {}
@@ -131,7 +131,7 @@ def build(
     draft.hold_twins(sound)
     draft.hold_mixed()
     unreadable = [Note(r.path, r.trouble) for r in index.files if not r.digest and r.kind is not Kind.IGNORED]
-    ignored = [Note(r.path, r.trouble) for r in index.files if r.kind is Kind.IGNORED]
+    ignored = [Note(r.path, r.trouble) for r in index.files if r.kind is Kind.IGNORED and not is_own(r.path)]
     found = {id(row) for row in known.values()}
     return Catalog(
         index,
@@ -321,7 +321,7 @@ def _why_held(
             if record.trouble:
                 return about(show(record.path), record.trouble)
     unfit = _why_unfit(images, rows, rule)
-    if not unfit and len(places - {STAGE}) > 1:
+    if not unfit and (len(places - {STAGE}) > 1 or HELD in places):
         return because(Why.TORN, f"its files lie in {' and '.join(sorted(places))}")
     return unfit
 

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import base64
 import html
-import time
-from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import catalog, groups, ledger
+from . import catalog, groups, status
 from .cache import CACHE
-from .errors import ChangedError, RefusedError, UsageError
+from .errors import ImgstageError, RefusedError, UsageError
 from .index import Index, scan
 from .journal import Journal, Operation, Recovery
-from .pairing import describe
-from .plan import Report
-from .reasons import Why, why
+from .look import Look, look
 from .root import (
     DEFAULT_RATIOS,
     LEDGER,
@@ -32,45 +28,19 @@ from .root import (
     show,
 )
 from .verbs.add import Source, plan_add
-from .verbs.split import SplitWish, Trust, plan_split
-from .verbs.tables import Draft, pairing_details
+from .verbs.guard import SplitWish, Trust
+from .verbs.hold import plan_hold, plan_release
+from .verbs.split import plan_split
 from .verbs.unsplit import plan_unsplit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from fractions import Fraction
 
-    from .catalog import Catalog, Sample
+    from .catalog import Sample
     from .parallel import Progress
     from .plan import Plan
-
-_THUMBNAIL = (96, 128)
-_THUMBNAILS = 6
-
-
-@dataclass(frozen=True)
-class Status:
-    """What is in a root.
-
-    Attributes:
-        report: the accounting of its files.
-        samples: how many usable samples lie in `stage_data/` and in each split.
-        unassigned: how many usable samples no split was drawn for yet.
-        pending: the operation that broke off; None when none did.
-        last: the last operation that was done.
-    """
-
-    report: Report
-    samples: dict[str, int]
-    unassigned: int
-    pending: int | None
-    last: Operation | None
-
-    def as_json(self) -> dict[str, Any]:
-        """Ready for JSON."""
-        last = {"operation": self.last.number, "verb": self.last.verb} if self.last else None
-        own = {"samples": self.samples, "unassigned": self.unassigned, "pending": self.pending, "last": last}
-        return own | self.report.as_json()
+    from .status import Status
 
 
 class Dataset:
@@ -122,7 +92,7 @@ class Dataset:
     @property
     def samples(self) -> tuple[Sample, ...]:
         """All samples, held ones too, sorted by key."""
-        return self._catalog().samples
+        return self._look().catalog.samples
 
     def status(self) -> Status:
         """What is in the root, and what somebody did to it between two verbs.
@@ -130,23 +100,10 @@ class Dataset:
         Raises:
             UsageError: `imgstage.toml` or `splits.csv` cannot be read.
         """
-        what = self._catalog()
-        usable = [sample for sample in what.samples if not sample.held]
-        known = {row.sample for row in what.rows.values()}
-        lying = Counter(sample.place for sample in usable)
-        disagreeing = [s for s in usable if s.split and s.place not in (STAGE, s.split)]
-        details = {
-            "pairing": pairing_details(what.pairings),
-            "missing": [{"path": show(row.last_path), "split": row.split} for row in what.missing],
-            "edited": [show(path) for path in what.edited],
-            "disagreeing": [{"sample": show(s.key), "folder": s.place, "split": s.split} for s in disagreeing],
-        }
-        report = Report(
-            done=sum(len(sample.files) for sample in usable), held=what.held(), ignored=what.ignored, details=details
-        )
-        places = {STAGE: lying[STAGE]} | {name: lying[name] for name in self._split_names() if lying[name] or known}
-        unassigned = sum(1 for sample in usable if not sample.split)
-        return Status(report, places, unassigned, self.journal.pending(), self.journal.last())
+        return self._status(self._look())
+
+    def _status(self, seen: Look) -> Status:
+        return status.take(seen.catalog, seen.splits, self.journal.pending(), self.journal.last())
 
     def log(self) -> list[Operation]:
         """Every operation, oldest first."""
@@ -169,8 +126,8 @@ class Dataset:
         self.journal.refuse_if_pending()
         folder = clean_folder(into)
         found = [self._scan_source(source) for source in sources]
-        rows, given = ledger.read(self.root), self.root.settings().pairing
-        return self._bound(plan_add(self._catalog(), found, folder, rows, given, self._draft()))
+        seen = self._look()
+        return self._bound(plan_add(seen.catalog, found, folder, seen.rows, seen.settings.pairing, seen.draft))
 
     def plan_split(
         self,
@@ -183,6 +140,7 @@ class Dataset:
         reshuffle: bool = False,
         accept_new: bool = False,
         trust: Trust | None = None,
+        manifest: bool = False,
     ) -> Plan:
         """Plan to move whole samples into the splits. What is not given comes from `imgstage.toml`, else from defaults.
 
@@ -195,6 +153,7 @@ class Dataset:
             reshuffle: draw all samples anew, old ones too.
             accept_new: go on although held-out images are missing while unknown ones have appeared.
             trust: "folders" or "csv", where a folder and `splits.csv` disagree.
+            manifest: move nothing; write down in `splits.csv` and one `metadata.jsonl` a split who is where.
 
         Raises:
             RefusedError: see `imgstage.verbs.split.plan_split`; nothing was changed.
@@ -211,10 +170,11 @@ class Dataset:
             problem = f"The ratios {dict(shares)} do not sum to 1, or the rounding {rounding!r} is none"
             raise UsageError(problem, "Give shares that sum to exactly 1, and remainder or truncate")
         pattern = group if group is not None or group_csv is not None else settings.group
-        draft = self._draft()  # before the long look at the files: what changes meanwhile is then noticed
-        what = self._catalog(tuple(shares))
-        _refuse_unreadable(what)
-        usable = [sample for sample in what.samples if not sample.held]
+        seen = self._look(tuple(shares))
+        seen.refuse_unreadable()
+        usable = [sample for sample in seen.catalog.samples if not sample.held]
+        written = seen.draft.written.get(LEDGER)
+        present = seen.draft.tables.get(LEDGER)
         wish = SplitWish(
             ratios=shares,
             seed=seed if seed is not None else settings.seed or 0,
@@ -224,10 +184,10 @@ class Dataset:
             reshuffle=reshuffle,
             accept_new=accept_new,
             trust=trust,
+            foreign_ledger=bool(written) and (present is None or present.digest != written),
+            manifest=manifest,
         )
-        written = self.journal.last_written().get(LEDGER)
-        foreign = bool(written) and (draft.ledger is None or draft.ledger.digest != written)
-        return self._bound(plan_split(what, replace(wish, foreign_ledger=foreign), draft))
+        return self._bound(plan_split(seen.catalog, wish, seen.draft))
 
     def plan_unsplit(self) -> Plan:
         """Plan to move everything back to `stage_data/`.
@@ -236,10 +196,42 @@ class Dataset:
             DestinationError: two files with different bytes have one name; nothing was changed.
         """
         self.journal.refuse_if_pending()
-        draft = self._draft()
-        what = self._catalog()
-        _refuse_unreadable(what)
-        return self._bound(plan_unsplit(what, draft))
+        seen = self._look()
+        seen.refuse_unreadable()
+        return self._bound(plan_unsplit(seen.catalog, seen.draft))
+
+    def plan_hold(self, *names: str | Path, reason: str = "", troubled: bool = False) -> Plan:
+        """Plan to put samples out of the way, into `held/`.
+
+        Args:
+            names: keys of samples, or paths of their files or folders.
+            reason: why; `status` shows it.
+            troubled: put everything there that is held where it lies.
+
+        Raises:
+            UsageError: a name means nothing here, or nothing was named.
+            DestinationError: a name in `held/` is taken; nothing was changed.
+        """
+        self.journal.refuse_if_pending()
+        seen = self._look()
+        return self._bound(plan_hold(seen.catalog, self._meant(names, troubled), reason, seen.draft, troubled=troubled))
+
+    def plan_release(self, *names: str | Path, everything: bool = False) -> Plan:
+        """Plan to bring samples back from `held/`.
+
+        Args:
+            names: keys of samples, or paths of their files or folders.
+            everything: all that lies there.
+
+        Raises:
+            UsageError: a name means nothing here, or nothing was named.
+            DestinationError: a name is taken where a file would go; nothing was changed.
+        """
+        self.journal.refuse_if_pending()
+        seen = self._look()
+        return self._bound(
+            plan_release(seen.catalog, self._meant(names, everything), seen.draft, everything=everything)
+        )
 
     def plan_undo(self, operation: int | None = None, *, without_missing: bool = False) -> Plan:
         """Plan to take back an operation and everything after it; None means the last one, be it an undo itself.
@@ -268,6 +260,14 @@ class Dataset:
         """`plan_unsplit()`, applied. None when there was nothing to do."""
         return self._done(self.plan_unsplit())
 
+    def hold(self, *names: str | Path, reason: str = "", troubled: bool = False) -> Operation | None:
+        """`plan_hold(...)`, applied. None when there was nothing to do."""
+        return self._done(self.plan_hold(*names, reason=reason, troubled=troubled))
+
+    def release(self, *names: str | Path, everything: bool = False) -> Operation | None:
+        """`plan_release(...)`, applied. None when there was nothing to do."""
+        return self._done(self.plan_release(*names, everything=everything))
+
     def undo(self, operation: int | None = None, *, without_missing: bool = False) -> Operation | None:
         """`plan_undo(...)`, applied. None when there was nothing to do."""
         return self._done(self.plan_undo(operation, without_missing=without_missing))
@@ -291,20 +291,20 @@ class Dataset:
     def _done(self, plan: Plan) -> Operation | None:
         return self.journal.apply(plan, self._progress)
 
-    def _draft(self) -> Draft:
-        present = self.root.settings().present
-        return Draft(self.journal.next_number(), time.time_ns(), ledger.identity(self.root), settings_present=present)
+    def _look(self, also: Sequence[str] = ()) -> Look:
+        return look(self.root, self.journal, partial(self._scan, self.root.path), also)
 
-    def _split_names(self, also: Sequence[str] = ()) -> tuple[str, ...]:
-        settings = self.root.settings()
-        rows = sorted({row.split for row in ledger.read(self.root) if row.split})
-        names = tuple(dict.fromkeys((*(settings.ratios or DEFAULT_RATIOS), *DEFAULT_RATIOS, *also, *rows)))
-        check_split_names(list(names))
-        return names
-
-    def _catalog(self, also: Sequence[str] = ()) -> Catalog:
-        rows, given = ledger.read(self.root), self.root.settings().pairing
-        return catalog.build(self._scan(self.root.path, (STAGE, *self._split_names(also))), rows, given)
+    def _meant(self, names: Sequence[str | Path], otherwise: bool) -> list[str]:
+        """Names of samples as they stand in the root: a path that is there from here is one there too."""
+        if not names and not otherwise:
+            problem = "No sample was named"
+            raise UsageError(problem, "Give the path of one of its files, or its key")
+        found: list[str] = []
+        for name in map(str, names):
+            real = Path(name).resolve()
+            inside = is_there(real) and self.root.path in real.parents
+            found.append(real.relative_to(self.root.path).as_posix() if inside else name.rstrip("/"))
+        return found
 
     def _scan(self, folder: Path, within: Sequence[str]) -> Index:
         return scan(
@@ -339,38 +339,13 @@ class Dataset:
 
     def _repr_html_(self) -> str:
         """Counts and six thumbnails, for notebooks."""
+        from . import notebook  # loads the decoders
+
         try:
-            status, samples = self.status(), [sample for sample in self.samples if not sample.held]
-        except (UsageError, RefusedError, ChangedError) as error:
+            seen = self._look()
+            return notebook.render(self.root.path, seen.catalog, self._status(seen))
+        except ImgstageError as error:
             return f"<b>{html.escape(str(self.root.path))}</b><br>{html.escape(str(error))}"
-        cells = "".join(
-            f"<td style='text-align:left'>{html.escape(place)}<br><b>{count}</b></td>"
-            for place, count in status.samples.items()
-        )
-        step = max(1, len(samples) // _THUMBNAILS)
-        pictures = "".join(self._picture(sample) for sample in samples[::step][:_THUMBNAILS])
-        rules = "; ".join(sorted({describe(p.rule) for p in self._catalog().pairings}))
-        title = html.escape(str(self.root.path))
-        return (
-            f"<div><b>{title}</b> · {len(samples)} samples · {len(status.report.held)} files held"
-            f"<table><tr>{cells}</tr></table><small>{html.escape(rules)}</small><br>{pictures}</div>"
-        )
-
-    def _picture(self, sample: Sample) -> str:
-        from . import images  # loads the decoders
-
-        record = sample.files[0]
-        data = images.encode(images.thumbnail(self.root.path / record.path, _THUMBNAIL), "JPEG", quality=85)
-        source = base64.b64encode(data).decode()
-        return f"<img title='{html.escape(show(record.path), quote=True)}' src='data:image/jpeg;base64,{source}'> "
-
-
-def _refuse_unreadable(what: Catalog) -> None:
-    """While it is unknown what lies in a folder, its samples would count as gone, and their places as free."""
-    closed = [show(note.path) for note in what.ignored if why(note.reason) is Why.CLOSED]
-    if closed:
-        problem = f"The folder {', '.join(closed)} cannot be read, so it is unknown what lies there"
-        raise RefusedError(problem, "Allow reading it, then run the command again")
 
 
 def _groups(usable: Sequence[Sample], pattern: str | None, table: str | None) -> dict[str, str]:

@@ -17,6 +17,11 @@ Each one says what is wrong, what was not changed and what to do next. A
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 
 class ImgstageError(Exception):
     """Base of all errors.
@@ -24,15 +29,17 @@ class ImgstageError(Exception):
     Args:
         problem: what is wrong, naming the path; a sentence without its full stop.
         remedy: what to do next; a sentence without its full stop.
+        table: what a sentence cannot hold: a header and rows.
     """
 
     unchanged = "Nothing was changed"
     exit_code = 2
 
-    def __init__(self, problem: str, remedy: str) -> None:
+    def __init__(self, problem: str, remedy: str, table: Sequence[Sequence[str]] = ()) -> None:
         super().__init__(problem, remedy)
         self.problem = problem
         self.remedy = remedy
+        self.table = table
 
     def __str__(self) -> str:
         stop = "" if "imgstage " in self.remedy.rpartition(": ")[2] else "."  # a command is to be copied as it is

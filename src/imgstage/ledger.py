@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections import Counter, defaultdict
+from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
 from blake3 import blake3
 
-from .errors import RefusedError, UsageError
-from .plan import Identity
+from . import tables
+from .errors import UsageError
 from .root import LEDGER, Root
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from pathlib import Path
 
     from .index import FileRecord
 
 MISSING = "missing:"
 """Stands before the last known path of a row whose file is gone."""
-
-_REMEDY = "Restore it from git or a backup, or move it away and see what split says"
 
 
 class Row(NamedTuple):
@@ -68,64 +63,29 @@ def read(root: Root) -> tuple[Row, ...]:
     """All rows of a root's `splits.csv`; none when there is no such file.
 
     Raises:
-        UsageError: it cannot be read, or is no such table.
+        UsageError: it cannot be read, is no such table, or contradicts itself.
     """
     path = root.path / LEDGER
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except FileNotFoundError:
-        return ()
-    except (OSError, UnicodeDecodeError) as error:
-        raise _unreadable(path, error) from error
-    try:
-        lines = list(csv.reader(io.StringIO(text, newline="")))
-    except csv.Error:
-        lines = []
-    if not lines or tuple(lines[0]) != COLUMNS or any(line and len(line) != len(COLUMNS) for line in lines):
-        problem = f"{path} is not the table imgstage wrote: its columns must be {','.join(COLUMNS)}"
-        raise UsageError(problem, _REMEDY)
-    rows = tuple(Row(*line) for line in lines[1:] if line)
-    paths = Counter(row.path for row in rows if not row.path.startswith(MISSING))
-    if paths and paths.most_common(1)[0][1] > 1:
-        problem = f"{path} has two rows for {paths.most_common(1)[0][0]}, as a merge leaves them"
-        raise UsageError(problem, "Keep the row that is right")
+    rows = tuple(Row(*line) for line in tables.read_csv(path, list(COLUMNS)))
+    paths: set[str] = set()
+    splits: dict[str, str] = {}
+    for row in rows:
+        if row.path in paths and not row.path.startswith(MISSING):
+            problem = f"{path} has two rows for {row.path}, as a merge leaves them"
+            raise UsageError(problem, "Keep the row that is right")
+        if splits.setdefault(row.sample, row.split) != row.split:
+            problem = (
+                f"{path} has the files of one sample in {splits[row.sample]} and in {row.split}, such as {row.path}"
+            )
+            raise UsageError(problem, "Correct the split in all rows of that sample")
+        paths.add(row.path)
     return rows
-
-
-def _unreadable(path: Path, error: Exception) -> UsageError:
-    return UsageError(f"{path} cannot be read ({getattr(error, 'strerror', None) or error})", _REMEDY)
-
-
-def identity(root: Root) -> Identity | None:
-    """By what the `splits.csv` that lies in a root is recognised; None when there is none.
-
-    Raises:
-        RefusedError: it is a symbolic link.
-        UsageError: it cannot be read.
-    """
-    path = root.path / LEDGER
-    if path.is_symlink():
-        problem = f"{path} is a symbolic link, which a new table would replace"
-        raise RefusedError(problem, "Put the file itself there")
-    if not path.is_file():
-        return None
-    status = path.stat()
-    try:
-        digest = blake3(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise _unreadable(path, error) from error
-    return Identity(status.st_size, status.st_mtime_ns, status.st_mode & 0o7777, digest, status.st_ino)
 
 
 def write(rows: Iterable[Row]) -> bytes:
     """The content of a `splits.csv`, sorted so that a text diff shows what changed and nothing else."""
-    buffer = io.StringIO(newline="")
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows(
-        row for row in sorted(rows, key=lambda row: (row.last_path.partition("/")[2], row.last_path, row.sample))
-    )
-    return buffer.getvalue().encode()
+    ranked = sorted(((row.last_path.partition("/")[2], row.last_path, row.sample), row) for row in rows)
+    return tables.write_csv(list(COLUMNS), (row for _, row in ranked))
 
 
 def match(rows: Iterable[Row], files: Mapping[str, FileRecord], mates: Mapping[str, str]) -> dict[str, Row]:

@@ -187,7 +187,9 @@ def find_root(given: Path | None) -> Root:
 def is_own(path: str) -> bool:
     """Whether a path in a root is that of a text file which imgstage itself writes."""
     folder, slash, name = path.partition("/")
-    return path in (LEDGER, SETTINGS, REASONS) or bool(slash and name == METADATA and folder != STATE)
+    if not slash:
+        return path in (LEDGER, SETTINGS) or path.endswith(f".{METADATA}")
+    return path == REASONS or (name == METADATA and folder not in (STATE, STAGE, HELD))
 
 
 def fold(name: str) -> str:

@@ -18,7 +18,7 @@ from ..errors import ImgstageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-COMMANDS = ("init", "add", "status", "split", "unsplit", "log", "undo", "recover", "demo")
+COMMANDS = ("init", "add", "status", "split", "unsplit", "hold", "release", "log", "undo", "recover", "demo")
 """In the order of a dataset's life. Each is the `command` of the module of its name."""
 
 
@@ -76,7 +76,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     try:
         result: Any = group.main(arguments, prog_name="imgstage", standalone_mode=False)
     except ImgstageError as error:
-        click.echo(f"imgstage: {error}", err=True)
+        _tell(error, as_json="--json" in (sys.argv[1:] if arguments is None else arguments))
         return error.exit_code
     except click.ClickException as error:
         error.show()
@@ -95,3 +95,13 @@ def run(arguments: Sequence[str] | None = None) -> int:
         )
         return 3
     return result if isinstance(result, int) else 0
+
+
+def _tell(error: ImgstageError, *, as_json: bool) -> None:
+    """Say on stderr what went wrong, with its table; who wants JSON gets an object on stdout too."""
+    from .render import long_table, print_json
+
+    click.echo("\n".join([f"imgstage: {error}", *(long_table(error.table) if error.table else ())]), err=True)
+    if as_json:
+        kind, rows = type(error).__name__, [list(row) for row in error.table]
+        print_json({"error": kind, "problem": error.problem, "remedy": error.remedy, "table": rows})

@@ -18,9 +18,7 @@ dry_run_option = click.option("-n", "--dry-run", is_flag=True, help="Show what w
 threads_option = click.option(
     "--threads", type=int, metavar="N", help="Files to read at once. Default: one for each core."
 )
-all_option = click.option(
-    "--all", "show_all", is_flag=True, help="List every held and ignored file, not just the first."
-)
+all_option = click.option("--all", "show_all", is_flag=True, help="List everything, not just the first or last few.")
 
 
 def open_dataset(root: str | None, *, threads: int | None = None, dry_run: bool = False) -> Dataset:
@@ -46,7 +44,7 @@ def carry_out(
     show_all: bool,
 ) -> None:
     """Apply a plan unless this is a dry run, then say what it changed and how to undo it."""
-    from ..root import LEDGER, SETTINGS, show
+    from ..root import is_own, show
     from .render import accounting, moves, print_json
 
     operation = None if dry_run else plan.apply()
@@ -65,8 +63,8 @@ def carry_out(
     elif dry_run:
         lines.append("This was a dry run: nothing was changed.")
     else:
-        written = sorted(name for name in (LEDGER, SETTINGS) if any(name == j.places[-1] for j in plan.journeys))
+        written = sorted({place for journey in plan.journeys if is_own(place := journey.places[-1])})
         if written:
-            lines.append(f"Wrote {' and '.join(written)}.")
+            lines.append(f"Wrote {', '.join(written)}.")
         lines.append(f"Done as operation {number}. Undo: {command_line(root, 'undo')}")
     click.echo("\n".join(lines))

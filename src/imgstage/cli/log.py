@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import click
 
-from .common import json_option, open_dataset
+from .common import all_option, json_option, open_dataset
 from .render import operations, print_json
 
 
 @click.command("log", short_help="List the operations.")
 @json_option
+@all_option
 @click.pass_obj
-def command(root: str | None, as_json: bool) -> None:
+def command(root: str | None, as_json: bool, show_all: bool) -> None:
     """List every operation, oldest first. `undo N` takes back operation N and everything after it."""
     log = open_dataset(root).log()
     if as_json:
@@ -28,4 +29,4 @@ def command(root: str | None, as_json: bool) -> None:
         ]
         print_json({"operations": entries})
     else:
-        click.echo("\n".join(operations(log)) if log else "Nothing was done here yet.")
+        click.echo("\n".join(operations(log, show_all=show_all)) if log else "Nothing was done here yet.")

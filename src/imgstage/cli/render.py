@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..reasons import HELP, Why, why
 from ..root import show
 
 if TYPE_CHECKING:
@@ -37,12 +38,10 @@ def table(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def accounting(report: Report, *, show_all: bool, dry_run: bool = False) -> list[str]:
-    """The sums, then what is held and ignored with the reasons."""
+    """The sums, then what is held and ignored, by kind of reason."""
     done = f"{report.done:,} done ({report.changed:,} {'to change' if dry_run else 'changed now'})"
     lines = [f"{_files(report.found)} found: {done}, {len(report.held):,} held, {len(report.ignored):,} ignored"]
-    lines += notes("held", report.held, show_all=show_all)
-    lines += notes("ignored", report.ignored, show_all=show_all)
-    return lines
+    return lines + notes("held", report.held, show_all=show_all) + notes("ignored", report.ignored, show_all=show_all)
 
 
 def _files(count: int) -> str:
@@ -50,11 +49,18 @@ def _files(count: int) -> str:
 
 
 def notes(what: str, of: Sequence[Note], *, show_all: bool) -> list[str]:
-    """One line a file, the first few unless all are wanted."""
-    shown = of if show_all else of[:_FIRST]
-    lines = [f"  {what}: {show(note.path)} -- {note.reason}" for note in shown]
-    if len(of) > len(shown):
-        lines.append(f"  {what}: … and {len(of) - len(shown):,} more; --all lists them")
+    """Files by kind of reason: the first few of each unless all are wanted, and what helps."""
+    kinds: dict[Why, list[Note]] = {}
+    for note in of:
+        kinds.setdefault(why(note.reason), []).append(note)
+    lines: list[str] = []
+    for kind, members in kinds.items():
+        shown = members if show_all or len(members) <= _FIRST else members[: _FIRST - 2]
+        lines += [f"  {what}: {show(note.path)} -- {note.reason}" for note in shown]
+        if len(members) > len(shown):
+            lines.append(f"  {what}: … and {len(members) - len(shown):,} more that are {kind}; --all lists them")
+        if kind in HELP:
+            lines.append(f"    {kind}: {HELP[kind]}")
     return lines
 
 
@@ -147,20 +153,40 @@ def surprises(details: Mapping[str, Any], *, show_all: bool) -> list[str]:
         lines += [f"  {what}: {path}" for path in shown]
         if len(paths) > len(shown):
             lines.append(f"  {what}: … and {len(paths) - len(shown):,} more; --all lists them")
-    for row in details.get("disagreeing", ()):
-        lines.append(f"  {row['sample']} lies in {row['folder']}/, but splits.csv says {row['split']}")
+    disagreeing = [(row["sample"], row["folder"], row["split"]) for row in details.get("disagreeing", ())]
+    if disagreeing:
+        lines.append("  Folders and splits.csv disagree; say which is right: imgstage split --trust folders (or csv)")
+        lines += long_table([("sample", "folder", "splits.csv"), *disagreeing], show_all=show_all)
+    for path in details.get("foreign_tables", ()):
+        lines.append(
+            f"  {path} is not the one imgstage wrote and stays as it is; move it away, and split writes it anew"
+        )
     return lines
 
 
-def operations(log: Sequence[Operation]) -> list[str]:
-    """The log as a table, oldest first."""
+_ROWS = 20
+
+
+def long_table(rows: Sequence[Sequence[str]], *, show_all: bool = False) -> list[str]:
+    """A header and the first rows of a table, indented."""
+    shown = rows if show_all else rows[: _ROWS + 1]
+    lines = [f"  {line}" for line in table(shown)]
+    if len(rows) > len(shown):
+        lines.append(f"  … and {len(rows) - len(shown):,} more")
+    return lines
+
+
+def operations(log: Sequence[Operation], *, show_all: bool) -> list[str]:
+    """The log as a table, oldest first; only the last ones unless all are wanted."""
     undone = {number: operation.number for operation in log for number in operation.undoes}
     rows = [["operation", "verb", "when", "files", "state"]]
-    for operation in log:
+    shown = log if show_all else log[-_ROWS:]
+    for operation in shown:
         state = str(operation.state)
         if operation.number in undone:
             state = f"undone by {undone[operation.number]}"
         elif operation.undoes:
             state = f"undid {', '.join(map(str, reversed(operation.undoes)))}"
         rows.append([str(operation.number), operation.verb, operation.started, f"{operation.files:,}", state])
-    return table(rows)
+    earlier = [f"{len(log) - len(shown):,} earlier operations; --all lists them"] if len(log) > len(shown) else []
+    return earlier + table(rows)

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 @click.option(
     "--trust", type=click.Choice(["folders", "csv"]), help="Which is right where folders and splits.csv disagree."
 )
+@click.option(
+    "--manifest", is_flag=True, help="Move nothing; write splits.csv and one SPLIT.metadata.jsonl a split instead."
+)
 @dry_run_option
 @json_option
 @all_option
@@ -47,6 +50,7 @@ def command(
     reshuffle: bool,
     accept_new: bool,
     trust: Literal["folders", "csv"] | None,
+    manifest: bool,
     dry_run: bool,
     as_json: bool,
     show_all: bool,
@@ -65,6 +69,7 @@ def command(
         reshuffle=reshuffle,
         accept_new=accept_new,
         trust=trust,
+        manifest=manifest,
     )
     carry_out(root, plan, _render(show_all), dry_run=dry_run, as_json=as_json, show_all=show_all)
 

@@ -3,52 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from ..assign import Assignment, Group, assign
 from ..catalog import Catalog, Sample, below
-from ..errors import ChangedError, RefusedError, UsageError
+from ..errors import RefusedError
 from ..groups import merge
 from ..pairing import SIDECAR
-from ..plan import Identity, Move, Note, Plan, Report, arrange, some
-from ..root import DEFAULT_RATIOS, STAGE, TRAIN, format_ratios, show
+from ..plan import Identity, Move, Note, Plan, Report, arrange
+from ..reasons import Why, because
+from ..root import STAGE, format_ratios, show
+from ..tables import in_split, manifest
+from .guard import SplitWish, past_splits, refuse_dropped, refuse_unexplained
+from .metadata import write_metadata
 from .tables import Draft, pairing_details, settings_text, write_ledger, write_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from fractions import Fraction
 
     from ..index import Index
-
-Trust = Literal["folders", "csv"]
-
-
-@dataclass(frozen=True)
-class SplitWish:
-    """What the user asks of a split.
-
-    Attributes:
-        ratios: share of each split, summing to 1.
-        seed: seeds the draw.
-        rounding: "remainder" or "truncate".
-        group_rule: the regular expression behind `groups`, to be stored; None when they come from elsewhere.
-        groups: the group of each sample, by key, where the user's rule gives one.
-        reshuffle: forget where samples were.
-        accept_new: go on although held-out images are missing while unknown ones have appeared.
-        trust: which is right where a folder and `splits.csv` disagree.
-        foreign_ledger: `splits.csv` is not the one that was last written here, or is gone.
-    """
-
-    ratios: Mapping[str, Fraction] = field(default_factory=lambda: DEFAULT_RATIOS)
-    seed: int = 0
-    rounding: str = "remainder"
-    group_rule: str | None = None
-    groups: Mapping[str, str] = field(default_factory=dict)
-    reshuffle: bool = False
-    accept_new: bool = False
-    trust: Trust | None = None
-    foreign_ledger: bool = False
 
 
 def plan_split(catalog: Catalog, wish: SplitWish, draft: Draft) -> Plan:
@@ -74,36 +48,44 @@ def plan_split(catalog: Catalog, wish: SplitWish, draft: Draft) -> Plan:
         raise RefusedError(
             problem, "Bring images in with: imgstage add FOLDER; see why files are held with: imgstage status"
         )
-    past = _past(usable, wish)
+    past = past_splits(usable, wish)
     new = [sample for sample in usable if sample.id not in past]
     if not wish.reshuffle:
-        _refuse_dropped(past, wish)
-        _refuse_unexplained(catalog, usable, wish)
+        refuse_dropped(past, wish)
+        refuse_unexplained(catalog, usable, wish)
     group_of = {sample.id: wish.groups.get(sample.key, sample.group) for sample in usable}
     splits, bridged, outcome = _assign(catalog, usable, past, group_of, wish)
-    moves = [
-        Move(record.path, f"{splits[sample.id]}/{below(record.path)}", Identity.of(record))
+    layout = catalog.layout
+    target = {
+        record.path: f"{layout.folder(splits[sample.id])}/{below(record.path)}"
         for sample in usable
-        if sample.id in splits
+        if sample.id in splits and not wish.manifest
         for record in sample.files
+    }
+    moves = [
+        Move(record.path, target[record.path], Identity.of(record))
+        for sample in usable
+        for record in sample.files
+        if target.get(record.path, record.path) != record.path
     ]
-    moves = [move for move in moves if move.source != move.target]
-    occupied = (record.path for record in catalog.index.files)
-    ledger_moves, preparations = write_ledger(draft, catalog, splits, moves, group_of)
-    text = settings_text(wish.ratios, wish.seed, wish.rounding, wish.group_rule, catalog.pairings)
-    settings_moves, settings_preparations = write_settings(draft, text) if new else ([], [])
+    wishes = write_ledger(draft, catalog, splits, target, group_of)
+    if new:
+        text = settings_text(wish.ratios, wish.seed, wish.rounding, wish.group_rule, catalog.pairings)
+        wishes |= write_settings(draft, text)
+    wanted = [manifest(split) if wish.manifest else in_split(layout, split) for split in wish.ratios]
+    tables, foreign = write_metadata(draft, catalog, usable, splits, target, wanted)
+    wishes |= tables
     journeys, steps = arrange(
         draft.operation,
-        [*moves, *ledger_moves, *settings_moves],
-        occupied,
+        [*moves, *wishes.moves],
+        (record.path for record in catalog.index.files),
         catalog.index.folders,
-        folder_modes(catalog.index, set(splits.values())),
+        folder_modes(catalog.index, {layout.folder(split) for split in set(splits.values())}),
     )
-    report = _report(
-        catalog, usable, splits, bridged, outcome, wish, len(moves), new, writes_settings=bool(settings_moves)
-    )
-    report = replace(report, details={**report.details, **_group_details(usable, splits, group_of)})
-    return Plan("split", draft.operation, journeys, steps, (*preparations, *settings_preparations), report)
+    report = _report(catalog, usable, splits, bridged, outcome, wish, len(moves), new)
+    details = dict(report.details) | _group_details(usable, splits, group_of) | {"foreign_tables": foreign}
+    report = replace(report, details=details)
+    return Plan("split", draft.operation, journeys, steps, tuple(wishes.preparations), report)
 
 
 def folder_modes(index: Index, splits: Iterable[str]) -> dict[str, int]:
@@ -115,60 +97,6 @@ def folder_modes(index: Index, splits: Iterable[str]) -> dict[str, int]:
 
 def _inside(index: Index, place: str) -> Iterable[tuple[str, int]]:
     return [(path, mode) for path, mode in index.folders.items() if path == place or path.startswith(place + "/")]
-
-
-def _past(usable: Iterable[Sample], wish: SplitWish) -> dict[str, str]:
-    """The split of each sample that has one, by id; refuses while folders and ledger disagree."""
-    if wish.reshuffle:
-        return {}
-    past: dict[str, str] = {}
-    disagreeing: list[str] = []
-    for sample in usable:
-        if not sample.split:
-            continue
-        past[sample.id] = sample.split
-        if sample.place not in (STAGE, sample.split):
-            disagreeing.append(f"{show(sample.key)} lies in {sample.place}/, splits.csv says {sample.split}")
-            if wish.trust == "folders":
-                past[sample.id] = sample.place
-    if disagreeing and wish.trust is None:
-        raise ChangedError(some(disagreeing), "Say which is right, with --trust folders or --trust csv")
-    return past
-
-
-def _refuse_dropped(past: Mapping[str, str], wish: SplitWish) -> None:
-    dropped = Counter(split for split in past.values() if split not in wish.ratios)
-    if dropped:
-        names = ", ".join(f"{split} ({count} samples)" for split, count in sorted(dropped.items()))
-        problem = f"The ratios leave out {names}"
-        raise UsageError(problem, "Name every split that has samples, or draw all of them anew with --reshuffle")
-
-
-def _refuse_unexplained(catalog: Catalog, usable: list[Sample], wish: SplitWish) -> None:
-    """A renamed and edited test image must not slip into train as a new one."""
-    unknown = [sample for sample in usable if not any(record.path in catalog.rows for record in sample.files)]
-    if wish.foreign_ledger and unknown and not wish.accept_new:
-        came = some([show(sample.key) for sample in unknown])
-        problem = f"splits.csv is gone, or is not the one imgstage wrote last, and does not know {came}"
-        remedy = "Restore it from git or a backup, or let split draw (or take from their folders) all it does not know"
-        raise ChangedError(problem, f"{remedy}, with --accept-new")
-    grouped = any(row.group for row in catalog.rows.values())
-    if grouped and not wish.groups and unknown and not wish.accept_new:
-        problem = (
-            f"Earlier samples have groups, and no rule says to which {some([show(s.key) for s in unknown])} belong"
-        )
-        raise ChangedError(problem, "Give --group or --group-csv again, or let them stand alone with --accept-new")
-    training = TRAIN if TRAIN in wish.ratios else next(iter(wish.ratios))
-    missing = [row for row in catalog.missing if row.split != training and row.role != SIDECAR]
-    if missing:  # an edited training image may be a held-out one that took its name
-        edited = {path for path in catalog.edited if catalog.rows[path].split == training}
-        unknown += [sample for sample in usable if any(record.path in edited for record in sample.files)]
-    if missing and unknown and not wish.accept_new:
-        gone = some([f"{show(row.last_path)} ({row.split})" for row in missing])
-        came = some([show(sample.key) for sample in unknown])
-        problem = f"Held-out images are missing: {gone}. At the same time unknown samples have appeared: {came}"
-        remedy = "If these are other pictures, say so with --accept-new; else give them their old names"
-        raise ChangedError(problem, remedy)
 
 
 def _assign(
@@ -273,10 +201,10 @@ def _report(
     wish: SplitWish,
     changed: int,
     new: list[Sample],
-    *,
-    writes_settings: bool,
 ) -> Report:
-    notes = [Note(record.path, bridged[s.id]) for s in usable if s.id in bridged for record in s.files]
+    notes = [
+        Note(record.path, because(Why.TIED, bridged[s.id])) for s in usable if s.id in bridged for record in s.files
+    ]
     counts = Counter(splits[sample.id] for sample in usable if sample.id in splits)
     fresh = Counter(splits[sample.id] for sample in new if sample.id in splits)
     total = counts.total()
@@ -296,12 +224,11 @@ def _report(
         "labels": {label: {name: labels[label][name] for name in wish.ratios} for label in sorted(labels)},
         "missing": [show(row.last_path) for row in catalog.missing],
         "edited": [show(path) for path in catalog.edited],
-        "wrote_settings": writes_settings,
     }
     return Report(
         done=sum(len(sample.files) for sample in usable if sample.id in splits),
         changed=changed,
-        held=tuple(sorted((*catalog.held(), *notes), key=lambda note: note.path)),
+        held=tuple(sorted((*catalog.held(), *notes))),
         ignored=catalog.ignored,
         details=details,
     )

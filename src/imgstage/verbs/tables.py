@@ -1,11 +1,11 @@
-"""The two text files in a root that verbs write: `splits.csv` and, only while it is absent, `imgstage.toml`."""
+"""The text files in a root that verbs write: `splits.csv` and, only while it is absent, `imgstage.toml`."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from blake3 import blake3
 
@@ -32,65 +32,90 @@ class Draft:
     Attributes:
         operation: the number the plan will have.
         now_ns: the mtime that newly written tables get.
-        ledger: who the present `splits.csv` is; None when there is none.
-        settings_present: whether there is an `imgstage.toml`.
+        tables: by what imgstage's own text files that are there are recognised, by path.
+        written: the digest of what imgstage wrote last, by path; empty where it took the file away.
+        reasons: why files were put into `held/`, by path.
     """
 
     operation: int
     now_ns: int
-    ledger: Identity | None
-    settings_present: bool
+    tables: Mapping[str, Identity] = field(default_factory=dict)
+    written: Mapping[str, str] = field(default_factory=dict)
+    reasons: Mapping[str, str] = field(default_factory=dict)
 
 
-def write_table(draft: Draft, name: str, content: bytes, old: Identity | None) -> tuple[list[Move], list[Preparation]]:
+class Wishes(NamedTuple):
+    """What a verb wants to be so."""
+
+    moves: list[Move]
+    preparations: list[Preparation]
+
+    def __or__(self, other: Wishes) -> Wishes:
+        return Wishes([*self.moves, *other.moves], [*self.preparations, *other.preparations])
+
+
+def write_table(draft: Draft, name: str, content: bytes | None) -> Wishes:
     """The wishes that put new content under a name, the old file into the vault first.
 
+    Args:
+        draft: about the plan.
+        name: the path of the table.
+        content: what it shall hold; None takes it away.
+
     Returns:
-        Moves and preparations; none when the content is what it was.
+        Moves and preparations; none when it is so already.
     """
-    digest = blake3(content).hexdigest()
-    if old is not None and old.digest == digest:
-        return [], []
-    identity = Identity(len(content), draft.now_ns, old.mode if old else _TABLE_MODE, digest)
-    place = f"{INCOMING}/{draft.operation:06d}-{name}"
-    moves = [Move(place, name, identity)]
+    old = draft.tables.get(name)
+    wishes = Wishes([], [])
+    digest = blake3(content).hexdigest() if content is not None else ""
+    if (old.digest if old else "") == digest:
+        return wishes
+    if content is not None:
+        identity = Identity(len(content), draft.now_ns, old.mode if old else _TABLE_MODE, digest)
+        place = f"{INCOMING}/{draft.operation:06d}-{name.replace('/', '-')}"
+        wishes.moves.append(Move(place, name, identity))
+        wishes.preparations.append(Preparation(place, identity, content=content))
     if old is not None:
-        moves.append(Move(name, vault_place(draft.operation, 0, name), old))
-    return moves, [Preparation(place, identity, content=content)]
+        number = sorted(draft.tables).index(name)
+        wishes.moves.append(Move(name, vault_place(draft.operation, number, name), old))
+    return wishes
 
 
 def write_ledger(
     draft: Draft,
     catalog: Catalog,
     splits: Mapping[str, str],
-    moves: Iterable[Move],
+    target: Mapping[str, str],
     groups: Mapping[str, str] | None = None,
-) -> tuple[list[Move], list[Preparation]]:
+) -> Wishes:
     """The wishes that bring `splits.csv` up to date.
 
     Args:
         draft: about the plan.
         catalog: what there is.
         splits: the split of each sample that shall have rows, by id; rows of other samples keep theirs.
-        moves: where files go.
+        target: where files go, by path; the others stay.
         groups: the group of each sample, by id, where it may have changed.
     """
-    target = {move.source: move.target for move in moves}
     rows: list[Row] = [mark_missing(row) for row in catalog.missing]
+    astray = set(catalog.rows)
     for sample in catalog.samples:
+        split = splits.get(sample.id)
+        group = groups.get(sample.id, sample.group) if groups else sample.group
         for path, role, digest in _files(sample):
             row = catalog.rows.get(path)
-            if row is None and sample.id not in splits:
+            if row is None and split is None:
                 continue
-            group = (groups or {}).get(sample.id, sample.group)
-            split = splits.get(sample.id, row.split if row else "")
+            astray.discard(path)
+            kept = row.split if row else ""
             first = row.first_digest if row else digest
-            rows.append(Row(sample.id, split, group, role, target.get(path, path), digest, first))
-    astray = set(catalog.rows) - {path for sample in catalog.samples for path, _, _ in _files(sample)}
+            rows.append(
+                Row(sample.id, kept if split is None else split, group, role, target.get(path, path), digest, first)
+            )
     rows.extend(catalog.rows[path]._replace(path=target.get(path, path)) for path in astray)
-    if not rows and draft.ledger is None:
-        return [], []
-    return write_table(draft, LEDGER, ledger.write(rows), draft.ledger)
+    if not rows and LEDGER not in draft.tables:
+        return Wishes([], [])
+    return write_table(draft, LEDGER, ledger.write(rows))
 
 
 def _files(sample: Sample) -> Iterable[tuple[str, str, str]]:
@@ -137,9 +162,9 @@ def pairing_tables(pairings: Iterable[FolderPairing]) -> list[str]:
     return tables
 
 
-def write_settings(draft: Draft, text: str) -> tuple[list[Move], list[Preparation]]:
+def write_settings(draft: Draft, text: str) -> Wishes:
     """The wishes that write `imgstage.toml`, which is never written over."""
-    return ([], []) if draft.settings_present else write_table(draft, SETTINGS, text.encode(), None)
+    return Wishes([], []) if SETTINGS in draft.tables else write_table(draft, SETTINGS, text.encode())
 
 
 def pairing_details(pairings: Iterable[FolderPairing]) -> list[dict[str, Any]]:

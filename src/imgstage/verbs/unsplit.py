@@ -9,7 +9,9 @@ from ..catalog import Catalog, Sample, below, top
 from ..errors import DestinationError
 from ..index import FileRecord, Kind
 from ..plan import Identity, Move, Note, Plan, Report, arrange, emptied_folders, some
-from ..root import STAGE, fold, show
+from ..reasons import Why, because
+from ..root import HELD, STAGE, fold, show
+from .metadata import write_metadata
 from .split import folder_modes
 from .tables import write_ledger
 
@@ -33,35 +35,41 @@ def plan_unsplit(catalog: Catalog, draft: Draft) -> Plan:
         DestinationError: two files with different bytes have one name.
     """
     sidecars = {record.path for sample in catalog.samples for record in sample.sidecars}
-    files = [r for r in catalog.index.files if r.digest and (r.kind is Kind.IMAGE or r.path in sidecars)]
+    files = [
+        record
+        for record in catalog.index.files
+        if record.digest and top(record.path) != HELD and (record.kind is Kind.IMAGE or record.path in sidecars)
+    ]
     staying = _twins(catalog, files)
     away = [record for record in files if top(record.path) != STAGE and record.path not in staying]
-    moves = [Move(record.path, f"{STAGE}/{below(record.path)}", Identity.of(record)) for record in away]
+    target = {record.path: f"{STAGE}/{below(record.path)}" for record in away}
+    moves = [Move(record.path, target[record.path], Identity.of(record)) for record in away]
     ids = Counter(sample.id for sample in catalog.samples)  # twins of unknown origin are not told apart by their ids
     splits = {sample.id: sample.split for sample in catalog.samples if sample.split and ids[sample.id] == 1}
-    ledger_moves, preparations = write_ledger(draft, catalog, splits, moves)
-    occupied = (record.path for record in catalog.index.files)
-    places = sorted({top(record.path) for record in catalog.index.files} - {STAGE})
+    usable = [sample for sample in catalog.samples if not sample.held]
+    wishes = write_ledger(draft, catalog, splits, target) | write_metadata(draft, catalog, usable, splits, target)[0]
+    places = sorted({top(record.path) for record in away})
     journeys, steps = arrange(
         draft.operation,
-        [*moves, *ledger_moves],
-        occupied,
+        [*moves, *wishes.moves],
+        (record.path for record in catalog.index.files),
         catalog.index.folders,
         folder_modes(catalog.index, places),
     )
-    emptied = tuple(emptied_folders(catalog.index, moves, places))
+    emptied = tuple(emptied_folders(catalog.index, [*moves, *wishes.moves], places))
     held = [Note(r.path, r.trouble) for r in catalog.index.files if not r.digest and r.kind is not Kind.IGNORED]
-    held += [Note(path, reason) for path, reason in staying.items()]
-    back = Counter(s.place for s in catalog.samples if s.place != STAGE and not any(r.path in staying for r in s.files))
+    held += [Note(path, because(Why.TWINS, reason)) for path, reason in staying.items()]
+    held += [note for note in catalog.held() if top(note.path) == HELD and catalog.index.by_path[note.path].digest]
+    back = Counter(s.place for s in catalog.samples if any(record.path in target for record in s.files))
     report = Report(
         done=len(files) - len(staying),
         changed=len(moves),
-        held=tuple(sorted(held, key=lambda note: note.path)),
+        held=tuple(sorted(held)),
         ignored=catalog.ignored,
         details={"samples": dict(sorted(back.items())), "missing": [show(row.last_path) for row in catalog.missing]},
     )
     return Plan(
-        "unsplit", draft.operation, journeys, (*steps, *emptied), preparations=tuple(preparations), report=report
+        "unsplit", draft.operation, journeys, (*steps, *emptied), preparations=tuple(wishes.preparations), report=report
     )
 
 

@@ -1,0 +1,78 @@
+"""All there is in a root, read at once: settings, ledger, tables, files."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from . import catalog, ledger, tables
+from .errors import RefusedError
+from .reasons import Why, why
+from .root import DEFAULT_RATIOS, HELD, STAGE, Root, Settings, check_split_names, find_layout, show
+from .verbs.tables import Draft
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from .catalog import Catalog
+    from .index import Index
+    from .journal import Journal
+    from .ledger import Row
+
+
+@dataclass(frozen=True)
+class Look:
+    """A root as it is now.
+
+    Attributes:
+        settings: what `imgstage.toml` says.
+        rows: the ledger.
+        splits: the names of the splits there are or may be.
+        draft: what a planner needs to know beside the catalog.
+        catalog: everything in the folders.
+    """
+
+    settings: Settings
+    rows: tuple[Row, ...]
+    splits: tuple[str, ...]
+    draft: Draft
+    catalog: Catalog
+
+    def refuse_unreadable(self) -> None:
+        """While it is unknown what lies in a folder, its samples would count as gone, and their places as free.
+
+        Raises:
+            RefusedError: there is such a folder.
+        """
+        closed = [show(note.path) for note in self.catalog.ignored if why(note.reason) is Why.CLOSED]
+        if closed:
+            problem = f"The folder {', '.join(closed)} cannot be read, so it is unknown what lies there"
+            raise RefusedError(problem, "Allow reading it, then run the command again")
+
+
+def look(root: Root, journal: Journal, scan: Callable[[Sequence[str]], Index], also: Sequence[str] = ()) -> Look:
+    """Read a root.
+
+    Args:
+        root: the root.
+        journal: its journal.
+        scan: reads every file below some of its folders.
+        also: names of splits that may be new.
+
+    Raises:
+        UsageError: `imgstage.toml` or one of the tables cannot be read.
+        RefusedError: two folders stand for one split.
+        PairingError: a folder's names can be read in two ways.
+    """
+    settings, rows = root.settings(), ledger.read(root)
+    known = sorted({row.split for row in rows if row.split})
+    splits = tuple(dict.fromkeys((*(settings.ratios or DEFAULT_RATIOS), *DEFAULT_RATIOS, *also, *known)))
+    check_split_names(list(splits))
+    layout = find_layout(root.path, splits)
+    # The tables are looked at before the long look at the images: what changes meanwhile is then noticed.
+    own = tables.find(root, layout, splits)
+    draft = Draft(journal.next_number(), time.time_ns(), own, journal.last_written(), tables.read_reasons(root))
+    index = scan((STAGE, *(layout.folder(split) for split in splits), HELD))
+    what = catalog.build(index, rows, settings.pairing, layout, draft.reasons)
+    return Look(settings, rows, splits, draft, what)

@@ -1,0 +1,73 @@
+"""What is in a root, and what somebody did to it between two verbs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from .plan import Report
+from .root import HELD, STAGE, show
+from .verbs.tables import pairing_details
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from .catalog import Catalog
+    from .journal import Operation
+
+
+@dataclass(frozen=True)
+class Status:
+    """What is in a root.
+
+    Attributes:
+        report: the accounting of its files.
+        samples: how many usable samples lie in `stage_data/` and in each split; in `held/`, all of them.
+        unassigned: how many usable samples no split was drawn for yet.
+        pending: the operation that broke off; None when none did.
+        last: the last operation that was done.
+    """
+
+    report: Report
+    samples: dict[str, int]
+    unassigned: int
+    pending: int | None
+    last: Operation | None
+
+    def as_json(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        last = {"operation": self.last.number, "verb": self.last.verb} if self.last else None
+        own = {"samples": self.samples, "unassigned": self.unassigned, "pending": self.pending, "last": last}
+        return own | self.report.as_json()
+
+
+def take(catalog: Catalog, splits: Iterable[str], pending: int | None, last: Operation | None) -> Status:
+    """The status of a root.
+
+    Args:
+        catalog: what there is.
+        splits: names of the splits.
+        pending: the operation that broke off.
+        last: the last operation that was done.
+    """
+    usable = [sample for sample in catalog.samples if not sample.held]
+    lying = Counter(sample.place for sample in usable)
+    aside = sum(1 for sample in catalog.samples if sample.place == HELD)
+    disagreeing = [s for s in usable if s.split and s.place not in (STAGE, s.split)]
+    details = {
+        "pairing": pairing_details(catalog.pairings),
+        "missing": [{"path": show(row.last_path), "split": row.split} for row in catalog.missing],
+        "edited": [show(path) for path in catalog.edited],
+        "disagreeing": [{"sample": show(s.key), "folder": s.place, "split": s.split} for s in disagreeing],
+    }
+    report = Report(
+        done=sum(len(sample.files) for sample in usable),
+        held=catalog.held(),
+        ignored=catalog.ignored,
+        details=details,
+    )
+    places = {STAGE: lying[STAGE]} | {name: lying[name] for name in splits if lying[name] or catalog.rows}
+    if aside:
+        places[HELD] = aside
+    return Status(report, places, sum(1 for sample in usable if not sample.split), pending, last)

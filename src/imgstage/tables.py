@@ -1,0 +1,111 @@
+"""imgstage's own text files in a root: which there are, who they are, and why files were put into `held/`."""
+
+from __future__ import annotations
+
+import csv
+import io
+import stat
+from typing import TYPE_CHECKING
+
+from blake3 import blake3
+
+from .errors import RefusedError, UsageError
+from .plan import Identity
+from .root import LEDGER, METADATA, REASONS, SETTINGS, Layout, Root
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+_REMEDY = "Restore it from git or a backup, or move it away and see what split says"
+_COLUMNS = ["path", "reason"]
+
+
+def in_split(layout: Layout, split: str) -> str:
+    """Where the table of a split's images lies, in the form that Hugging Face's `imagefolder` reads."""
+    return f"{layout.folder(split)}/{METADATA}"
+
+
+def manifest(split: str) -> str:
+    """Where the same table lies when the images stay where they are: above them all, for it may not point upwards."""
+    return f"{split}.{METADATA}"
+
+
+def find(root: Root, layout: Layout, splits: Iterable[str]) -> dict[str, Identity]:
+    """By what each of imgstage's own text files that lie in a root is recognised, by its path.
+
+    Raises:
+        RefusedError: one of them is a symbolic link.
+        UsageError: one of them cannot be read.
+    """
+    places = [LEDGER, SETTINGS, REASONS]
+    for split in splits:
+        places += [in_split(layout, split), manifest(split)]
+    found = {place: _identity(root.path / place) for place in places}
+    return {place: identity for place, identity in found.items() if identity is not None}
+
+
+def _identity(path: Path) -> Identity | None:
+    try:
+        status = path.lstat()
+        if stat.S_ISLNK(status.st_mode):
+            problem = f"{path} is a symbolic link, which a new table would replace"
+            raise RefusedError(problem, "Put the file itself there")
+        if not stat.S_ISREG(status.st_mode):
+            return None
+        digest = blake3(path.read_bytes()).hexdigest()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise unreadable(path, error) from error
+    return Identity(status.st_size, status.st_mtime_ns, status.st_mode & 0o7777, digest, status.st_ino)
+
+
+def unreadable(path: Path, error: Exception) -> UsageError:
+    """The error that a table cannot be read."""
+    return UsageError(f"{path} cannot be read ({getattr(error, 'strerror', None) or error})", _REMEDY)
+
+
+def read_csv(path: Path, columns: list[str]) -> list[list[str]]:
+    """The rows of a table that imgstage wrote; none when there is no such file.
+
+    Raises:
+        UsageError: it cannot be read, or is no such table.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        return []
+    except (OSError, UnicodeDecodeError) as error:
+        raise unreadable(path, error) from error
+    try:
+        lines = list(csv.reader(io.StringIO(text, newline="")))
+    except csv.Error:
+        lines = []
+    if not lines or lines[0] != columns or any(line and len(line) != len(columns) for line in lines):
+        problem = f"{path} is not the table imgstage wrote: its columns must be {','.join(columns)}"
+        raise UsageError(problem, _REMEDY)
+    return [line for line in lines[1:] if line]
+
+
+def write_csv(columns: list[str], rows: Iterable[Iterable[str]]) -> bytes:
+    """The content of a table."""
+    buffer = io.StringIO(newline="")
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    return buffer.getvalue().encode()
+
+
+def read_reasons(root: Root) -> dict[str, str]:
+    """Why files were put into `held/`, by their path.
+
+    Raises:
+        UsageError: the table cannot be read.
+    """
+    return dict(read_csv(root.path / REASONS, _COLUMNS))
+
+
+def write_reasons(reasons: Mapping[str, str]) -> bytes:
+    """The content of the table of reasons."""
+    return write_csv(_COLUMNS, sorted(reasons.items()))

@@ -1,0 +1,106 @@
+"""What is asked of a split, and when it refuses: whenever a held-out image might slip into training unseen."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from ..errors import ChangedError, UsageError
+from ..pairing import SIDECAR
+from ..plan import some
+from ..root import DEFAULT_RATIOS, STAGE, TRAIN, show
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from fractions import Fraction
+
+    from ..catalog import Catalog, Sample
+
+Trust = Literal["folders", "csv"]
+
+
+@dataclass(frozen=True)
+class SplitWish:
+    """What the user asks of a split.
+
+    Attributes:
+        ratios: share of each split, summing to 1.
+        seed: seeds the draw.
+        rounding: "remainder" or "truncate".
+        group_rule: the regular expression behind `groups`, to be stored; None when they come from elsewhere.
+        groups: the group of each sample, by key, where the user's rule gives one.
+        reshuffle: forget where samples were.
+        accept_new: go on although held-out images are missing while unknown ones have appeared.
+        trust: which is right where a folder and `splits.csv` disagree.
+        foreign_ledger: `splits.csv` is not the one that was last written here, or is gone.
+        manifest: move nothing; write down which image is in which split.
+    """
+
+    ratios: Mapping[str, Fraction] = field(default_factory=lambda: DEFAULT_RATIOS)
+    seed: int = 0
+    rounding: str = "remainder"
+    group_rule: str | None = None
+    groups: Mapping[str, str] = field(default_factory=dict)
+    reshuffle: bool = False
+    accept_new: bool = False
+    trust: Trust | None = None
+    foreign_ledger: bool = False
+    manifest: bool = False
+
+
+def past_splits(usable: Iterable[Sample], wish: SplitWish) -> dict[str, str]:
+    """The split of each sample that has one, by id; refuses while folders and ledger disagree."""
+    if wish.reshuffle:
+        return {}
+    past: dict[str, str] = {}
+    disagreeing: list[tuple[str, str, str]] = []
+    for sample in usable:
+        if not sample.split:
+            continue
+        past[sample.id] = sample.split
+        if sample.place not in (STAGE, sample.split):
+            disagreeing.append((show(sample.key), sample.place, sample.split))
+            if wish.trust == "folders":
+                past[sample.id] = sample.place
+    if disagreeing and wish.trust is None:
+        count = len(disagreeing)
+        problem = f"{count:,} sample{'s lie' if count > 1 else ' lies'} in another folder than splits.csv says"
+        remedy = "Say which is right, with --trust folders or --trust csv"
+        raise ChangedError(problem, remedy, [("sample", "folder", "splits.csv"), *disagreeing])
+    return past
+
+
+def refuse_dropped(past: Mapping[str, str], wish: SplitWish) -> None:
+    dropped = Counter(split for split in past.values() if split not in wish.ratios)
+    if dropped:
+        names = ", ".join(f"{split} ({count} samples)" for split, count in sorted(dropped.items()))
+        problem = f"The ratios leave out {names}"
+        raise UsageError(problem, "Name every split that has samples, or draw all of them anew with --reshuffle")
+
+
+def refuse_unexplained(catalog: Catalog, usable: list[Sample], wish: SplitWish) -> None:
+    """A renamed and edited test image must not slip into train as a new one."""
+    unknown = [sample for sample in usable if not any(record.path in catalog.rows for record in sample.files)]
+    if wish.foreign_ledger and unknown and not wish.accept_new:
+        came = some([show(sample.key) for sample in unknown])
+        problem = f"splits.csv is gone, or is not the one imgstage wrote last, and does not know {came}"
+        remedy = "Restore it from git or a backup, or let split draw (or take from their folders) all it does not know"
+        raise ChangedError(problem, f"{remedy}, with --accept-new")
+    grouped = any(row.group for row in catalog.rows.values())
+    if grouped and not wish.groups and unknown and not wish.accept_new:
+        problem = (
+            f"Earlier samples have groups, and no rule says to which {some([show(s.key) for s in unknown])} belong"
+        )
+        raise ChangedError(problem, "Give --group or --group-csv again, or let them stand alone with --accept-new")
+    training = TRAIN if TRAIN in wish.ratios else next(iter(wish.ratios))
+    missing = [row for row in catalog.missing if row.split != training and row.role != SIDECAR]
+    if missing:  # an edited training image may be a held-out one that took its name
+        edited = {path for path in catalog.edited if catalog.rows[path].split == training}
+        unknown += [sample for sample in usable if any(record.path in edited for record in sample.files)]
+    if missing and unknown and not wish.accept_new:
+        gone = some([f"{show(row.last_path)} ({row.split})" for row in missing])
+        came = some([show(sample.key) for sample in unknown])
+        problem = f"Held-out images are missing: {gone}. At the same time unknown samples have appeared: {came}"
+        remedy = "If these are other pictures, say so with --accept-new; else give them their old names"
+        raise ChangedError(problem, remedy)

@@ -1,0 +1,164 @@
+"""`hold` and `release`: samples go out of the way into the visible `held/`, and come back."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from ..catalog import Catalog, Sample, below, top
+from ..errors import UsageError
+from ..plan import Identity, Move, Note, Plan, Report, arrange
+from ..reasons import Why, why
+from ..root import HELD, REASONS, STAGE, show
+from ..tables import write_reasons
+from .metadata import write_metadata
+from .split import folder_modes
+from .tables import Draft, write_ledger, write_table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from ..index import FileRecord
+
+_DIVIDED = (Why.AMBIGUOUS, Why.TWINS)
+"""Of a sample that has one file too many, only the file that is named goes."""
+
+
+def plan_hold(catalog: Catalog, names: Sequence[str], reason: str, draft: Draft, *, troubled: bool = False) -> Plan:
+    """Plan to put samples into `held/`, whole.
+
+    Args:
+        catalog: what there is.
+        names: keys, ids, or paths of files; of a sample that has one file too many, a path takes only that file.
+        reason: why; it is shown by `status`.
+        draft: about the plan.
+        troubled: put everything there that is held where it lies.
+
+    Returns:
+        The plan. Its report counts the files that go.
+
+    Raises:
+        UsageError: a name means nothing here, or nothing was named.
+        DestinationError: a name in `held/` is taken.
+    """
+    files = _named(catalog, names, lambda record: top(record.path) != HELD)
+    why_of = dict.fromkeys((record.path for record in files), reason or "you put it there")
+    if troubled:
+        for note in catalog.held():
+            record = catalog.index.by_path[note.path]
+            if record.digest and top(note.path) != HELD and note.path not in why_of:
+                files.append(record)
+                why_of[note.path] = note.reason
+    target = {record.path: f"{HELD}/{below(record.path)}" for record in files}
+    reasons = dict(draft.reasons) | {target[path]: text for path, text in why_of.items()}
+    return _plan("hold", catalog, files, target, reasons, draft)
+
+
+def plan_release(catalog: Catalog, names: Sequence[str], draft: Draft, *, everything: bool = False) -> Plan:
+    """Plan to bring samples back from `held/`.
+
+    A sample that has a split goes into its folder when others of that split lie there, and else, as new ones do, into
+    `stage_data/`. What still does not decode stays.
+
+    Args:
+        catalog: what there is.
+        names: keys, ids, or paths of files.
+        draft: about the plan.
+        everything: all that lies in `held/`.
+
+    Returns:
+        The plan. Its report counts the files that were named.
+
+    Raises:
+        UsageError: a name means nothing here, or nothing was named.
+        DestinationError: a name is taken where a file would go.
+    """
+    aside = [record for record in catalog.index.files if top(record.path) == HELD and record.digest]
+    aside = [record for record in aside if record.path != REASONS]
+    files = aside if everything else _named(catalog, names, lambda record: top(record.path) == HELD)
+    sample_of = {record.path: sample for sample in catalog.samples for record in sample.files}
+    filled = {sample.split for sample in catalog.samples if sample.place == sample.split and not sample.held}
+    target: dict[str, str] = {}
+    held: list[Note] = []
+    for record in files:
+        sample = sample_of.get(record.path)
+        trouble = next((r.trouble for r in sample.files if r.trouble), "") if sample else record.trouble
+        if trouble:
+            held.append(Note(record.path, trouble))
+            continue
+        split = sample.split if sample and sample.split in filled else ""
+        target[record.path] = f"{catalog.layout.folder(split) if split else STAGE}/{below(record.path)}"
+    going = [record for record in files if record.path in target]
+    reasons = {path: text for path, text in draft.reasons.items() if path not in target}
+    return _plan("release", catalog, going, target, reasons, draft, held)
+
+
+def _plan(
+    verb: str,
+    catalog: Catalog,
+    files: Iterable[FileRecord],
+    target: Mapping[str, str],
+    reasons: Mapping[str, str],
+    draft: Draft,
+    held: Sequence[Note] = (),
+) -> Plan:
+    files = list(files)
+    moves = [Move(record.path, target[record.path], Identity.of(record)) for record in files]
+    splits = {sample.id: sample.split for sample in catalog.samples if sample.split}
+    usable = [sample for sample in catalog.samples if _is_usable_after(sample, target)]
+    wishes = write_ledger(draft, catalog, splits, target)
+    wishes |= write_table(draft, REASONS, write_reasons(reasons) if reasons else None)
+    wishes |= write_metadata(draft, catalog, usable, splits, target)[0]
+    places = {top(path) for path in (*target, *target.values())} - {STAGE}
+    journeys, steps = arrange(
+        draft.operation,
+        [*moves, *wishes.moves],
+        (record.path for record in catalog.index.files),
+        catalog.index.folders,
+        folder_modes(catalog.index, places),
+    )
+    into = Counter(top(target[sample.files[0].path]) for sample in catalog.samples if sample.files[0].path in target)
+    report = Report(
+        done=len(files),
+        changed=len(files),
+        held=tuple(sorted(held)),
+        details={"samples": dict(sorted(into.items())), "files": sorted(show(path) for path in target)},
+    )
+    return Plan(verb, draft.operation, journeys, steps, tuple(wishes.preparations), report)
+
+
+def _is_usable_after(sample: Sample, target: Mapping[str, str]) -> bool:
+    """Whether a sample is not held when the files have moved: as far as their places tell."""
+    places = {top(target.get(record.path, record.path)) for record in sample.files}
+    return HELD not in places and (not sample.held or why(sample.held) is Why.ASIDE)
+
+
+def _named(catalog: Catalog, names: Sequence[str], fits: Callable[[FileRecord], bool]) -> list[FileRecord]:
+    """The files that are meant, in the order of their paths.
+
+    Raises:
+        UsageError: a name means nothing here.
+    """
+    by_name: dict[str, list[FileRecord]] = {}
+    folders = {name for name in names if name in catalog.index.folders}
+    for sample in catalog.samples:
+        files = [record for record in sample.files if fits(record)]
+        for name in (sample.key, sample.id) if files else ():
+            by_name.setdefault(name, []).extend(files)
+        divided = bool(sample.held) and why(sample.held) in _DIVIDED
+        for record in files:
+            by_name[record.path] = [record] if divided else files
+            for folder in folders.intersection(map(str, PurePosixPath(record.path).parents)):
+                by_name.setdefault(folder, []).extend(files)
+    for note in catalog.strays:
+        record = catalog.index.by_path[note.path]
+        if record.digest and fits(record):
+            by_name[note.path] = [record]
+    found: dict[str, FileRecord] = {}
+    for name in names:
+        if name not in by_name:
+            problem = f"{show(name)} is no sample that could go: neither a key, nor the path of a file or folder"
+            raise UsageError(problem, "Give a path, such as stage_data/x.jpg, as `imgstage status --all` lists it")
+        found |= {record.path: record for record in by_name[name]}
+    return sorted(found.values())

@@ -1,0 +1,84 @@
+"""One `metadata.jsonl` a split, in the form that Hugging Face's `imagefolder` reads.
+
+Each line is a sample: `before_file_name`, `after_file_name` and so on (`file_name` for lone images, `..._file_names`
+where a role holds many), and `label`, the class folder, where there is one. Paths are relative to the table's folder.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from ..tables import in_split, manifest
+from .tables import Draft, Wishes, write_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from ..catalog import Catalog, Sample
+
+_LONE = "image"
+
+
+def write_metadata(
+    draft: Draft,
+    catalog: Catalog,
+    usable: Iterable[Sample],
+    splits: Mapping[str, str],
+    target: Mapping[str, str],
+    wanted: Iterable[str] = (),
+) -> tuple[Wishes, list[str]]:
+    """The wishes that bring those tables up to date that imgstage wrote, and write those that are wanted.
+
+    Args:
+        draft: about the plan.
+        catalog: what there is.
+        usable: the samples that are not held when the plan is done.
+        splits: the split of each sample, by id.
+        target: where files go, by path; the others stay.
+        wanted: paths of tables that shall be there, besides those that are.
+
+    Returns:
+        The wishes, and the paths of tables that are wanted but are somebody else's: these stay as they are.
+    """
+    ours = {path for path, identity in draft.tables.items() if draft.written.get(path) == identity.digest}
+    by_split: dict[str, list[Sample]] = {}
+    for sample in usable:
+        if sample.id in splits:
+            by_split.setdefault(splits[sample.id], []).append(sample)
+    many = {role for pairing in catalog.pairings for role in pairing.rule.roles if pairing.rule.many(role)}
+    labelled = any(sample.label for samples in by_split.values() for sample in samples)
+    wishes = Wishes([], [])
+    foreign: list[str] = []
+    for split in sorted({*by_split, *splits.values(), *catalog.layout.folders}):
+        for path, folder in (
+            (in_split(catalog.layout, split), catalog.layout.folder(split) + "/"),
+            (manifest(split), ""),
+        ):
+            if path not in ours and path not in wanted:
+                continue
+            if path in draft.tables and path not in ours:
+                foreign.append(path)
+                continue
+            lines = []
+            for sample in by_split.get(split, ()):
+                line = _line(sample, target, folder, many, labelled=labelled)
+                if line is not None:
+                    lines.append(line)
+            wishes |= write_table(draft, path, "".join(lines).encode() if lines else None)
+    return wishes, foreign
+
+
+def _line(sample: Sample, target: Mapping[str, str], folder: str, many: set[str], *, labelled: bool) -> str | None:
+    """A sample's line; None when one of its images will not lie below the folder."""
+    line: dict[str, Any] = {}
+    for role, records in sample.images.items():
+        paths = [target.get(record.path, record.path) for record in records]
+        if not all(path.startswith(folder) for path in paths):
+            return None
+        names = [path.removeprefix(folder) for path in paths]
+        column = "file_name" if role == _LONE else f"{role}_file_name"
+        line |= {column + "s": names} if role in many else {column: names[0]}
+    if labelled:
+        line["label"] = sample.label
+    return json.dumps(line, ensure_ascii=False) + "\n"
