@@ -43,7 +43,7 @@ def make_root(folder: Path, files: int) -> None:
 
 def rename_all(folder: Path, pairs: Iterable[tuple[str, str]]) -> float:
     """Seconds that the bare loop takes; the folders are there already."""
-    absolute = [(os.path.join(folder, source), os.path.join(folder, target)) for source, target in pairs]  # noqa: PTH118
+    absolute = [(os.path.join(folder, source), os.path.join(folder, target)) for source, target in pairs]
     start = time.perf_counter()
     for source, target in absolute:
         os.rename(source, target)

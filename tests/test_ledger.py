@@ -82,7 +82,7 @@ rows_of_any_name = st.lists(
     st.builds(Row, st.text("0123456789abcdef", min_size=1), *(file_names for _ in range(6))),
     max_size=8,
     unique_by=lambda row: row.path,
-)
+).map(lambda rows: [row._replace(split=f"split of {row.sample}") for row in rows])
 
 
 @given(rows_of_any_name)
@@ -106,6 +106,13 @@ def test_the_order_of_the_rows_does_not_depend_on_the_split() -> None:
 def test_a_table_that_is_not_ours_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "splits.csv").write_bytes(content)
     with pytest.raises(UsageError, match=r"splits\.csv.*Nothing was changed"):
+        ledger.read(Root(tmp_path))
+
+
+def test_a_sample_in_two_splits_is_refused(tmp_path: Path) -> None:
+    rows = [row("train/a", "A", sample="s"), row("test/b", "B", split="test", sample="s")]
+    (tmp_path / "splits.csv").write_bytes(ledger.write(rows))
+    with pytest.raises(UsageError, match="one sample in train and in test, such as test/b"):
         ledger.read(Root(tmp_path))
 
 

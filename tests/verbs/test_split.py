@@ -10,6 +10,7 @@ import pytest
 
 from imgstage import Dataset
 from imgstage.errors import ChangedError, DestinationError, RefusedError, UsageError
+from imgstage.root import is_own
 
 from ..helpers import names, picture, snapshot, write, write_pairs
 
@@ -44,7 +45,7 @@ def test_the_ledger_has_a_row_an_image(pairs: Dataset) -> None:
     pairs.split()
     found = rows(pairs)
     assert list(found[0]) == ["sample", "split", "group", "role", "path", "digest", "first_digest"]
-    assert {row["path"] for row in found} == names(pairs.root.path) - {"splits.csv", "imgstage.toml"}
+    assert {row["path"] for row in found} == {name for name in names(pairs.root.path) if not is_own(name)}
     assert all(row["path"].startswith(row["split"] + "/") for row in found)
     of = {row["path"].partition("/")[2]: row for row in found}
     assert of["github_07.json"]["role"] == "sidecar"
@@ -190,7 +191,7 @@ def test_a_new_sample_that_ties_two_splits_is_held(empty: Dataset, tmp_path: Pat
     table = write(tmp_path / "t.csv", f"file,patient\n{train},P\n{test},P\nbridge.jpg,P\n".encode())
     plan = empty.plan_split(group_csv=f"{table}:patient")
     assert [(note.path, note.reason) for note in plan.report.held] == [
-        ("stage_data/bridge.jpg", "its group P is in test and train already")
+        ("stage_data/bridge.jpg", "tied: its group P is in test and train already")
     ]
     plan.apply()
     assert where(empty) | {"bridge.jpg": "stage_data"} == where(empty)
@@ -297,8 +298,12 @@ def test_where_folder_and_ledger_disagree_the_user_says_who_is_right(pairs: Data
     name = next(name for name, place in where(pairs).items() if place == "test" and "before" in name)
     for role in ("before", "after"):
         (root / "test" / name.replace("before", role)).rename(root / "val" / name.replace("before", role))
-    with pytest.raises(ChangedError, match=r"lies in val/, splits\.csv says test.*--trust"):
+    with pytest.raises(
+        ChangedError, match=r"1 sample lies in another folder than splits\.csv says.*--trust"
+    ) as refusal:
         pairs.split()
+    key = name.removesuffix("_before.jpg")
+    assert refusal.value.table == [("sample", "folder", "splits.csv"), (key, "val", "test")]
     pairs.plan_split(trust="csv").apply()
     assert where(pairs)[name] == "test"
     pairs.undo()
@@ -326,7 +331,8 @@ def test_a_copy_of_a_test_image_never_becomes_a_train_image(pairs: Dataset) -> N
     write(stage(pairs) / "late_before.jpg", picture(9001))
     held = {note.path: note.reason for note in pairs.plan_split().report.held}
     assert held == dict.fromkeys(
-        ("stage_data/late_after.jpg", "stage_data/late_before.jpg"), "the same picture is in test and train already"
+        ("stage_data/late_after.jpg", "stage_data/late_before.jpg"),
+        "tied: the same picture is in test and train already",
     )
 
 
@@ -455,6 +461,6 @@ def test_class_folders_survive_and_empty_ones_are_not_made(empty: Dataset) -> No
     empty.split()
     for split in ("train", "val", "test"):
         folder = empty.root.path / split
-        assert all(list(sub.iterdir()) for sub in folder.iterdir())
+        assert all(list(sub.iterdir()) for sub in folder.iterdir() if sub.is_dir())
         assert (folder / "cat").stat().st_mode & 0o777 == 0o700
     assert sum((empty.root.path / split / "rare").exists() for split in ("train", "val", "test")) == 1

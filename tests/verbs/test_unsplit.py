@@ -55,7 +55,7 @@ def test_one_of_two_equal_files_stays(pairs: Dataset) -> None:
     copy = write(root / "val" / name, (root / "train" / name).read_bytes())
     plan = pairs.plan_unsplit()
     assert [(note.path, note.reason) for note in plan.report.held] == [
-        (f"val/{name}", f"the same name and bytes as train/{name}")
+        (f"val/{name}", f"twins: the same name and bytes as train/{name}")
     ]
     plan.apply()
     assert copy.exists()

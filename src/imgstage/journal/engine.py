@@ -230,7 +230,7 @@ class Journal:
                 record = PlanRecord.of(plan, inodes, started)
                 self._run(record, method, watch, interrupted)
             self._clean_up()
-        return Operation(plan.operation, plan.verb, started, State.DONE, len(plan.journeys), plan.undoes)
+        return self._operation(plan.operation, State.DONE)
 
     def recover(self, progress: Progress | None = None, *, without_missing: bool = False) -> Recovery:
         """Take back the operation that broke off; when none did, only clear away leftovers.

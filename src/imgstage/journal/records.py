@@ -48,7 +48,7 @@ class Head(NamedTuple):
         verb: what it was.
         started: local time, ISO 8601.
         undoes: the operations it took back.
-        files: how many files it moved.
+        files: how many files of the user's it moved.
         tables: of each of imgstage's own text files that it wrote, the digest; empty when it took the file away.
     """
 
@@ -85,7 +85,8 @@ class PlanRecord:
         )
         tables = {journey.places[0]: "" for journey in journeys if is_own(journey.places[0])}
         tables |= {journey.places[-1]: journey.identity.digest for journey in journeys if is_own(journey.places[-1])}
-        head = Head(plan.operation, plan.verb, started, plan.undoes, len(journeys), tables)
+        files = sum(1 for journey in journeys if not is_own(journey.places[0]) and not is_own(journey.places[-1]))
+        head = Head(plan.operation, plan.verb, started, plan.undoes, files, tables)
         return cls(head, journeys, plan.steps)
 
     @property

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import BrokenOffError, ChangedError
 from ..plan import VAULT, MakeFolder, RemoveFolder, Rename, some
-from ..root import STATE, fold, show
+from ..root import STATE, fold, is_own, show
 from .preflight import folders_of
 from .records import State
 from .system import RenameMethod, is_alias, is_file, is_same_file, rename, sync_folder
@@ -95,7 +95,7 @@ def go_back(
                     places = record.journeys[number].places
                     rename(os.path.join(root, places[leg + 1]), os.path.join(root, places[leg]), method)
                     legs[number] = leg
-                    back += leg == 0
+                    back += leg == 0 and not is_own(places[0]) and not is_own(places[-1])
                 case MakeFolder(path, _):
                     _remove_if_empty(os.path.join(root, path))
                 case RemoveFolder(path, mode):

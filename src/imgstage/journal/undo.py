@@ -23,7 +23,7 @@ from ..plan import (
     some,
     vault_place,
 )
-from ..root import SETTINGS, STAGE, STATE, fold, is_own, show
+from ..root import LEDGER, STAGE, STATE, fold, is_own, show
 from .system import digest_of, is_file, is_same_file
 
 if TYPE_CHECKING:
@@ -140,9 +140,11 @@ def plan_undo(root: str, records: list[PlanRecord], operation: int, *, without_m
             continue
         if now != move.identity and not is_file(os.path.join(root, move.source), move.identity):
             edited.append(move.source)
-            if move.source == SETTINGS:  # what the user wrote into the settings stays the user's
+            if is_own(move.source) and move.source != LEDGER:  # what the user wrote into settings or tables stays
                 continue
         moves.append(move._replace(identity=now))
+    kept = {path for path in edited if is_own(path)} - {move.source for move in moves}
+    moves = [move for move in moves if move.target not in kept]
     if missing and not without_missing:
         problem = f"Not all can go back, for these are gone: {some([show(note.path) for note in missing])}"
         raise ChangedError(problem, "Put them back where they were, or leave them out with --without-missing")

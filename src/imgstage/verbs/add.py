@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from blake3 import blake3
 
-from ..catalog import Catalog, Sample, below, build
+from ..catalog import Catalog, Sample, below, build, top
 from ..errors import DestinationError
 from ..index import FileRecord, Index, Kind
 from ..plan import INCOMING, Identity, Move, Note, Plan, Preparation, Report, arrange, some
-from ..root import STAGE, fold, show
+from ..root import HELD, STAGE, fold, show
 from .tables import Draft, pairing_details
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def plan_add(
     found = _meet(catalog, sources, f"{STAGE}/{into}/" if into else f"{STAGE}/")
     fresh, origin = found.fresh, found.origin
     files = sorted((*catalog.index.files, *fresh.values()), key=lambda record: record.path)
-    outlook = build(Index(tuple(files), catalog.index.folders), rows, given)
+    outlook = build(Index(tuple(files), catalog.index.folders), rows, given, catalog.layout)
     choice = _choose(catalog, outlook, fresh)
     held = [*found.held, *(Note(str(origin[path]), reason) for path, reason in choice.held.items())]
     held += [Note(str(origin[note.path]), note.reason) for note in outlook.strays if note.path in fresh]
@@ -113,7 +113,7 @@ def _meet(catalog: Catalog, sources: Sequence[Source], prefix: str) -> _Found:
     fresh: dict[str, FileRecord] = {}
     origin: dict[str, Path] = {}
     notes: dict[bool, list[Note]] = {True: [], False: []}  # by whether they are to be ignored
-    known = {fold(below(record.path)): record for record in catalog.index.files}
+    known = {fold(below(record.path)): record for record in catalog.index.files if top(record.path) != HELD}
     clashes: list[str] = []
     present = 0
     for where, record in ((source.base / record.path, record) for source in sources for record in source.index.files):
@@ -145,7 +145,7 @@ class _Choice:
 
 def _choose(catalog: Catalog, outlook: Catalog, fresh: Mapping[str, FileRecord]) -> _Choice:
     """Which of the new files to add: those of complete samples that are not in the root yet."""
-    there = {_signature(sample) for sample in catalog.samples if not sample.held}
+    there = {_signature(sample) for sample in catalog.samples if not sample.held or sample.place == HELD}
     choice = _Choice([], [], {}, 0)
     samples = 0
     for sample in outlook.samples:

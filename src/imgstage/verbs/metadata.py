@@ -1,7 +1,8 @@
 """One `metadata.jsonl` a split, in the form that Hugging Face's `imagefolder` reads.
 
 Each line is a sample: `before_file_name`, `after_file_name` and so on (`file_name` for lone images, `..._file_names`
-where a role holds many), and `label`, the class folder, where there is one. Paths are relative to the table's folder.
+where some sample has several in a role), and `label`, the class folder, where there is one. Paths are relative to
+the table's folder.
 """
 
 from __future__ import annotations
@@ -46,8 +47,9 @@ def write_metadata(
     for sample in usable:
         if sample.id in splits:
             by_split.setdefault(splits[sample.id], []).append(sample)
-    many = {role for pairing in catalog.pairings for role in pairing.rule.roles if pairing.rule.many(role)}
-    labelled = any(sample.label for samples in by_split.values() for sample in samples)
+    listed = [sample for samples in by_split.values() for sample in samples]
+    many = {role for sample in listed for role, records in sample.images.items() if len(records) > 1}
+    labelled = any(sample.label for sample in listed)
     wishes = Wishes([], [])
     foreign: list[str] = []
     for split in sorted({*by_split, *splits.values(), *catalog.layout.folders}):
