@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .formats import ImageInfo
 
@@ -76,8 +76,9 @@ class Cache:
     def __init__(self, path: Path | None, *, write: bool) -> None:
         self._path = path
         self._write = write
-        self._files: dict[tuple[int, int], tuple[int, int, int, Content]] = {}
-        self._by_digest: dict[str, Content] | None = None
+        self._files: dict[tuple[int, int], Any] = {}  # rows of the table, by device and inode
+        self._by_digest: dict[str, Any] | None = None
+        self._images: dict[str, ImageInfo | None] = {}  # most images of a set are alike
         self._new: list[tuple[Stamp, Content]] = []
 
     def __enter__(self) -> Cache:
@@ -90,40 +91,33 @@ class Cache:
 
     def _load(self, path: Path) -> None:
         connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
-        shared: dict[str, ImageInfo | None] = {"": None}  # most images of a set are alike
         try:
-            if connection.execute("PRAGMA user_version").fetchone()[0] != _VERSION:
-                return
-            for device, inode, size, mtime_ns, ctime_ns, digest, image, trouble in connection.execute(
-                "SELECT device, inode, size, mtime_ns, ctime_ns, digest, image, trouble FROM files"
-            ):
-                if image not in shared:
-                    shared[image] = _image(image)
-                self._files[device % _MODULUS, inode % _MODULUS] = (
-                    size,
-                    mtime_ns,
-                    ctime_ns,
-                    Content(digest, shared[image], trouble),
+            if connection.execute("PRAGMA user_version").fetchone()[0] == _VERSION:
+                rows = connection.execute(
+                    "SELECT device, inode, size, mtime_ns, ctime_ns, digest, image, trouble FROM files"
                 )
+                self._files = {row[:2]: row for row in rows}
         finally:
             connection.close()
+        self._images = {text: _image(text) for text in {row[6] for row in self._files.values()}}
 
     def get(self, status: os.stat_result, *, is_image: bool) -> Content | None:
         """What the file with this status holds; None when it must be read."""
-        found = self._files.get((status.st_dev, status.st_ino))
-        if found is None or found[:3] != (status.st_size, status.st_mtime_ns, status.st_ctime_ns):
+        row = self._files.get((_signed(status.st_dev), _signed(status.st_ino)))
+        if row is None or row[2:5] != (status.st_size, status.st_mtime_ns, status.st_ctime_ns):
             return None
-        content = found[3]
-        if (content.image is None and not content.trouble) is is_image:  # it had another suffix, and another kind
-            return Content(content.digest) if not is_image else None
-        return content
+        if not is_image:
+            return Content(row[5])
+        if row[6] or row[7]:
+            return Content(row[5], self._images[row[6]], row[7])
+        return None  # it had another suffix, and was no image
 
     def image(self, digest: str) -> Content | None:
         """What the image with these bytes is, wherever it lay; None when it must be decoded."""
         if self._by_digest is None:
-            contents = (found[3] for found in self._files.values())
-            self._by_digest = {content.digest: content for content in contents if content.image or content.trouble}
-        return self._by_digest.get(digest)
+            self._by_digest = {row[5]: row for row in self._files.values() if row[6] or row[7]}
+        row = self._by_digest.get(digest)
+        return Content(digest, self._images[row[6]], row[7]) if row else None
 
     def put(self, stamp: Stamp, content: Content) -> None:
         """Remember what was just read."""
@@ -167,7 +161,9 @@ def _text(image: ImageInfo | None) -> str:
     return " ".join(map(str, image)) if image else ""
 
 
-def _image(text: str) -> ImageInfo:
+def _image(text: str) -> ImageInfo | None:
+    if not text:
+        return None
     name, height, width, mode, orientation = text.split(" ")
     return ImageInfo(name, int(height), int(width), mode, int(orientation))
 

@@ -120,7 +120,9 @@ def build(
         PairingError: a folder's names can be read in two ways.
         UsageError: a given template is none.
     """
-    sound = [record for record in index.files if record.digest and not is_own(record.path)]
+    sound = [
+        record for record in index.files if record.digest and (record.kind is Kind.IMAGE or not is_own(record.path))
+    ]
     names = {record.path: below(record.path) for record in sound}
     images = [record for record in sound if record.kind is Kind.IMAGE]
     known = ledger.match(rows, index.by_path, names) if rows else {}
@@ -130,8 +132,9 @@ def build(
     draft.place_sidecars([record for record in sound if record.kind is Kind.SIDECAR])
     draft.hold_twins(sound)
     draft.hold_mixed()
-    unreadable = [Note(r.path, r.trouble) for r in index.files if not r.digest and r.kind is not Kind.IGNORED]
-    ignored = [Note(r.path, r.trouble) for r in index.files if r.kind is Kind.IGNORED and not is_own(r.path)]
+    unread = [record for record in index.files if not record.digest and not is_own(record.path)]
+    unreadable = [Note(record.path, record.trouble) for record in unread if record.kind is not Kind.IGNORED]
+    ignored = [Note(record.path, record.trouble) for record in unread if record.kind is Kind.IGNORED]
     found = {id(row) for row in known.values()}
     return Catalog(
         index,
@@ -167,6 +170,7 @@ class _Draft:
         self._sidecars: dict[str, list[FileRecord]] = defaultdict(list)
         self._rows: dict[str, list[Row]] = defaultdict(list)
         self._held: dict[str, str] = {}
+        self._place = {folder: layout.place(folder) for folder in {top(path) for path in names}}
         for row in rows:  # those of missing files too: they tell what a sample lacks
             self._rows[row.sample].append(row)
 
@@ -272,37 +276,42 @@ class _Draft:
 
     def _finish(self, handle: str, members: list[_Member], aside: Mapping[str, str]) -> Sample:
         rows = self._rows.get(handle, ())
-        rule = next((entry[1] for _, _, entry in members if entry is not None), None)
+        first = members[0][2] or next((entry for _, _, entry in members if entry is not None), None)
+        rule = first[1] if first else None
         images = _by_role(members, rule.roles if rule else ())
-        sidecars: tuple[FileRecord, ...] = ()
-        tops = {record.path.partition("/")[0] for _, record, _ in members}
-        if handle in self._sidecars:
-            sidecars = tuple(sorted(self._sidecars[handle]))
-            tops.update(top(record.path) for record in sidecars)
-        key = self._key(members)
-        places = {self.layout.place(folder) for folder in tops}
+        sidecars = tuple(sorted(self._sidecars[handle])) if handle in self._sidecars else ()
+        key = first[0].key if first else self._names[members[0][1].path]
+        places = {self._place[record.path.partition("/")[0]] for _, record, _ in members}
+        if sidecars:
+            places.update(self._place[top(record.path)] for record in sidecars)
+        split = place = next(iter(places))
+        if len(places) > 1 or place in _NO_SPLITS:
+            splits = places.difference(_NO_SPLITS)
+            place = min(splits or places)  # in both others, it is `held` that tells
+            split = place if len(splits) == 1 else ""
         held = self._held.get(handle) or _why_held(images, rows, rule, places, aside)
-        splits = places - {STAGE, HELD}
-        place = min(splits or places)  # in both others, it is `held` that tells
         if rows:
             return Sample(handle, key, rows[0].split, rows[0].group, images, place, sidecars, held)
         fresh = ledger.sample_id(key, [record.digest for _, record, _ in members])
-        return Sample(fresh, key, place if len(splits) == 1 else "", "", images, place, sidecars, held)
+        return Sample(fresh, key, split, "", images, place, sidecars, held)
 
 
+_NO_SPLITS = frozenset((STAGE, HELD))
 _Member = tuple[str, FileRecord, tuple["Slot", "Rule"] | None]
 """A role, the file in it, and what the rule of its folder reads in its name."""
 
 
 def _by_role(members: list[_Member], order: Sequence[str]) -> dict[str, tuple[FileRecord, ...]]:
     """A sample's images by role, the roles in the order of the rule."""
+    if len(members) == 1:
+        return {members[0][0]: (members[0][1],)}
     roles: dict[str, tuple[FileRecord, ...]] = {}
     for role, record, _ in members:
         roles[role] = (*roles[role], record) if role in roles else (record,)
-    if tuple(roles) == order:
-        return roles
     ranked = [role for role in order if role in roles]
-    return {role: roles[role] for role in (*ranked, *sorted(roles.keys() - set(ranked)))}
+    if len(ranked) < len(roles):
+        ranked += sorted(roles.keys() - set(ranked))
+    return {role: roles[role] for role in ranked}
 
 
 def _why_held(
@@ -312,7 +321,7 @@ def _why_held(
     places: set[str],
     aside: Mapping[str, str],
 ) -> str:
-    if places == {HELD}:
+    if HELD in places and len(places) == 1:
         paths = [record.path for records in images.values() for record in records]
         reason = next((aside[path] for path in paths if path in aside), "")
         return because(Why.ASIDE, reason or f"it lies in {HELD}/")
@@ -321,7 +330,7 @@ def _why_held(
             if record.trouble:
                 return about(show(record.path), record.trouble)
     unfit = _why_unfit(images, rows, rule)
-    if not unfit and (len(places - {STAGE}) > 1 or HELD in places):
+    if not unfit and len(places) > 1 and (HELD in places or len(places - {STAGE}) > 1):
         return because(Why.TORN, f"its files lie in {' and '.join(sorted(places))}")
     return unfit
 

@@ -110,14 +110,23 @@ def scan(
     with Cache(cache, write=write_cache) as known:
         for path, name, status in _met(folder, within, folders, done):
             kind, trouble = _classify(path, name, status.st_mode)
-            if kind is Kind.IGNORED or trouble:
-                done.append(_record(path, kind, status, _NOTHING, trouble))
-                continue
-            content = known.get(status, is_image=kind is Kind.IMAGE)
+            content: Content | None = _NOTHING
+            if kind is not Kind.IGNORED and not trouble:
+                content = known.get(status, is_image=kind is Kind.IMAGE)
+            record = FileRecord(
+                path,
+                kind,
+                status.st_size,
+                status.st_mtime_ns,
+                status.st_mode & 0o7777,
+                status.st_dev,
+                status.st_ino,
+                *(content or _NOTHING),
+            )
             if content is None:
-                todo.append((_record(path, kind, status, _NOTHING, ""), Stamp.of(status)))
+                todo.append((record, Stamp.of(status)))
             else:
-                done.append(_record(path, kind, status, content, ""))
+                done.append(record._replace(trouble=trouble) if trouble else record)
         if todo:
             done.extend(_read_all(folder, todo, known, threads, progress or Silent()))
     done.sort(key=_BY_PATH)
@@ -188,35 +197,19 @@ def _classify(path: str, name: str, mode: int) -> tuple[Kind, str]:
     """What a file is by its name and type, and why it is held or ignored."""
     suffix = name[name.rfind(".") :].lower()
     kind = _KINDS.get(suffix, Kind.IGNORED)
-    if name[0] == ".":
-        what = "a hidden folder" if stat.S_ISDIR(mode) else "a hidden file"
-        return Kind.IGNORED, because(Why.HIDDEN, what)
-    if not stat.S_ISREG(mode):
-        if stat.S_ISLNK(mode):
-            return Kind.IGNORED, because(Why.LINK, "a symbolic link; only the file itself is staged")
-        return Kind.IGNORED, because(Why.SPECIAL, "not a regular file")
-    if kind is Kind.IGNORED:
-        if suffix in UNSUPPORTED_SUFFIXES:
-            return kind, because(Why.FORMAT, f"a picture format imgstage does not read ({suffix})")
-        return kind, because(Why.OTHER, "not an image, not a sidecar")
-    if not path.isprintable() and unsafe_name(path):
+    if kind is not Kind.IGNORED and stat.S_ISREG(mode) and name[0] != ".":
+        if path.isprintable() or not unsafe_name(path):
+            return kind, ""
         return kind, because(Why.NAME, "it is not UTF-8, or holds a line break or another control character")
-    return kind, ""
-
-
-def _record(path: str, kind: Kind, status: os.stat_result, content: Content, trouble: str) -> FileRecord:
-    return FileRecord(
-        path,
-        kind,
-        status.st_size,
-        status.st_mtime_ns,
-        status.st_mode & 0o7777,
-        status.st_dev,
-        status.st_ino,
-        content.digest,
-        content.image,
-        trouble or content.trouble,
-    )
+    if name[0] == ".":
+        return Kind.IGNORED, because(Why.HIDDEN, "a hidden folder" if stat.S_ISDIR(mode) else "a hidden file")
+    if stat.S_ISLNK(mode):
+        return Kind.IGNORED, because(Why.LINK, "a symbolic link; only the file itself is staged")
+    if not stat.S_ISREG(mode):
+        return Kind.IGNORED, because(Why.SPECIAL, "not a regular file")
+    if suffix in UNSUPPORTED_SUFFIXES:
+        return Kind.IGNORED, because(Why.FORMAT, f"a picture format imgstage does not read ({suffix})")
+    return Kind.IGNORED, because(Why.OTHER, "not an image, not a sidecar")
 
 
 _NOTHING = Content("")

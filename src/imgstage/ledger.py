@@ -56,7 +56,7 @@ def sample_id(key: str, digests: Iterable[str]) -> str:
     It is computed once and never again, so it outlives renaming, resizing and edits.
     """
     text = "\0".join((key, *sorted(digests)))
-    return blake3(text.encode("utf-8", "surrogateescape")).hexdigest(length=16)
+    return blake3(text.encode()).hexdigest(length=16)
 
 
 def read(root: Root) -> tuple[Row, ...]:

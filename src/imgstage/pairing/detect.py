@@ -7,10 +7,10 @@ import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from itertools import product
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ..errors import PairingError
-from .rules import LONE, Rule, Slot, read_roles, without_noise
+from .rules import LONE, Reading, Rule, Slot, read_roles, without_noise
 from .words import CONVENTIONS, SCALE, SIDES, Convention, folder_sides, words_of
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def detect(images: Iterable[str], given: Mapping[str, Mapping[str, str]]) -> tup
         stems = {path: stem for folder in folders for path, stem in tops.pop(folder, {}).items()}
         if name and stems:
             reading = _read(rule, stems)
-            found.append(FolderPairing(folders, rule, True, len(stems), len(reading.complete), slots=reading.slots))
+            found.append(FolderPairing(folders, rule, True, len(stems), _explained(rule, reading), slots=reading.slots))
     if "" in rules:
         found.extend(_where_it_fits(rules[""], tops))
     found.extend(_detect_all(tops))
@@ -109,7 +109,8 @@ def _where_it_fits(rule: Rule, tops: dict[str, dict[str, str]]) -> Iterator[Fold
     They are taken out of `tops`; the others may hold something else, which their names will tell.
     """
     reading = _read(rule, {path: stem for stems in tops.values() for path, stem in stems.items()})
-    counts = Counter(_top(path) for path in reading.complete)
+    complete = {identity for identity, counts in reading.counts.items() if is_complete(rule, counts)}
+    counts = Counter(_top(path) for path, slot in reading.slots.items() if slot.identity in complete)
     folders = tuple(sorted(f for f, stems in tops.items() if counts[f] > LONE_BELOW * len(stems) or rule.is_lone))
     images = sum(len(tops.pop(folder)) for folder in folders)
     if folders:
@@ -130,7 +131,7 @@ def _detect_all(tops: dict[str, dict[str, str]]) -> Iterator[FolderPairing]:
             continue
         # Many folders are often alike (one a scene): what explained all of an earlier one is tried first.
         readings = ((rule, _read(rule, stems)) for rule in known)
-        best = next((item for item in readings if len(item[1].complete) == len(stems)), None) or _best(stems)
+        best = next((item for item in readings if _explained(*item) == len(stems)), None) or _best(stems)
         judged = _judge((folder,), *((best[0], stems, best[1]) if best else (LONE, stems, None)))
         if not judged.rule.is_lone and judged.rule not in known:
             known.append(judged.rule)
@@ -147,13 +148,13 @@ def _detect_all(tops: dict[str, dict[str, str]]) -> Iterator[FolderPairing]:
         )
 
 
-def _judge(folders: tuple[str, ...], rule: Rule, stems: Mapping[str, str], reading: _Reading | None) -> FolderPairing:
-    images, count = len(stems), len(reading.complete) if reading else 0
+def _judge(folders: tuple[str, ...], rule: Rule, stems: Mapping[str, str], reading: Reading | None) -> FolderPairing:
+    images, count = len(stems), _explained(rule, reading) if reading else 0
     if reading and not rule.is_lone and count >= USED * images:
         return FolderPairing(folders, rule, given=False, images=images, explained=count, slots=reading.slots)
     if rule.is_lone or count <= LONE_BELOW * images:
         passed_over = rule if count and not rule.is_lone else None
-        return FolderPairing(folders, LONE, False, images, images, passed_over, slots=_lone_slots(stems))
+        return FolderPairing(folders, LONE, False, images, images, passed_over, slots=_read_lone(stems).slots)
     name = "+".join(folders)
     where = "stage_data" if name == TOP else f"stage_data/{name}"
     problem = (
@@ -185,21 +186,13 @@ def toml_table(name: str, rule: Rule) -> str:
     )
 
 
-class _Reading(NamedTuple):
-    """A folder's names as a rule reads them: where each image belongs, and which ones are in complete samples."""
-
-    slots: dict[str, Slot]
-    complete: set[str]
+def _read(rule: Rule, stems: Mapping[str, str]) -> Reading:
+    return _read_lone(stems) if rule.texts() == LONE.texts() else read_roles(rule, stems)
 
 
-def _read(rule: Rule, stems: Mapping[str, str]) -> _Reading:
-    slots = _lone_slots(stems) if rule.texts() == LONE.texts() else read_roles(rule, stems)
-    samples: dict[str, dict[str, int]] = {}
-    for slot in slots.values():
-        counts = samples.setdefault(slot.identity, {})
-        counts[slot.role] = counts.get(slot.role, 0) + 1
-    complete = {identity for identity, counts in samples.items() if is_complete(rule, counts)}
-    return _Reading(slots, {path for path, slot in slots.items() if slot.identity in complete})
+def _explained(rule: Rule, reading: Reading) -> int:
+    """How many images a rule puts into complete samples."""
+    return sum(sum(counts.values()) for counts in reading.counts.values() if is_complete(rule, counts))
 
 
 def is_complete(rule: Rule, counts: Mapping[str, int]) -> bool:
@@ -211,13 +204,15 @@ def is_complete(rule: Rule, counts: Mapping[str, int]) -> bool:
     return 1 in counts.values()
 
 
-def _best(stems: Mapping[str, str]) -> tuple[Rule, _Reading] | None:
+def _best(stems: Mapping[str, str]) -> tuple[Rule, Reading] | None:
     """The candidate that explains most images, the first of equals; None when no candidate explains any."""
-    best: tuple[Rule, _Reading] | None = None
+    best: tuple[Rule, Reading] | None = None
+    most = 0
     for rule in dict.fromkeys(_candidates(stems)):
         reading = _read(rule, stems)
-        if len(reading.complete) > (len(best[1].complete) if best else 0):
-            best = (rule, reading)
+        count = _explained(rule, reading)
+        if count > most:
+            best, most = (rule, reading), count
     return best
 
 
@@ -237,8 +232,8 @@ def _parallel_tops(tops: Mapping[str, Mapping[str, str]]) -> Iterator[tuple[tupl
                 continue
             stems = {**tops[first], **tops[second]}
             best = _best(stems)
-            if best and len(best[1].complete) > LONE_BELOW * len(stems):
-                scored[first, second] = (len(best[1].complete), best[0])
+            if best and (count := _explained(*best)) > LONE_BELOW * len(stems):
+                scored[first, second] = (count, best[0])
     taken: set[str] = set()
     for (first, second), (_, rule) in sorted(scored.items(), key=lambda item: (-item[1][0], item[0])):
         if not taken & {first, second}:
@@ -366,14 +361,16 @@ def read_all(pairings: Iterable[FolderPairing]) -> dict[str, tuple[Slot, Rule]]:
     return {path: (slot, pairing.rule) for pairing in pairings for path, slot in pairing.slots.items()}
 
 
-def _lone_slots(stems: Mapping[str, str]) -> dict[str, Slot]:
+def _read_lone(stems: Mapping[str, str]) -> Reading:
     """Lone images of one stem (`3.jpg`, `3.png`) are two samples: then the extension is part of the key."""
-    slots = read_roles(LONE, stems)
-    times = Counter(slot.identity for slot in slots.values())
-    if len(times) == len(slots):
-        return slots
-    whole = read_roles(LONE, {path: path for path, slot in slots.items() if times[slot.identity] > 1})
-    return slots | whole
+    reading = read_roles(LONE, stems)
+    if len(reading.counts) == len(reading.slots):
+        return reading
+    whole = {
+        path: path if sum(reading.counts[slot.identity].values()) > 1 else stems[path]
+        for path, slot in reading.slots.items()
+    }
+    return read_roles(LONE, whole)
 
 
 def _top(path: str) -> str:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections import defaultdict
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
@@ -201,15 +200,24 @@ class Slot(NamedTuple):
     many: bool
 
 
-def read_roles(rule: Rule, stems: Mapping[str, str]) -> dict[str, Slot]:
+class Reading(NamedTuple):
+    """A folder's names as a rule reads them.
+
+    Attributes:
+        slots: where each image belongs whose name matches a template, by its path.
+        counts: how many images each sample has in each role, by the sample's identity.
+    """
+
+    slots: dict[str, Slot]
+    counts: dict[str, dict[str, int]]
+
+
+def read_roles(rule: Rule, stems: Mapping[str, str]) -> Reading:
     """Read the names of one folder's images by a rule.
 
     Args:
         rule: the rule.
         stems: for each path, the path without its extension.
-
-    Returns:
-        A slot for each path that matches a template.
     """
     slots: dict[str, Slot] = {}
     open_ended: list[str] = []
@@ -217,29 +225,44 @@ def read_roles(rule: Rule, stems: Mapping[str, str]) -> dict[str, Slot]:
         first = rule.first_match(stem)
         if first is None:
             continue
-        slots[path] = _slot(rule, *first)
-        if slots[path].many:
+        slots[path] = slot = _slot(rule, *first)
+        if slot.many:
             open_ended.append(path)
     if open_ended:
         exact = {slot.identity for slot in slots.values() if not slot.many}
         for path in open_ended:  # of the keys such a name can have, the one that another role has too
             choices = (_slot(rule, role, key) for role, key in rule.matches(stems[path]))
             slots[path] = next((slot for slot in choices if slot.identity in exact), slots[path])
-    if not rule.is_lone:
-        _retry_without_noise(rule, stems, slots)
-    return slots
+    counts = _count(slots)
+    if not rule.is_lone and _retry_without_noise(rule, stems, slots, counts):
+        counts = _count(slots)
+    return Reading(slots, counts)
 
 
 def _slot(rule: Rule, role: str, key: str) -> Slot:
     return Slot(role, key, fold(key), rule.many(role))
 
 
-def _retry_without_noise(rule: Rule, stems: Mapping[str, str], slots: dict[str, Slot]) -> None:
-    """Names that lead to no complete sample are read once more without what tools add to them."""
-    filled: dict[str, set[str]] = defaultdict(set)
-    for slot in slots.values():
-        filled[slot.identity].add(slot.role)
-    complete = {identity for identity, roles in filled.items() if len(roles) == len(rule.roles)}
+def _count(slots: Mapping[str, Slot]) -> dict[str, dict[str, int]]:
+    counts: dict[str, dict[str, int]] = {}
+    for role, _, identity, _ in slots.values():
+        sample = counts.get(identity)
+        if sample is None:
+            counts[identity] = {role: 1}
+        else:
+            sample[role] = sample.get(role, 0) + 1
+    return counts
+
+
+def _retry_without_noise(
+    rule: Rule, stems: Mapping[str, str], slots: dict[str, Slot], counts: Mapping[str, Mapping[str, int]]
+) -> bool:
+    """Read names that lead to no complete sample once more, without what tools add to them; tells if any changed."""
+    complete = {identity for identity, roles in counts.items() if len(roles) == len(rule.roles)}
+    if len(complete) == len(counts) and len(slots) == len(stems):
+        return False
+    filled = {(identity, role) for identity, roles in counts.items() for role in roles}
+    changed = False
     for path, stem in stems.items():
         if path in slots and slots[path].identity in complete:
             continue
@@ -247,6 +270,8 @@ def _retry_without_noise(rule: Rule, stems: Mapping[str, str], slots: dict[str, 
         found = rule.first_match(plain) if plain != stem else None
         if found is not None:
             slot = _slot(rule, *found)
-            if slot.many or slot.role not in filled[slot.identity]:
+            if slot.many or (slot.identity, slot.role) not in filled:
                 slots[path] = slot
-                filled[slot.identity].add(slot.role)
+                filled.add((slot.identity, slot.role))
+                changed = True
+    return changed
