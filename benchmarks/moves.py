@@ -1,31 +1,26 @@
 """Applying a plan, and a whole split, beside a bare loop of `os.rename` over the same list of files.
 
-    python benchmarks/moves.py [--files 1000,10000,100000] [--repeats 3]
+    python -m benchmarks.moves [--files 1000,10000,100000] [--repeats 3]
 
-In each repeat, one after the other over the same files: the bare loop (and back), a ready plan of `split` applied, the
-whole command `imgstage split` in a process of its own on a root that was scanned before, `imgstage status`. Medians.
+In each repeat, one after the other over the same files: the bare loop, a ready plan of `split` applied, and on a root
+that was scanned before the commands `imgstage status` and `imgstage split`. Each in a process of its own; medians.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import statistics
 import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks.common import imgstage, print_table, versions
+from benchmarks.common import imgstage, in_a_new_process, print_table, versions
 from imgstage import Dataset
 from imgstage.images import encode
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 _SETTLE_S = 2.5  # what was hashed within two seconds of its last change is not remembered
 
@@ -41,43 +36,53 @@ def make_root(folder: Path, files: int) -> None:
             (place / f"scene_{number:06d}_{role}.png").write_bytes(encode(pixels, "PNG"))
 
 
-def rename_all(folder: Path, pairs: Iterable[tuple[str, str]]) -> float:
-    """Seconds that the bare loop takes; the folders are there already."""
-    absolute = [(os.path.join(folder, source), os.path.join(folder, target)) for source, target in pairs]
+def bare(folder: Path) -> float:
+    """Seconds that a bare loop of `os.rename` takes over what `split` would move; then everything goes back."""
+    plan = Dataset(folder).plan_split()
+    pairs = [pair for pair in plan.moves() if pair[0].startswith("stage_data")]
+    for parent in {os.path.dirname(target) for _, target in pairs}:
+        (folder / parent).mkdir(parents=True, exist_ok=True)
+    moves = [(os.path.join(folder, source), os.path.join(folder, target)) for source, target in pairs]
     start = time.perf_counter()
-    for source, target in absolute:
+    for source, target in moves:
         os.rename(source, target)
-    return time.perf_counter() - start
+    seconds = time.perf_counter() - start
+    for source, target in moves:
+        os.rename(target, source)
+    return seconds
+
+
+def ready(folder: Path) -> float:
+    """Seconds that a ready plan of `split` takes to be applied, whole and durable; then it is undone."""
+    plan = Dataset(folder).plan_split()
+    start = time.perf_counter()
+    plan.apply()
+    seconds = time.perf_counter() - start
+    Dataset(folder).undo()
+    return seconds
+
+
+def warm(folder: Path) -> None:
+    """Scan the root when its files are old enough to be remembered."""
+    time.sleep(_SETTLE_S)
+    imgstage(folder, "status")
 
 
 def measure(folder: Path, repeats: int) -> dict[str, float]:
     """Medians of one root."""
     figures: dict[str, list[float]] = {
-        name: [] for name in ("bare", "apply", "split", "split_mb", "status", "status_mb")
+        name: [] for name in ("bare", "ready", "split", "split_mb", "status", "status_mb")
     }
     for _ in range(repeats):
-        Dataset(folder).status()
-        plan = Dataset(folder).plan_split()
-        pairs = [pair for pair in plan.moves() if pair[0].startswith("stage_data")]
-        for parent in {os.path.dirname(target) for _, target in pairs}:
-            (folder / parent).mkdir(parents=True, exist_ok=True)
-        figures["bare"].append(rename_all(folder, pairs))
-        rename_all(folder, [(target, source) for source, target in pairs])
-        plan = Dataset(folder).plan_split()
-        start = time.perf_counter()
-        plan.apply()
-        figures["apply"].append(time.perf_counter() - start)
-        del plan
-        Dataset(folder).undo()
-        time.sleep(_SETTLE_S)
-        Dataset(folder).status()
+        for name, job in (("bare", bare), ("ready", ready)):
+            warm(folder)
+            figures[name].append(in_a_new_process(job, folder))
+        warm(folder)
         for verb in ("status", "split"):
             run = imgstage(folder, verb, "--json")
-            json.loads(run.output)
             figures[verb].append(run.wall_s)
             figures[f"{verb}_mb"].append(run.peak_mb)
-        Dataset(folder).undo()
-        time.sleep(_SETTLE_S)
+        imgstage(folder, "undo")
     return {name: statistics.median(values) for name, values in figures.items()}
 
 
@@ -90,13 +95,13 @@ def main() -> None:
     rows = []
     for files in (int(part) for part in options.files.split(",")):
         with tempfile.TemporaryDirectory() as folder:
-            make_root(Path(folder), files)
+            in_a_new_process(make_root, Path(folder), files)
             found = measure(Path(folder), options.repeats)
         rows.append(
             [
                 f"{files:,}",
                 f"{found['bare']:.2f} s",
-                f"{found['apply']:.2f} s ({found['apply'] / found['bare']:.1f}x)",
+                f"{found['ready']:.2f} s ({found['ready'] / found['bare']:.1f}x)",
                 f"{found['split']:.2f} s ({found['split'] / found['bare']:.1f}x), {found['split_mb']:.0f} MB",
                 f"{found['status']:.2f} s, {found['status_mb']:.0f} MB",
             ]

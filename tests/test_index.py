@@ -165,5 +165,5 @@ def test_no_cache_is_written_where_there_is_no_root_or_no_wish(tmp_path: Path, c
     write(tmp_path / "stage_data/x.jpg", picture(1))
     scan(tmp_path, ["stage_data"], cache, write_cache=False)
     assert not cache.exists()
-    scan(tmp_path, ["stage_data"], tmp_path / "elsewhere" / "cache" / "index.sqlite")
+    scan(tmp_path, ["stage_data"], tmp_path / "elsewhere" / ".imgstage" / "cache" / "index.sqlite")
     assert not (tmp_path / "elsewhere").exists()

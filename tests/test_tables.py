@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from imgstage import tables
 from imgstage.errors import RefusedError, UsageError
@@ -44,3 +48,10 @@ def test_a_table_of_reasons_that_is_not_ours_is_refused(tmp_path: Path, content:
     (tmp_path / "held/reasons.csv").write_bytes(content)
     with pytest.raises(UsageError, match=r"held/reasons\.csv"):
         tables.read_reasons(Root(tmp_path))
+
+
+@given(st.lists(st.lists(st.text('ab,"\r\n é'), min_size=2, max_size=2)))
+def test_a_table_is_what_the_csv_module_writes(rows: list[list[str]]) -> None:
+    buffer = io.StringIO(newline="")
+    csv.writer(buffer, lineterminator="\n").writerows([["one", "two"], *rows])
+    assert tables.write_csv(["one", "two"], rows).decode() == buffer.getvalue()

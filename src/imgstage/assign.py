@@ -115,19 +115,21 @@ def assign(
     if rounding == "remainder":
         _refuse_too_few(len(new), empty, ratios, total)
     labels = _LabelDeficits(ordered, ratios)
+    lacking = {name: partial(labels.lacking, name) for name in ratios}
     splits = dict(old)
+    remaining = len(new)
     for size, queue in _by_size(new, seed):
         while queue:
-            remaining = len(new) - (len(splits) - len(old))
-            choices = empty if empty and remaining <= len(empty) else set(ratios)
-            largest = max(deficits[name] for name in choices)
+            choices = empty if empty and remaining <= len(empty) else ratios
+            largest = max(map(deficits.__getitem__, choices))
             tied = [name for name in choices if deficits[name] == largest]
             split = max(tied, key=lambda name: _keyed_hash(seed, str(remaining), name)) if len(tied) > 1 else tied[0]
-            group = queue.pop(split, partial(labels.lacking, split))
+            group = queue.pop(split, lacking[split])
             labels.give(group, split)
             splits[group.id] = split
             deficits[split] -= size
             empty.discard(split)
+            remaining -= 1
     return Assignment(splits, bridges, wanted)
 
 

@@ -136,7 +136,8 @@ class Cache:
                 return
 
     def _store(self, path: Path) -> None:
-        path.parent.mkdir(exist_ok=True)  # never makes a root of a folder that is none: `.imgstage` itself must exist
+        for folder in (path.parent.parent, path.parent):  # the root itself must exist
+            folder.mkdir(exist_ok=True)
         connection = sqlite3.connect(path)
         try:
             with connection:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
+from itertools import chain
 from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -30,8 +31,8 @@ class Sample(NamedTuple):
         split: the split it was assigned to; empty when it is new.
         group: the group it was assigned with; empty when it stood alone.
         images: files by role.
+        files: all of its files, images first, then sidecars.
         place: where it lies: `stage_data`, `held`, or a split when at least one of its files is in one.
-        sidecars: files that are no images.
         held: why no verb uses it; empty when it is fine. See `reasons`.
     """
 
@@ -40,14 +41,14 @@ class Sample(NamedTuple):
     split: str
     group: str
     images: Mapping[str, tuple[FileRecord, ...]]
+    files: tuple[FileRecord, ...]
     place: str
-    sidecars: tuple[FileRecord, ...] = ()
     held: str = ""
 
     @property
-    def files(self) -> tuple[FileRecord, ...]:
-        """All of its files, images first."""
-        return (*(record for records in self.images.values() for record in records), *self.sidecars)
+    def sidecars(self) -> tuple[FileRecord, ...]:
+        """Its files that are no images."""
+        return self.files[sum(map(len, self.images.values())) :]
 
     @property
     def label(self) -> str:
@@ -290,10 +291,11 @@ class _Draft:
             place = min(splits or places)  # in both others, it is `held` that tells
             split = place if len(splits) == 1 else ""
         held = self._held.get(handle) or _why_held(images, rows, rule, places, aside)
+        files = (*chain.from_iterable(images.values()), *sidecars)
         if rows:
-            return Sample(handle, key, rows[0].split, rows[0].group, images, place, sidecars, held)
+            return Sample(handle, key, rows[0].split, rows[0].group, images, files, place, held)
         fresh = ledger.sample_id(key, [record.digest for _, record, _ in members])
-        return Sample(fresh, key, split, "", images, place, sidecars, held)
+        return Sample(fresh, key, split, "", images, files, place, held)
 
 
 _NO_SPLITS = frozenset((STAGE, HELD))

@@ -84,8 +84,8 @@ def read(root: Root) -> tuple[Row, ...]:
 
 def write(rows: Iterable[Row]) -> bytes:
     """The content of a `splits.csv`, sorted so that a text diff shows what changed and nothing else."""
-    ranked = sorted(((row.last_path.partition("/")[2], row.last_path, row.sample), row) for row in rows)
-    return tables.write_csv(list(COLUMNS), (row for _, row in ranked))
+    ranked = sorted((path.partition("/")[2], path, row) for row in rows for path in (row.last_path,))
+    return tables.write_csv(list(COLUMNS), (row for _, _, row in ranked))
 
 
 def match(rows: Iterable[Row], files: Mapping[str, FileRecord], mates: Mapping[str, str]) -> dict[str, Row]:

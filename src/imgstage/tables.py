@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import stat
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from blake3 import blake3
@@ -14,7 +16,7 @@ from .plan import Identity
 from .root import LEDGER, METADATA, REASONS, SETTINGS, Layout, Root
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
 _REMEDY = "Restore it from git or a backup, or move it away and see what split says"
@@ -88,13 +90,21 @@ def read_csv(path: Path, columns: list[str]) -> list[list[str]]:
     return [line for line in lines[1:] if line]
 
 
-def write_csv(columns: list[str], rows: Iterable[Iterable[str]]) -> bytes:
+def write_csv(columns: list[str], rows: Iterable[Sequence[str]]) -> bytes:
     """The content of a table."""
+    return "".join(_csv_line(row) for row in chain((columns,), rows)).encode()
+
+
+_QUOTED = re.compile('["\r\n]')
+
+
+def _csv_line(row: Sequence[str]) -> str:
+    line = ",".join(row)
+    if line.count(",") == len(row) - 1 and not _QUOTED.search(line):  # nearly all lines: four times faster
+        return line + "\n"
     buffer = io.StringIO(newline="")
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
-    return buffer.getvalue().encode()
+    csv.writer(buffer, lineterminator="\n").writerow(row)
+    return buffer.getvalue()
 
 
 def read_reasons(root: Root) -> dict[str, str]:

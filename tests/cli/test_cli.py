@@ -106,9 +106,12 @@ def test_a_dry_run_writes_nothing_at_all(
 def test_a_dry_run_on_a_root_made_by_hand_leaves_no_trace(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     write_pairs(tmp_path / "data/stage_data", range(1, 12))
     write_pairs(tmp_path / "more", range(20, 22))
-    for words in (("split", "-n"), ("add", str(tmp_path / "more"), "-n"), ("status",), ("log",), ("recover",)):
+    for words in (("split", "-n"), ("add", str(tmp_path / "more"), "-n"), ("log",), ("recover",)):
         assert call(capsys, "-C", str(tmp_path / "data"), *words)[0] == 0
     assert [path.name for path in (tmp_path / "data").iterdir()] == ["stage_data"]
+    assert call(capsys, "-C", str(tmp_path / "data"), "status")[0] == 0
+    assert names(tmp_path / "data") == {f"stage_data/{name}" for name in names(tmp_path / "data/stage_data")}
+    assert [path.name for path in (tmp_path / "data/.imgstage").iterdir()] == ["cache"], "what it read, and no more"
 
 
 @pytest.mark.parametrize("verb", ["add", "split", "unsplit", "undo", "status"])

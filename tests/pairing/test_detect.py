@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from imgstage.errors import PairingError, UsageError
 from imgstage.pairing import detect, read_all
+from imgstage.pairing.rules import Template
 
 
 def samples_of(paths: list[str], given: dict[str, dict[str, str]] | None = None) -> dict[str, dict[str, list[str]]]:
@@ -212,3 +215,9 @@ def test_names_are_compared_as_file_systems_compare_them() -> None:
 def test_the_order_of_the_paths_does_not_matter() -> None:
     paths = [f"{folder}/{n}.png" for folder in ("A", "GTr_A", "cats") for n in range(7)]
     assert detect(paths, {}) == detect(reversed(paths), {})
+
+
+@given(st.text("abAB_-.é/", max_size=12), st.sampled_from(["_b", "-A", "", "_é", "."]))
+def test_the_short_way_to_a_key_finds_what_the_long_way_finds(stem: str, ending: str) -> None:
+    template = Template("{key}" + ending)
+    assert template.key(stem) == next(template.keys(stem), None)

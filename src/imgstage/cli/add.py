@@ -36,9 +36,10 @@ def command(
     def render(_: object) -> list[str]:
         added, there = details["samples_added"], details["files_already_there"]
         line = f"{added:,} samples {'to add' if dry_run else 'added'} to stage_data/"
-        return [
+        lines = [
             *pairing(details),
             line + (f"; {there:,} files belong to samples that are there already" if there else ""),
         ]
+        return [*lines, "What is held stays where it was: mend it there, and add again."] if plan.report.held else lines
 
     carry_out(root, plan, render, dry_run=dry_run, as_json=as_json, show_all=show_all)

@@ -55,7 +55,7 @@ def carry_out(
             body["moves"] = [{"from": show(source), "to": show(target)} for source, target in plan.moves()]
         print_json(body)
         return
-    lines = render(plan) + accounting(plan.report, show_all=show_all, dry_run=dry_run)
+    lines = render(plan) + accounting(plan.report, show_all=show_all, dry_run=dry_run, in_root=plan.verb != "add")
     if dry_run:
         lines += moves(plan, show_all=show_all)
     if plan.is_empty:

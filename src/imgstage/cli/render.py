@@ -37,18 +37,20 @@ def table(rows: Sequence[Sequence[str]]) -> list[str]:
     ]
 
 
-def accounting(report: Report, *, show_all: bool, dry_run: bool = False) -> list[str]:
-    """The sums, then what is held and ignored, by kind of reason."""
+def accounting(report: Report, *, show_all: bool, dry_run: bool = False, in_root: bool = True) -> list[str]:
+    """The sums, then what is held and ignored, by kind of reason, and what helps a file that lies in the root."""
     done = f"{report.done:,} done ({report.changed:,} {'to change' if dry_run else 'changed now'})"
     lines = [f"{_files(report.found)} found: {done}, {len(report.held):,} held, {len(report.ignored):,} ignored"]
-    return lines + notes("held", report.held, show_all=show_all) + notes("ignored", report.ignored, show_all=show_all)
+    for what, of in (("held", report.held), ("ignored", report.ignored)):
+        lines += notes(what, of, show_all=show_all, helps=HELP if in_root else {})
+    return lines
 
 
 def _files(count: int) -> str:
     return "1 file" if count == 1 else f"{count:,} files"
 
 
-def notes(what: str, of: Sequence[Note], *, show_all: bool) -> list[str]:
+def notes(what: str, of: Sequence[Note], *, show_all: bool, helps: Mapping[Why, str]) -> list[str]:
     """Files by kind of reason: the first few of each unless all are wanted, and what helps."""
     kinds: dict[Why, list[Note]] = {}
     for note in of:
@@ -59,8 +61,8 @@ def notes(what: str, of: Sequence[Note], *, show_all: bool) -> list[str]:
         lines += [f"  {what}: {show(note.path)} -- {note.reason}" for note in shown]
         if len(members) > len(shown):
             lines.append(f"  {what}: … and {len(members) - len(shown):,} more that are {kind}; --all lists them")
-        if kind in HELP:
-            lines.append(f"    {kind}: {HELP[kind]}")
+        if kind in helps:
+            lines.append(f"    {kind}: {helps[kind]}")
     return lines
 
 

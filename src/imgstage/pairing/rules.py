@@ -84,8 +84,17 @@ class Template:
         groups = match.groupdict()
         return "_".join(filter(None, ("/".join(filter(None, (groups.get("folder"), key))), groups.get("tail"))))
 
+    @cached_property
+    def _ending(self) -> str | None:
+        """What follows the key in a template such as `{key}_before`, the most common; None for other templates."""
+        key, field, ending = self.text.partition("{key}")
+        return ending.lower() if not key and field and ending.isascii() and not _FIELD.search(ending) else None
+
     def key(self, stem: str) -> str | None:
         """The longest key that a path without extension can have under this template; None when it does not match."""
+        if self._ending is not None and stem.isascii():
+            cut = len(stem) - len(self._ending)
+            return stem[:cut] if cut > 0 and stem[cut:].lower() == self._ending else None
         match = self._match(stem)
         return None if match is None else self._whole_key(match, match["key"])
 

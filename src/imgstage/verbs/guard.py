@@ -81,7 +81,10 @@ def refuse_dropped(past: Mapping[str, str], wish: SplitWish) -> None:
 
 def refuse_unexplained(catalog: Catalog, usable: list[Sample], wish: SplitWish) -> None:
     """A renamed and edited test image must not slip into train as a new one."""
-    unknown = [sample for sample in usable if not any(record.path in catalog.rows for record in sample.files)]
+    rows = catalog.rows
+    unknown = (
+        [sample for sample in usable if not any(record.path in rows for record in sample.files)] if rows else [*usable]
+    )
     if wish.foreign_ledger and unknown and not wish.accept_new:
         came = some([show(sample.key) for sample in unknown])
         problem = f"splits.csv is gone, or is not the one imgstage wrote last, and does not know {came}"

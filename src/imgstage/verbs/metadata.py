@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..catalog import Catalog, Sample
 
 _LONE = "image"
+_to_json = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def write_metadata(
@@ -83,4 +84,4 @@ def _line(sample: Sample, target: Mapping[str, str], folder: str, many: set[str]
         line |= {column + "s": names} if role in many else {column: names[0]}
     if labelled:
         line["label"] = sample.label
-    return json.dumps(line, ensure_ascii=False) + "\n"
+    return _to_json(line) + "\n"

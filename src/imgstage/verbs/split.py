@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from ..assign import Assignment, Group, assign
@@ -132,13 +133,23 @@ def _ties(catalog: Catalog, group_of: Mapping[str, str]) -> dict[str, str]:
 
     Equal masks tie nothing: many samples have an empty one. Rows of missing files tie too, under their own paths.
     """
+    pictures = {
+        sample.id: [r.digest for role, records in sample.images.items() if role != _MASK for r in records]
+        for sample in catalog.samples
+    }
+    gone = [row.digest for row in catalog.missing if row.role not in (_MASK, SIDECAR)]
+    times = Counter(chain(gone, chain.from_iterable(pictures.values())))
     names: dict[str, set[str]] = {}
+    ties: dict[str, str] = {}
     for sample in catalog.samples:
-        pictures = {r.digest for role, records in sample.images.items() if role != _MASK for r in records}
-        names[sample.id] = _tie_names(pictures, group_of.get(sample.id, sample.group)) or {f"sample {sample.id}"}
+        own, group = pictures[sample.id], group_of.get(sample.id, sample.group)
+        if own and not group and all(times[digest] == 1 for digest in own):
+            ties[sample.id] = f"picture {min(own)}"  # what `merge` would say
+        else:
+            names[sample.id] = _tie_names(set(own), group) or {f"sample {sample.id}"}
     for row in catalog.missing:
         names[row.path] = _tie_names({row.digest} if row.role not in (_MASK, SIDECAR) else set(), row.group)
-    return merge(names)
+    return ties | merge(names)
 
 
 _MASK = "mask"
@@ -164,6 +175,10 @@ def _parts(
     group: str, samples: list[Sample], past: Mapping[str, str], earlier: Mapping[str, set[str]]
 ) -> Iterable[Group]:
     """A group as `assign` sees it: what it has in each split already, and what is new."""
+    if len(samples) == 1 and samples[0].id not in past:
+        label = samples[0].label
+        yield Group(group, 1, frozenset(earlier.get(group, ())), ((label, 1),))
+        return
     for split, size in Counter(past[sample.id] for sample in samples if sample.id in past).items():
         yield Group(f"{group} in {split}", size, frozenset((split,)))
     fresh = [sample for sample in samples if sample.id not in past]
