@@ -2,13 +2,19 @@
 PYTHON ?= python3
 PIP = -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test lint types unit clean
+.PHONY: demo test bench lint types unit clean
 
 demo: .venv-demo/ready
 	rm -rf imgstage-demo
 	.venv-demo/bin/imgstage demo imgstage-demo
 
 test: lint types unit
+
+# The tables in README; a quarter of an hour, best on a machine that does nothing else.
+bench: .venv/ready
+	.venv/bin/python -m benchmarks.start
+	.venv/bin/python -m benchmarks.scan
+	.venv/bin/python -m benchmarks.moves
 
 lint: .venv/ready
 	.venv/bin/ruff check .

@@ -39,16 +39,15 @@ class Run:
     peak_mb: float
 
 
-def imgstage(root: Path, *words: str) -> Run:
-    """Run `imgstage -C root words...` in a process of its own.
+def run(command: Sequence[str], cwd: str | None = None) -> Run:
+    """Run a command in a process of its own.
 
     Raises:
         subprocess.CalledProcessError: it failed.
     """
-    command = [sys.executable, "-m", "imgstage", "-C", str(root), *words]
     with tempfile.TemporaryFile("w+") as output:
         start = time.perf_counter()
-        process = subprocess.Popen(command, stdout=output)
+        process = subprocess.Popen(command, stdout=output, cwd=cwd)
         _, status, usage = os.wait4(process.pid, 0)
         wall = time.perf_counter() - start
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -56,6 +55,11 @@ def imgstage(root: Path, *words: str) -> Run:
             raise subprocess.CalledProcessError(process.returncode, command)
         output.seek(0)
         return Run(output.read(), wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024 / 1e6)
+
+
+def imgstage(root: Path, *words: str) -> Run:
+    """Run `imgstage -C root words...`."""
+    return run([sys.executable, "-m", "imgstage", "-C", str(root), *words])
 
 
 def in_a_new_process(

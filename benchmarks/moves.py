@@ -71,7 +71,7 @@ def warm(folder: Path) -> None:
 def measure(folder: Path, repeats: int) -> dict[str, float]:
     """Medians of one root."""
     figures: dict[str, list[float]] = {
-        name: [] for name in ("bare", "ready", "split", "split_mb", "status", "status_mb")
+        name: [] for name in ("bare", "ready", "split", "split_cpu", "split_mb", "status", "status_cpu", "status_mb")
     }
     for _ in range(repeats):
         for name, job in (("bare", bare), ("ready", ready)):
@@ -79,9 +79,10 @@ def measure(folder: Path, repeats: int) -> dict[str, float]:
             figures[name].append(in_a_new_process(job, folder))
         warm(folder)
         for verb in ("status", "split"):
-            run = imgstage(folder, verb, "--json")
-            figures[verb].append(run.wall_s)
-            figures[f"{verb}_mb"].append(run.peak_mb)
+            done = imgstage(folder, verb, "--json")
+            figures[verb].append(done.wall_s)
+            figures[f"{verb}_mb"].append(done.peak_mb)
+            figures[f"{verb}_cpu"].append(done.cpu_s)
         imgstage(folder, "undo")
     return {name: statistics.median(values) for name, values in figures.items()}
 
@@ -103,7 +104,7 @@ def main() -> None:
                 f"{found['bare']:.2f} s",
                 f"{found['ready']:.2f} s ({found['ready'] / found['bare']:.1f}x)",
                 f"{found['split']:.2f} s ({found['split'] / found['bare']:.1f}x), {found['split_mb']:.0f} MB",
-                f"{found['status']:.2f} s, {found['status_mb']:.0f} MB",
+                f"{found['status']:.2f} s, {found['status_cpu']:.2f} s of CPU, {found['status_mb']:.0f} MB",
             ]
         )
     print_table(["files", "bare os.rename", "ready plan applied", "whole warm split", "warm status"], rows)
