@@ -10,10 +10,10 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "imgstage"
 LAYERS = (
     "errors",
+    "formats",
     "root",
     "reasons",
     "parallel",
-    "formats",
     "images",
     "cache",
     "index",

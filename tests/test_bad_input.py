@@ -145,7 +145,7 @@ def test_something_else_where_a_file_or_folder_of_the_root_should_be(
         (["-C", "@/photos/github_30_after.jpg", "split"], "@/photos/github_30_after.jpg is a file, not a folder"),
         (["-C", "@/photos/github_30_after.jpg/x", "status"], "There is no folder @/photos"),
         (["-C", "@/" + "n" * 300, "status"], "cannot be looked at (File name too long)"),
-        (["-C", "@/photos", "split"], "@/photos is not an imgstage root"),
+        (["-C", "@/photos", "split"], "@/photos holds images, but is not an imgstage root"),
         (["init", "@/photos/github_30_after.jpg"], "@/photos/github_30_after.jpg is a file, not a folder"),
         (["init", "@/photos/github_30_after.jpg/x"], "cannot be made a root (Not a directory)"),
         (["init", "@/data/stage_data/sub"], "@/data/stage_data/sub lies inside the root @/data"),
@@ -276,8 +276,6 @@ def test_a_source_that_is_closed_is_named(capsys: pytest.CaptureFixture[str], ro
     (top / "photos").chmod(0o000)
     before = tree(top)
     with as_nobody(top):
-        assert run(["-C", str(root), "add", str(top / "photos")]) == 0
-    assert (
-        f"ignored: {top / 'photos'} -- closed: the folder cannot be read (Permission denied)" in capsys.readouterr().out
-    )
+        assert run(["-C", str(root), "add", str(top / "photos")]) == 2
+    assert f"{top / 'photos'}: the folder cannot be read (Permission denied)" in capsys.readouterr().err
     assert tree(top) == before

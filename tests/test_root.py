@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imgstage.errors import NotARootError, RefusedError, UsageError
-from imgstage.root import Root, check_new_root, find_root, fold, format_ratios, parse_ratios, show
+from imgstage.root import Root, check_new_root, find_root, fold, format_ratios, images_astray, parse_ratios, show
 
 from .strategies import ratios
 
@@ -103,7 +103,6 @@ def test_settings_are_read(tmp_path: Path) -> None:
     assert found == Root(tmp_path).settings()
     assert Root(tmp_path).settings().seed == 4
     assert Root(tmp_path).settings().pairing == {"": {"before": "{key}_b"}, "cats": {"image": "{key}"}}
-    assert Root(tmp_path).settings().present
 
 
 @pytest.mark.parametrize(
@@ -127,3 +126,15 @@ def test_settings_that_make_no_sense_name_file_and_key(tmp_path: Path, text: str
         settings(tmp_path, text)
     assert "imgstage.toml" in str(error.value)
     assert "Nothing was changed" in str(error.value)
+
+
+def test_a_folder_of_photographs_is_told_from_a_folder_of_nothing(tmp_path: Path) -> None:
+    (tmp_path / "photos/day 1").mkdir(parents=True)
+    with pytest.raises(NotARootError, match=r"imgstage init"):
+        find_root(tmp_path / "photos")
+    (tmp_path / "photos/day 1/x.JPG").touch()
+    with pytest.raises(NotARootError, match=r"holds images.*imgstage init data, then imgstage -C data add"):
+        find_root(tmp_path / "photos")
+    assert images_astray(tmp_path / "photos") == "day 1/x.JPG"
+    (tmp_path / "photos").joinpath("day 1").rename(tmp_path / "photos/stage_data")
+    assert images_astray(tmp_path / "photos") == ""

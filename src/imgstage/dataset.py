@@ -169,7 +169,9 @@ class Dataset:
         if sum(shares.values()) != 1 or min(shares.values()) < 0 or rounding not in (None, "remainder", "truncate"):
             problem = f"The ratios {dict(shares)} do not sum to 1, or the rounding {rounding!r} is none"
             raise UsageError(problem, "Give shares that sum to exactly 1, and remainder or truncate")
-        pattern = group if group is not None or group_csv is not None else settings.group
+        given = group is not None or group_csv is not None
+        pattern, table = (group, group_csv) if given else (settings.group, settings.group_csv)
+        base = Path() if given else self.root.path
         seen = self._look(tuple(shares))
         seen.refuse_unreadable()
         usable = [sample for sample in seen.catalog.samples if not sample.held]
@@ -179,8 +181,9 @@ class Dataset:
             ratios=shares,
             seed=seed if seed is not None else settings.seed or 0,
             rounding=rounding or settings.rounding or "remainder",
-            group_rule=pattern,
-            groups=_groups(usable, pattern, group_csv),
+            group_line=groups.toml_line(self.root.path, base, pattern, table),
+            stored_group_line=groups.toml_line(self.root.path, self.root.path, settings.group, settings.group_csv),
+            groups=_groups(usable, pattern, table, base),
             reshuffle=reshuffle,
             accept_new=accept_new,
             trust=trust,
@@ -330,6 +333,10 @@ class Dataset:
             )
         base = source if real.is_dir() else real.parent
         found = self._scan(base, (".",) if real.is_dir() else (real.name,))
+        closed = next((record for record in found.files if not record.path), None)
+        if closed is not None:
+            problem = f"{show(str(source))}: {closed.trouble.partition(': ')[2]}"
+            raise UsageError(problem, "Allow reading it, then run the command again")
         if real.is_dir() and not found.files:
             problem = f"{show(str(source))} holds no files"
             raise UsageError(problem, "Check the path")
@@ -348,14 +355,11 @@ class Dataset:
             return f"<b>{html.escape(str(self.root.path))}</b><br>{html.escape(str(error))}"
 
 
-def _groups(usable: Sequence[Sample], pattern: str | None, table: str | None) -> dict[str, str]:
+def _groups(usable: Sequence[Sample], pattern: str | None, table: str | None, base: Path) -> dict[str, str]:
     if table is not None:
-        name, _, column = table.rpartition(":")
-        if not name or not column:
-            problem = f"{table!r} does not say which column of which file"
-            raise UsageError(problem, "Write it as --group-csv metadata.csv:patient")
+        name, column = groups.parse_table(table)
         try:
-            data = Path(name).read_bytes()
+            data = (base / name).read_bytes()
         except OSError as error:
             problem = f"{name} cannot be read ({error.strerror})"
             raise UsageError(problem, "Check the path") from error

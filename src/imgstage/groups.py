@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
@@ -13,6 +14,37 @@ from .root import did_you_mean, fold
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+
+def parse_table(text: str) -> tuple[str, str]:
+    """The file and the column of `FILE:COLUMN`.
+
+    Raises:
+        UsageError: one of them is missing.
+    """
+    name, _, column = text.rpartition(":")
+    if not name or not column:
+        problem = f"{text!r} does not say which column of which file"
+        raise UsageError(problem, "Write it as --group-csv metadata.csv:patient")
+    return name, column
+
+
+def toml_line(root: Path, base: Path, pattern: str | None, table: str | None) -> str:
+    """The line of `imgstage.toml` that stores a rule; empty when there is none.
+
+    Args:
+        root: the root's folder; a table inside it is stored by its path there.
+        base: what the path of the table is relative to.
+        pattern: a regular expression.
+        table: `FILE:COLUMN`.
+    """
+    if table is not None:
+        name, column = parse_table(table)
+        path = (base / name).resolve()
+        stored = path.relative_to(root) if root in path.parents else path
+        return f"group_csv = {json.dumps(f'{stored.as_posix()}:{column}', ensure_ascii=False)}"
+    return f"group = {json.dumps(pattern, ensure_ascii=False)}" if pattern is not None else ""
 
 
 def by_pattern(pattern: str, keys: Iterable[str]) -> dict[str, str]:

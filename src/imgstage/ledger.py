@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 MISSING = "missing:"
 """Stands before the last known path of a row whose file is gone."""
+GONE = "gone:"
+"""Stands there instead when the user has said, with --accept-new, that he knows."""
 
 
 class Row(NamedTuple):
@@ -28,7 +30,7 @@ class Row(NamedTuple):
         split: where it was assigned to.
         group: the group it was assigned with; empty when it stood alone.
         role: the image's role, or `sidecar`.
-        path: where the file is, relative to the root; `missing:` before it when it is gone.
+        path: where the file is, relative to the root; `missing:` or `gone:` before it when it is not there any more.
         digest: blake3 of its content when it was last seen.
         first_digest: blake3 of its content when it was first assigned.
     """
@@ -44,7 +46,12 @@ class Row(NamedTuple):
     @property
     def last_path(self) -> str:
         """Where the file is, or was when it was last seen."""
-        return self.path.removeprefix(MISSING)
+        return self.path.removeprefix(MISSING).removeprefix(GONE)
+
+    @property
+    def is_acknowledged(self) -> bool:
+        """Whether the file is gone and the user has said that he knows."""
+        return self.path.startswith(GONE)
 
 
 COLUMNS = Row._fields
@@ -70,7 +77,7 @@ def read(root: Root) -> tuple[Row, ...]:
     paths: set[str] = set()
     splits: dict[str, str] = {}
     for row in rows:
-        if row.path in paths and not row.path.startswith(MISSING):
+        if row.path in paths and not row.path.startswith((MISSING, GONE)):
             problem = f"{path} has two rows for {row.path}, as a merge leaves them"
             raise UsageError(problem, "Keep the row that is right")
         if splits.setdefault(row.sample, row.split) != row.split:
@@ -155,6 +162,6 @@ def _by_digest(
     return rest
 
 
-def mark_missing(row: Row) -> Row:
+def mark_missing(row: Row, *, acknowledged: bool = False) -> Row:
     """The row of a file that is gone."""
-    return row if row.path.startswith(MISSING) else row._replace(path=MISSING + row.path)
+    return row._replace(path=(GONE if acknowledged or row.is_acknowledged else MISSING) + row.last_path)

@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from .errors import NotARootError, RefusedError, UsageError
+from .formats import SUFFIXES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -33,7 +34,7 @@ DEFAULT_RATIOS: Mapping[str, Fraction] = MappingProxyType(
 TRAIN = "train"
 _RESERVED = {STAGE, "play_data", HELD, STATE, LEDGER, SETTINGS}
 _NUMBER = re.compile(r"-?\d{0,12}(\.\d{0,18})?(/\d{1,12})?")  # no exponents: 1e999999999 would take all memory
-_KEYS = ("ratios", "seed", "group", "rounding", "pairing")
+_KEYS = ("ratios", "seed", "group", "group_csv", "rounding", "pairing")
 
 
 @dataclass(frozen=True)
@@ -44,17 +45,17 @@ class Settings:
         ratios: share of each split, summing to 1.
         seed: seeds the draw.
         group: regular expression whose first bracket names a sample's group.
+        group_csv: `FILE:COLUMN` of a table that names the groups; FILE is relative to the root, or absolute.
         rounding: "remainder" or "truncate".
         pairing: templates by role, by top-level folder; the folder "" stands for all without an entry of their own.
-        present: whether the file exists, so that no verb ever writes over it.
     """
 
     ratios: Mapping[str, Fraction] | None = None
     seed: int | None = None
     group: str | None = None
+    group_csv: str | None = None
     rounding: str | None = None
     pairing: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    present: bool = False
 
 
 @dataclass(frozen=True)
@@ -163,6 +164,20 @@ def is_there(path: Path) -> bool:
     return True
 
 
+def images_astray(path: Path) -> str:
+    """The first image by name that lies directly in a folder, or in one of its folders that mean nothing here."""
+    known = {STAGE, STATE, HELD, "play_data", *DEFAULT_RATIOS, *_SPELLINGS}
+    try:
+        for entry in sorted(path.iterdir()):
+            inside = [] if entry.is_symlink() or not entry.is_dir() or entry.name in known else sorted(entry.iterdir())
+            for file in (entry, *inside):
+                if file.suffix.lower() in SUFFIXES and file.is_file():
+                    return str(file.relative_to(path))
+    except OSError:  # what cannot be looked at gives no hint
+        return ""
+    return ""
+
+
 def find_root(given: Path | None) -> Root:
     """The root a verb works on.
 
@@ -179,6 +194,11 @@ def find_root(given: Path | None) -> Root:
         problem = f"{path} is a file, not a folder"
     elif is_root(path):
         return Root(path.resolve())
+    elif images_astray(path):
+        problem = f"{path} holds images, but is not an imgstage root: it has no {STAGE}/ and no split folder"
+        command = shlex.join(("imgstage", "-C", "data", "add", str(path)))
+        remedy = f"Make a root beside it and copy them in: imgstage init data, then {command}"
+        raise NotARootError(problem, remedy)
     else:
         problem = f"{path} is not an imgstage root: it holds no {STAGE}/, no split folder and no {STATE}/"
     raise NotARootError(problem, f"Make one with: {shlex.join(('imgstage', 'init', str(path)))}")
@@ -298,13 +318,16 @@ def _settings(table: dict[str, Any]) -> Settings:
     if rounding not in (None, "remainder", "truncate"):
         problem = f"rounding is {rounding!r}"
         raise UsageError(problem, 'Write "remainder" or "truncate"')
+    if "group" in table and "group_csv" in table:
+        problem = "both group and group_csv are set"
+        raise UsageError(problem, "Keep one of them")
     return Settings(
         ratios=parse_ratios(ratios) if ratios is not None else None,
         seed=_typed(table, "seed", int),
         group=_typed(table, "group", str),
+        group_csv=_typed(table, "group_csv", str),
         rounding=rounding,
         pairing=_pairing_tables(_typed(table, "pairing", dict) or {}),
-        present=True,
     )
 
 

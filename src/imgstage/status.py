@@ -57,7 +57,9 @@ def take(catalog: Catalog, splits: Iterable[str], pending: int | None, last: Ope
     disagreeing = [s for s in usable if s.split and s.place not in (STAGE, s.split)]
     details = {
         "pairing": pairing_details(catalog.pairings),
-        "missing": [{"path": show(row.last_path), "split": row.split} for row in catalog.missing],
+        "missing": [
+            {"path": show(row.last_path), "split": row.split} for row in catalog.missing if not row.is_acknowledged
+        ],
         "edited": [show(path) for path in catalog.edited],
         "disagreeing": [{"sample": show(s.key), "folder": s.place, "split": s.split} for s in disagreeing],
     }

@@ -175,6 +175,8 @@ def test_groups_may_come_from_a_table(empty: Dataset, tmp_path: Path) -> None:
     assert all(len({places[f"{n}.jpg"] for n in range(3 * p, 3 * p + 3)}) == 1 for p in range(8))
     assert {row["group"] for row in rows(empty)} == {f"P{p}" for p in range(8)}
     write(stage(empty) / "new.jpg", picture(99))
+    assert empty.plan_split().report.details["samples_without_group"] == 1, "the table is remembered"
+    (empty.root.path / "imgstage.toml").unlink()
     with pytest.raises(ChangedError, match="--group-csv again"):
         empty.split()
 
@@ -274,7 +276,7 @@ def test_a_missing_test_image_and_an_unknown_sample_are_not_taken_for_chance(pai
         pairs.split()
     assert snapshot(pairs.root.path) == before
     pairs.split(accept_new=True)
-    gone = [row for row in rows(pairs) if row["path"].startswith("missing:")]
+    gone = [row for row in rows(pairs) if row["path"].startswith("gone:")]
     assert {row["split"] for row in gone} == {"test"}
     assert len(gone) == 2
 

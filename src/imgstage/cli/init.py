@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from .common import command_line
@@ -13,9 +15,14 @@ from .common import command_line
 def command(root: str | None, folder: str | None) -> None:
     """Make FOLDER (default: ./data) a root: a folder with stage_data/, where images wait to be split."""
     from ..dataset import Dataset
-    from ..root import STAGE
+    from ..root import STAGE, images_astray, show
 
     given = folder or root or "data"
     Dataset.create(given)
     click.echo(f"{given} is a root. Its images go into {given}/{STAGE}/.")
+    astray = images_astray(Path(given))
+    if astray:
+        click.echo(
+            f"It holds images outside of that, such as {show(astray)}; no command sees them there: move them in."
+        )
     click.echo(f"Next: {command_line(given, 'add', 'FOLDER_WITH_IMAGES')}")

@@ -129,6 +129,10 @@ def groups(details: Mapping[str, Any]) -> list[str]:
         lines.append(f"  group {show(name)} was divided before it was named: it lies in {' and '.join(places)}")
     if len(details["divided_groups"]) > _FIRST:
         lines.append(f"  … and {len(details['divided_groups']) - _FIRST:,} more such groups; --json lists them")
+    if details["add_to_settings"]:
+        lines.append(
+            f"imgstage.toml is yours, so the rule was not stored; to keep it, add: {details['add_to_settings']}"
+        )
     if details["samples_sharing_a_picture"]:
         lines.append(
             f"{details['samples_sharing_a_picture']:,} samples share a picture with another; they are not divided"

@@ -28,7 +28,8 @@ class SplitWish:
         ratios: share of each split, summing to 1.
         seed: seeds the draw.
         rounding: "remainder" or "truncate".
-        group_rule: the regular expression behind `groups`, to be stored; None when they come from elsewhere.
+        group_line: the line of `imgstage.toml` that stores the rule behind `groups`; empty when there is none.
+        stored_group_line: the one that is there.
         groups: the group of each sample, by key, where the user's rule gives one.
         reshuffle: forget where samples were.
         accept_new: go on although held-out images are missing while unknown ones have appeared.
@@ -40,7 +41,8 @@ class SplitWish:
     ratios: Mapping[str, Fraction] = field(default_factory=lambda: DEFAULT_RATIOS)
     seed: int = 0
     rounding: str = "remainder"
-    group_rule: str | None = None
+    group_line: str = ""
+    stored_group_line: str = ""
     groups: Mapping[str, str] = field(default_factory=dict)
     reshuffle: bool = False
     accept_new: bool = False
@@ -72,6 +74,11 @@ def past_splits(usable: Iterable[Sample], wish: SplitWish) -> dict[str, str]:
 
 
 def refuse_dropped(past: Mapping[str, str], wish: SplitWish) -> None:
+    """A split that has samples cannot be left out.
+
+    Raises:
+        UsageError: naming the splits.
+    """
     dropped = Counter(split for split in past.values() if split not in wish.ratios)
     if dropped:
         names = ", ".join(f"{split} ({count} samples)" for split, count in sorted(dropped.items()))
@@ -80,7 +87,11 @@ def refuse_dropped(past: Mapping[str, str], wish: SplitWish) -> None:
 
 
 def refuse_unexplained(catalog: Catalog, usable: list[Sample], wish: SplitWish) -> None:
-    """A renamed and edited test image must not slip into train as a new one."""
+    """A renamed and edited test image must not slip into train as a new one.
+
+    Raises:
+        ChangedError: unknown samples have appeared, and there is a reason to doubt that they are new.
+    """
     rows = catalog.rows
     unknown = (
         [sample for sample in usable if not any(record.path in rows for record in sample.files)] if rows else [*usable]
@@ -96,8 +107,10 @@ def refuse_unexplained(catalog: Catalog, usable: list[Sample], wish: SplitWish) 
             f"Earlier samples have groups, and no rule says to which {some([show(s.key) for s in unknown])} belong"
         )
         raise ChangedError(problem, "Give --group or --group-csv again, or let them stand alone with --accept-new")
-    training = TRAIN if TRAIN in wish.ratios else next(iter(wish.ratios))
-    missing = [row for row in catalog.missing if row.split != training and row.role != SIDECAR]
+    training = TRAIN if TRAIN in wish.ratios else max(wish.ratios, key=lambda name: wish.ratios[name])
+    missing = [
+        row for row in catalog.missing if row.split != training and row.role != SIDECAR and not row.is_acknowledged
+    ]
     if missing:  # an edited training image may be a held-out one that took its name
         edited = {path for path in catalog.edited if catalog.rows[path].split == training}
         unknown += [sample for sample in usable if any(record.path in edited for record in sample.files)]

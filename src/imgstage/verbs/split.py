@@ -14,7 +14,7 @@ from ..groups import merge
 from ..pairing import SIDECAR
 from ..plan import Identity, Move, Note, Plan, Report, arrange
 from ..reasons import Why, because
-from ..root import STAGE, format_ratios, show
+from ..root import SETTINGS, STAGE, format_ratios, show
 from ..tables import in_split, manifest
 from .guard import SplitWish, past_splits, refuse_dropped, refuse_unexplained
 from .metadata import write_metadata
@@ -69,9 +69,9 @@ def plan_split(catalog: Catalog, wish: SplitWish, draft: Draft) -> Plan:
         for record in sample.files
         if target.get(record.path, record.path) != record.path
     ]
-    wishes = write_ledger(draft, catalog, splits, target, group_of)
+    wishes = write_ledger(draft, catalog, splits, target, group_of, acknowledged=wish.accept_new)
     if new:
-        text = settings_text(wish.ratios, wish.seed, wish.rounding, wish.group_rule, catalog.pairings)
+        text = settings_text(wish.ratios, wish.seed, wish.rounding, wish.group_line, catalog.pairings)
         wishes |= write_settings(draft, text)
     wanted = [manifest(split) if wish.manifest else in_split(layout, split) for split in wish.ratios]
     tables, foreign = write_metadata(draft, catalog, usable, splits, target, wanted)
@@ -84,7 +84,16 @@ def plan_split(catalog: Catalog, wish: SplitWish, draft: Draft) -> Plan:
         folder_modes(catalog.index, {layout.folder(split) for split in set(splits.values())}),
     )
     report = _report(catalog, usable, splits, bridged, outcome, wish, len(moves), new)
-    details = dict(report.details) | _group_details(usable, splits, group_of) | {"foreign_tables": foreign}
+    details = (
+        dict(report.details)
+        | _group_details(usable, splits, group_of)
+        | {
+            "foreign_tables": foreign,
+            "add_to_settings": wish.group_line
+            if wish.group_line != wish.stored_group_line and SETTINGS in draft.tables
+            else "",
+        }
+    )
     report = replace(report, details=details)
     return Plan("split", draft.operation, journeys, steps, tuple(wishes.preparations), report)
 
@@ -112,6 +121,9 @@ def _assign(
     groups = [part for group, samples in members.items() for part in _parts(group, samples, past, earlier)]
     outcome = assign(groups, wish.ratios, wish.seed, wish.rounding)
     splits = dict(past)
+    if wish.reshuffle:  # what is held has no say, but goes where its group goes
+        held = [sample for sample in catalog.samples if sample.held and sample.split]
+        splits |= {s.id: outcome.splits[ties[s.id]] for s in held if ties[s.id] in outcome.splits}
     bridged: dict[str, str] = {}
     for group, samples in members.items():
         for sample in samples:
@@ -179,12 +191,18 @@ def _parts(
         label = samples[0].label
         yield Group(group, 1, frozenset(earlier.get(group, ())), ((label, 1),))
         return
-    for split, size in Counter(past[sample.id] for sample in samples if sample.id in past).items():
-        yield Group(f"{group} in {split}", size, frozenset((split,)))
-    fresh = [sample for sample in samples if sample.id not in past]
+    old: dict[str, list[Sample]] = defaultdict(list)
+    for sample in samples:
+        old[past.get(sample.id, "")].append(sample)
+    fresh = old.pop("", [])
+    for split, members in old.items():
+        yield Group(f"{group} in {split}", len(members), frozenset((split,)), _labels(members))
     if fresh:
-        labels = Counter(sample.label for sample in fresh)
-        yield Group(group, len(fresh), frozenset(earlier.get(group, ())), tuple(sorted(labels.items())))
+        yield Group(group, len(fresh), frozenset(earlier.get(group, ())), _labels(fresh))
+
+
+def _labels(samples: Iterable[Sample]) -> tuple[tuple[str, int], ...]:
+    return tuple(sorted(Counter(sample.label for sample in samples).items()))
 
 
 def _group_details(usable: list[Sample], splits: Mapping[str, str], group_of: Mapping[str, str]) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -87,6 +86,8 @@ def write_ledger(
     splits: Mapping[str, str],
     target: Mapping[str, str],
     groups: Mapping[str, str] | None = None,
+    *,
+    acknowledged: bool = False,
 ) -> Wishes:
     """The wishes that bring `splits.csv` up to date.
 
@@ -96,8 +97,9 @@ def write_ledger(
         splits: the split of each sample that shall have rows, by id; rows of other samples keep theirs.
         target: where files go, by path; the others stay.
         groups: the group of each sample, by id, where it may have changed.
+        acknowledged: the user knows of all files that are gone.
     """
-    rows: list[Row] = [mark_missing(row) for row in catalog.missing]
+    rows: list[Row] = [mark_missing(row, acknowledged=acknowledged) for row in catalog.missing]
     astray = set(catalog.rows)
     for sample in catalog.samples:
         split = splits.get(sample.id)
@@ -127,7 +129,7 @@ def _files(sample: Sample) -> Iterable[tuple[str, str, str]]:
 
 
 def settings_text(
-    ratios: Mapping[str, Fraction], seed: int, rounding: str, group: str | None, pairings: Iterable[FolderPairing]
+    ratios: Mapping[str, Fraction], seed: int, rounding: str, group_line: str, pairings: Iterable[FolderPairing]
 ) -> str:
     """An `imgstage.toml` that makes the next run do what this one did."""
     lines = [
@@ -136,8 +138,8 @@ def settings_text(
         f"seed = {seed}",
         f'rounding = "{rounding}"',
     ]
-    if group is not None:
-        lines.append(f"group = {json.dumps(group, ensure_ascii=False)}")
+    if group_line:
+        lines.append(group_line)
     return "\n".join((*lines, "", *pairing_tables(pairings)))
 
 

@@ -1,0 +1,110 @@
+"""The rule of groups is remembered; losses that were acknowledged are not asked about again."""
+
+from __future__ import annotations
+
+import csv
+
+import pytest
+
+from imgstage import Dataset
+from imgstage.errors import ChangedError, UsageError
+
+from ..helpers import picture, write
+
+
+def fill(dataset: Dataset, numbers: range) -> None:
+    for number in numbers:
+        write(dataset.root.path / f"stage_data/p{number % 8}_{number:03d}.jpg", picture(number))
+
+
+def groups(dataset: Dataset) -> dict[str, set[str]]:
+    with (dataset.root.path / "splits.csv").open(newline="") as stream:
+        found: dict[str, set[str]] = {}
+        for row in csv.DictReader(stream):
+            found.setdefault(row["group"], set()).add(row["split"])
+    return found
+
+
+def write_table(dataset: Dataset, numbers: range, place: str = "patients.csv") -> None:
+    lines = [f"p{number % 8}_{number:03d}.jpg,{number % 8}\n" for number in numbers]
+    (dataset.root.path / place).write_text("image,patient\n" + "".join(lines))
+
+
+def test_a_table_of_groups_is_kept_by_its_path_in_the_root(empty: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(empty, range(40))
+    write_table(empty, range(60))
+    monkeypatch.chdir(empty.root.path.parent)
+    empty.split(group_csv="data/patients.csv:patient")
+    assert 'group_csv = "patients.csv:patient"' in (empty.root.path / "imgstage.toml").read_text()
+    fill(empty, range(40, 60))
+    monkeypatch.chdir("/")
+    empty.split()
+    found = groups(empty)
+    assert set(found) == {str(number) for number in range(8)}
+    assert all(len(splits) == 1 for splits in found.values())
+
+
+def test_the_line_to_add_is_told_where_settings_are_there_already(empty: Dataset) -> None:
+    fill(empty, range(40))
+    (empty.root.path / "imgstage.toml").write_text("seed = 3\n")
+    plan = empty.plan_split(group=r"^(p\d+)")
+    assert plan.report.details["add_to_settings"] == r'group = "^(p\\d+)"'
+    plan.apply()
+    assert (empty.root.path / "imgstage.toml").read_text() == "seed = 3\n"
+    (empty.root.path / "imgstage.toml").write_text('seed = 3\ngroup = "^(p\\\\d+)"\n')
+    assert empty.plan_split(group=r"^(p\d+)").report.details["add_to_settings"] == ""
+    assert empty.plan_split().report.details["add_to_settings"] == ""
+
+
+def test_two_rules_in_the_settings_are_refused(empty: Dataset) -> None:
+    fill(empty, range(40))
+    (empty.root.path / "imgstage.toml").write_text('group = "(x)"\ngroup_csv = "a.csv:b"\n')
+    with pytest.raises(UsageError, match=r"imgstage\.toml: both group and group_csv"):
+        empty.split()
+
+
+def test_a_reshuffle_takes_held_members_of_a_group_along(empty: Dataset) -> None:
+    fill(empty, range(40))
+    empty.split(group=r"^(p\d+)")
+    held = next(sample for sample in empty.samples if sample.split == "test")
+    empty.hold(held.files[0].path)
+    moved = False
+    for seed in range(1, 9):
+        empty.split(reshuffle=True, seed=seed, ratios="train=0.4,val=0.3,test=0.3")
+        assert all(len(splits) == 1 for splits in groups(empty).values())
+        moved |= groups(empty)[held.key[:2]] != {"test"}
+    assert moved
+
+
+def test_a_loss_that_was_acknowledged_is_not_asked_about_again(pairs: Dataset) -> None:
+    pairs.split()
+    lost = [record for sample in pairs.samples if sample.split == "test" for record in sample.files][:2]
+    content = {record.path: (pairs.root.path / record.path).read_bytes() for record in lost}
+    for path in content:
+        (pairs.root.path / path).unlink()
+    for number, seed in ((50, 0), (51, 1)):
+        write(pairs.root.path / f"stage_data/x{number}_before.jpg", picture(1000 + seed))
+        write(pairs.root.path / f"stage_data/x{number}_after.jpg", picture(2000 + seed))
+        if number == 50:
+            with pytest.raises(ChangedError, match="--accept-new"):
+                pairs.split()
+            pairs.split(accept_new=True)
+        else:
+            pairs.split()
+    assert pairs.status().report.details["missing"] == []
+    for path, data in content.items():  # what comes back after all is known by its content
+        write(pairs.root.path / "stage_data" / path.rpartition("/")[2], data)
+    pairs.split()
+    assert all((pairs.root.path / path).read_bytes() == data for path, data in content.items())
+
+
+def test_labels_are_spread_over_old_and_new_together(empty: Dataset) -> None:
+    """A class that is in train only so far is made up for by the next images of it."""
+    for number in range(20):
+        write(empty.root.path / f"train/rare/{number}.jpg", picture(number))
+    for number in range(20, 120):
+        label = "rare" if number < 60 else "common"
+        write(empty.root.path / f"stage_data/{label}/{number}.jpg", picture(number))
+    empty.split(ratios="train=0.5,val=0.5")
+    found = empty.plan_split().report.details["labels"]["rare"]
+    assert abs(found["train"] - found["val"]) <= 2, found
