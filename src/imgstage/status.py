@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from .plan import Report
@@ -27,6 +27,7 @@ class Status:
         unassigned: how many usable samples no split was drawn for yet.
         pending: the operation that broke off; None when none did.
         last: the last operation that was done.
+        catalog: all that was looked at.
     """
 
     report: Report
@@ -34,6 +35,7 @@ class Status:
     unassigned: int
     pending: int | None
     last: Operation | None
+    catalog: Catalog = field(repr=False)
 
     def as_json(self) -> dict[str, Any]:
         """Ready for JSON."""
@@ -72,4 +74,4 @@ def take(catalog: Catalog, splits: Iterable[str], pending: int | None, last: Ope
     places = {STAGE: lying[STAGE]} | {name: lying[name] for name in splits if lying[name] or catalog.rows}
     if aside:
         places[HELD] = aside
-    return Status(report, places, sum(1 for sample in usable if not sample.split), pending, last)
+    return Status(report, places, sum(1 for sample in usable if not sample.split), pending, last, catalog)

@@ -6,7 +6,9 @@ stdout carries the result, stderr messages and progress. Exit codes: 0 done, 2 w
 from __future__ import annotations
 
 import gc
+import os
 import sys
+from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -61,7 +63,12 @@ def group(ctx: click.Context, root: str | None) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and end the process with its exit code."""
     gc.disable()  # nothing here lives in cycles, and looking for them among a million small tuples takes seconds
-    sys.exit(run(arguments))
+    code = run(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):  # the reader may have gone
+            if stream is not None:
+                stream.flush()
+    os._exit(code)  # taking a million objects apart one by one takes a tenth of the time; the system does it at once
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

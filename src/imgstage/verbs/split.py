@@ -145,10 +145,7 @@ def _ties(catalog: Catalog, group_of: Mapping[str, str]) -> dict[str, str]:
 
     Equal masks tie nothing: many samples have an empty one. Rows of missing files tie too, under their own paths.
     """
-    pictures = {
-        sample.id: [r.digest for role, records in sample.images.items() if role != _MASK for r in records]
-        for sample in catalog.samples
-    }
+    pictures = {sample.id: _pictures(sample) for sample in catalog.samples}
     gone = [row.digest for row in catalog.missing if row.role not in (_MASK, SIDECAR)]
     times = Counter(chain(gone, chain.from_iterable(pictures.values())))
     names: dict[str, set[str]] = {}
@@ -165,6 +162,11 @@ def _ties(catalog: Catalog, group_of: Mapping[str, str]) -> dict[str, str]:
 
 
 _MASK = "mask"
+
+
+def _pictures(sample: Sample) -> list[str]:
+    """The digests of a sample's images; equal masks mean nothing."""
+    return [record.digest for role, records in sample.images.items() if role != _MASK for record in records]
 
 
 def _tie_names(digests: set[str], group: str) -> set[str]:
@@ -208,15 +210,13 @@ def _labels(samples: Iterable[Sample]) -> tuple[tuple[str, int], ...]:
 def _group_details(usable: list[Sample], splits: Mapping[str, str], group_of: Mapping[str, str]) -> dict[str, Any]:
     """How far groups reach: samples without one, groups that were divided before they were named, copies."""
     places: dict[str, set[str]] = defaultdict(set)
-    pictures: Counter[str] = Counter()
     for sample in usable:
         name = group_of.get(sample.id, "")
         if name and sample.id in splits:
             places[name].add(splits[sample.id])
-        pictures.update({r.digest for role, records in sample.images.items() if role != _MASK for r in records})
-    copies = [
-        s for s in usable if any(pictures[r.digest] > 1 for role, of in s.images.items() if role != _MASK for r in of)
-    ]
+    times = Counter(chain.from_iterable(map(_pictures, usable)))
+    repeated = {digest for digest, count in times.items() if count > 1}
+    copies = [sample for sample in usable if not repeated.isdisjoint(_pictures(sample))] if repeated else []
     return {
         "groups": len(places),
         "samples_without_group": sum(1 for sample in usable if not group_of.get(sample.id)) if places else 0,
