@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from imgstage import Dataset
+from imgstage.root import is_own
 
 from ..helpers import snapshot, write, write_pairs
 
@@ -104,7 +105,7 @@ def contents(root: Path) -> set[bytes]:
 
 def images(root: Path) -> dict[str, object]:
     """The snapshot without the tables, whose mtime is the time of the run."""
-    return {path: entry for path, entry in snapshot(root).items() if path not in ("splits.csv", "imgstage.toml")}
+    return {path: entry for path, entry in snapshot(root).items() if not is_own(path)}
 
 
 def test_what_must_be_durable_is_synced_in_the_order_of_the_protocol(tmp_path: Path) -> None:
