@@ -14,6 +14,7 @@ from .errors import ImgstageError, RefusedError, UsageError
 from .index import Index, scan
 from .journal import Journal, Operation, Recovery
 from .look import Look, look
+from .parallel import thinking
 from .root import (
     DEFAULT_RATIOS,
     LEDGER,
@@ -190,7 +191,8 @@ class Dataset:
             foreign_ledger=bool(written) and (present is None or present.digest != written),
             manifest=manifest,
         )
-        return self._bound(plan_split(seen.catalog, wish, seen.draft))
+        with thinking(self._progress, "Planning"):
+            return self._bound(plan_split(seen.catalog, wish, seen.draft))
 
     def plan_unsplit(self) -> Plan:
         """Plan to move everything back to `stage_data/`.
@@ -201,7 +203,8 @@ class Dataset:
         self.journal.refuse_if_pending()
         seen = self._look()
         seen.refuse_unreadable()
-        return self._bound(plan_unsplit(seen.catalog, seen.draft))
+        with thinking(self._progress, "Planning"):
+            return self._bound(plan_unsplit(seen.catalog, seen.draft))
 
     def plan_hold(self, *names: str | Path, reason: str = "", troubled: bool = False) -> Plan:
         """Plan to put samples out of the way, into `held/`.
@@ -295,7 +298,7 @@ class Dataset:
         return self.journal.apply(plan, self._progress)
 
     def _look(self, also: Sequence[str] = ()) -> Look:
-        return look(self.root, self.journal, partial(self._scan, self.root.path), also)
+        return look(self.root, self.journal, partial(self._scan, self.root.path), also, self._progress)
 
     def _meant(self, names: Sequence[str | Path], otherwise: bool) -> list[str]:
         """Names of samples as they stand in the root: a path that is there from here is one there too."""

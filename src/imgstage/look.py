@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from . import catalog, ledger, tables
 from .errors import RefusedError
+from .parallel import thinking
 from .reasons import Why, why
 from .root import DEFAULT_RATIOS, HELD, STAGE, Root, Settings, check_split_names, find_layout, show
 from .verbs.tables import Draft
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from .index import Index
     from .journal import Journal
     from .ledger import Row
+    from .parallel import Progress
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,13 @@ class Look:
             raise RefusedError(problem, "Allow reading it, then run the command again")
 
 
-def look(root: Root, journal: Journal, scan: Callable[[Sequence[str]], Index], also: Sequence[str] = ()) -> Look:
+def look(
+    root: Root,
+    journal: Journal,
+    scan: Callable[[Sequence[str]], Index],
+    also: Sequence[str] = (),
+    watch: Progress | None = None,
+) -> Look:
     """Read a root.
 
     Args:
@@ -59,6 +67,7 @@ def look(root: Root, journal: Journal, scan: Callable[[Sequence[str]], Index], a
         journal: its journal.
         scan: reads every file below some of its folders.
         also: names of splits that may be new.
+        watch: told how long it takes to find the samples.
 
     Raises:
         UsageError: `imgstage.toml` or one of the tables cannot be read.
@@ -74,5 +83,6 @@ def look(root: Root, journal: Journal, scan: Callable[[Sequence[str]], Index], a
     own = tables.find(root, layout, splits)
     draft = Draft(journal.next_number(), time.time_ns(), own, journal.last_written(), tables.read_reasons(root))
     index = scan((STAGE, *(layout.folder(split) for split in splits), HELD))
-    what = catalog.build(index, rows, settings.pairing, layout, draft.reasons)
+    with thinking(watch, "Pairing"):
+        what = catalog.build(index, rows, settings.pairing, layout, draft.reasons)
     return Look(settings, rows, splits, draft, what)

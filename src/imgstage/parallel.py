@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -21,7 +22,7 @@ class Progress(Protocol):
     """What long work tells whoever watches. The command line draws it as a bar."""
 
     def start(self, label: str, total: int) -> None:
-        """A piece of work of `total` items begins."""
+        """A piece of work of `total` items begins; 0 stands for work that cannot be counted."""
 
     def advance(self) -> None:
         """One more item is done."""
@@ -41,6 +42,18 @@ class Silent:
 
     def finish(self) -> None:
         """Say nothing."""
+
+
+@contextmanager
+def thinking(watch: Progress | None, label: str) -> Iterator[None]:
+    """Tell who watches that work goes on which cannot be counted."""
+    if watch is not None:
+        watch.start(label, 0)
+    try:
+        yield
+    finally:
+        if watch is not None:
+            watch.finish()
 
 
 def default_threads() -> int:

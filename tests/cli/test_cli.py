@@ -288,38 +288,6 @@ def test_two_at_once_one_waits_for_its_turn(capsys: pytest.CaptureFixture[str], 
     assert snapshot(pairs.root.path) == before
 
 
-def test_the_progress_bar_has_total_and_rate(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    from imgstage.cli import progress
-
-    monkeypatch.setattr(progress, "_PATIENCE_S", -1.0)
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    monkeypatch.setenv("FORCE_COLOR", "1")
-    monkeypatch.setenv("COLUMNS", "100")
-    bar = progress.Bar()
-    bar.start("Reading", 40)
-    for _ in range(40):
-        bar.advance()
-    bar.finish()
-    shown = capsys.readouterr().err
-    assert "Reading" in shown
-    assert "40/40" in shown
-
-
-def test_without_a_terminal_there_is_no_bar(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from imgstage.cli import progress
-
-    monkeypatch.setattr(progress, "_PATIENCE_S", -1.0)
-    bar = progress.Bar()
-    bar.start("Reading", 2)
-    bar.advance()
-    bar.finish()
-    assert capsys.readouterr().err == ""
-
-
 def test_the_demo_lives_the_whole_life(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-import time
+from threading import Lock, Timer
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,31 +13,48 @@ _PATIENCE_S = 1.0
 
 
 class Bar:
-    """A bar with total, rate and remaining time; nothing at all when stderr is no terminal or the work is short."""
+    """A bar with total, rate and remaining time; nothing at all when stderr is no terminal or the work is short.
+
+    It appears after a second even when nothing was done by then. Work of an unknown size (a total of 0) pulses.
+    """
 
     def __init__(self) -> None:
         self._label = ""
         self._total = self._done = 0
-        self._started = 0.0
+        self._lock = Lock()  # between the timer and the end of the work
+        self._timer: Timer | None = None
         self._drawn: tuple[Progress, TaskID] | None = None
 
     def start(self, label: str, total: int) -> None:
         """A piece of work begins."""
-        self._label, self._total, self._done, self._started = label, total, 0, time.monotonic()
+        self.finish()
+        self._label, self._total, self._done = label, total, 0
+        if sys.stderr.isatty():
+            self._timer = Timer(_PATIENCE_S, self._appear)
+            self._timer.daemon = True
+            self._timer.start()
 
     def advance(self) -> None:
         """One more item is done."""
         self._done += 1
-        if self._drawn is not None:
-            self._drawn[0].update(self._drawn[1], completed=self._done)
-        elif time.monotonic() - self._started > _PATIENCE_S and sys.stderr.isatty():
-            self._drawn = self._draw()
+        drawn = self._drawn
+        if drawn is not None:
+            drawn[0].update(drawn[1], completed=self._done)
 
     def finish(self) -> None:
         """The work is over."""
-        if self._drawn is not None:
-            self._drawn[0].stop()
-            self._drawn = None
+        with self._lock:
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+            if self._drawn is not None:
+                self._drawn[0].stop()
+                self._drawn = None
+
+    def _appear(self) -> None:
+        with self._lock:
+            if self._timer is not None:  # else the work was over just now
+                self._drawn = self._draw()
 
     def _draw(self) -> tuple[Progress, TaskID]:
         from rich.console import Console
@@ -49,14 +66,9 @@ class Bar:
             def render(self, task: Task) -> Text:
                 return Text(f"{task.speed:,.0f} files/s" if task.speed else "")
 
+        counted = (MofNCompleteColumn(), Rate(), TimeRemainingColumn()) if self._total else ()
         progress = RichProgress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            Rate(),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
-            transient=True,
+            TextColumn("{task.description}"), BarColumn(), *counted, console=Console(stderr=True), transient=True
         )
         progress.start()
-        return progress, progress.add_task(self._label, total=self._total, completed=self._done)
+        return progress, progress.add_task(self._label, total=self._total or None, completed=self._done)
