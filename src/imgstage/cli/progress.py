@@ -12,6 +12,10 @@ if TYPE_CHECKING:
 _PATIENCE_S = 1.0
 
 
+def _is_terminal() -> bool:
+    return sys.stderr is not None and sys.stderr.isatty()
+
+
 class Bar:
     """A bar with total, rate and remaining time; nothing at all when stderr is no terminal or the work is short.
 
@@ -29,7 +33,7 @@ class Bar:
         """A piece of work begins."""
         self.finish()
         self._label, self._total, self._done = label, total, 0
-        if sys.stderr.isatty():
+        if _is_terminal():
             self._timer = Timer(_PATIENCE_S, self._appear)
             self._timer.daemon = True
             self._timer.start()
