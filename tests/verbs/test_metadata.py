@@ -132,3 +132,10 @@ def test_the_tables_are_the_same_whatever_the_order(tmp_path: Path, manifest: bo
         })  # fmt: skip
     assert found[0] == found[1]
     assert len(found[0]) == 3
+
+
+def test_a_split_that_is_dropped_loses_its_table(pairs: Dataset) -> None:
+    pairs.split()
+    pairs.split(ratios="train=0.8,test=0.2", reshuffle=True)
+    assert not (pairs.root.path / "val/metadata.jsonl").exists()
+    assert len(lines(pairs.root.path / "train/metadata.jsonl")) == 20

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from ..root import METADATA
 from ..tables import in_split, manifest
 from .tables import Draft, Wishes, write_table
 
@@ -51,24 +52,21 @@ def write_metadata(
     listed = [sample for samples in by_split.values() for sample in samples]
     many = {role for sample in listed for role, records in sample.images.items() if len(records) > 1}
     labelled = any(sample.label for sample in listed)
+    needed = {*wanted, *(path for path in ours if path.endswith(METADATA))}
+    content: dict[str, bytes] = {}
+    for split, members in by_split.items():
+        folder = catalog.layout.folder(split) + "/"
+        for path, base in ((in_split(catalog.layout, split), folder), (manifest(split), "")):
+            if path in needed:
+                lines = (_line(sample, target, base, many, labelled=labelled) for sample in members)
+                content[path] = "".join(line for line in lines if line).encode()
     wishes = Wishes([], [])
     foreign: list[str] = []
-    for split in sorted({*by_split, *splits.values(), *catalog.layout.folders}):
-        for path, folder in (
-            (in_split(catalog.layout, split), catalog.layout.folder(split) + "/"),
-            (manifest(split), ""),
-        ):
-            if path not in ours and path not in wanted:
-                continue
-            if path in draft.tables and path not in ours:
-                foreign.append(path)
-                continue
-            lines = []
-            for sample in by_split.get(split, ()):
-                line = _line(sample, target, folder, many, labelled=labelled)
-                if line is not None:
-                    lines.append(line)
-            wishes |= write_table(draft, path, "".join(lines).encode() if lines else None)
+    for path in sorted(needed):
+        if path in draft.tables and path not in ours:
+            foreign.append(path)
+        else:
+            wishes |= write_table(draft, path, content.get(path) or None)
     return wishes, foreign
 
 
