@@ -68,6 +68,7 @@ class Catalog:
         ignored: files that are none of imgstage's business.
         rows: the ledger's row of each file that has one, by path.
         missing: rows whose file is gone.
+        unread: rows whose file is there and cannot be read.
         edited: paths of files whose content is not what the ledger last saw.
         layout: which folder stands for which split.
     """
@@ -80,6 +81,7 @@ class Catalog:
     rows: Mapping[str, Row]
     missing: tuple[Row, ...]
     edited: tuple[str, ...] = ()
+    unread: tuple[Row, ...] = ()
     layout: Layout = field(default_factory=Layout)
 
     def held(self) -> tuple[Note, ...]:
@@ -137,6 +139,8 @@ def build(
     unreadable = [Note(record.path, record.trouble) for record in unread if record.kind is not Kind.IGNORED]
     ignored = [Note(record.path, record.trouble) for record in unread if record.kind is Kind.IGNORED]
     found = {id(row) for row in known.values()}
+    closed = {record.path for record in unread if record.kind is not Kind.IGNORED}
+    absent = [row for row in rows if id(row) not in found]
     return Catalog(
         index,
         pairings,
@@ -144,8 +148,9 @@ def build(
         tuple(sorted((*draft.strays, *unreadable))),
         tuple(sorted((*draft.ignored, *ignored))),
         known,
-        tuple(row for row in rows if id(row) not in found),
+        tuple(row for row in absent if row.path not in closed),
         tuple(sorted(path for path, row in known.items() if index.by_path[path].digest != row.digest)),
+        tuple(row for row in absent if row.path in closed),
         draft.layout,
     )
 

@@ -17,7 +17,6 @@ from .look import Look, look
 from .parallel import thinking
 from .root import (
     DEFAULT_RATIOS,
-    LEDGER,
     STAGE,
     Root,
     check_new_root,
@@ -104,7 +103,7 @@ class Dataset:
         return self._status(self._look())
 
     def _status(self, seen: Look) -> Status:
-        return status.take(seen.catalog, seen.splits, self.journal.pending(), self.journal.last())
+        return status.take(seen, self.journal.pending(), self.journal.last())
 
     def log(self) -> list[Operation]:
         """Every operation, oldest first."""
@@ -176,8 +175,6 @@ class Dataset:
         seen = self._look(tuple(shares))
         seen.refuse_unreadable()
         usable = [sample for sample in seen.catalog.samples if not sample.held]
-        written = seen.draft.written.get(LEDGER)
-        present = seen.draft.tables.get(LEDGER)
         wish = SplitWish(
             ratios=shares,
             seed=seed if seed is not None else settings.seed or 0,
@@ -188,7 +185,7 @@ class Dataset:
             reshuffle=reshuffle,
             accept_new=accept_new,
             trust=trust,
-            foreign_ledger=bool(written) and (present is None or present.digest != written),
+            foreign_ledger=seen.has_foreign_ledger,
             manifest=manifest,
         )
         with thinking(self._progress, "Planning"):

@@ -10,7 +10,7 @@ from . import catalog, ledger, tables
 from .errors import RefusedError
 from .parallel import thinking
 from .reasons import Why, why
-from .root import DEFAULT_RATIOS, HELD, STAGE, Root, Settings, check_split_names, find_layout, show
+from .root import DEFAULT_RATIOS, HELD, LEDGER, STAGE, Root, Settings, check_split_names, find_layout, show
 from .verbs.tables import Draft
 
 if TYPE_CHECKING:
@@ -40,6 +40,12 @@ class Look:
     splits: tuple[str, ...]
     draft: Draft
     catalog: Catalog
+
+    @property
+    def has_foreign_ledger(self) -> bool:
+        """Whether `splits.csv` is gone, or is not the one that imgstage wrote last."""
+        written, present = self.draft.written.get(LEDGER), self.draft.tables.get(LEDGER)
+        return bool(written) and (present is None or present.digest != written)
 
     def refuse_unreadable(self) -> None:
         """While it is unknown what lies in a folder, its samples would count as gone, and their places as free.

@@ -7,6 +7,7 @@ Destination conflicts are found here, before anything starts.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -271,6 +272,8 @@ def _refuse_conflicts(
 ) -> None:
     targets: dict[str, Move] = {}
     clashes: list[str] = []
+    times = Counter(move.source for _, _, move in wishes)
+    clashes += [f"{show(source)} would go to {count} places at once" for source, count in times.items() if count > 1]
     for _, target, move in wishes:
         other = targets.setdefault(target, move)
         if other is not move:

@@ -192,6 +192,10 @@ def find_root(given: Path | None) -> Root:
         problem = f"There is no folder {path}"
     elif not path.is_dir():
         problem = f"{path} is a file, not a folder"
+        raise NotARootError(problem, "Give a folder; make a root with: imgstage init")
+    elif (path / STAGE).exists() and not (path / STAGE).is_dir():
+        problem = f"{path / STAGE} is a file, not a folder"
+        raise NotARootError(problem, "Move that file away, then make the folder with: imgstage init")
     elif is_root(path):
         return Root(path.resolve())
     elif images_astray(path):

@@ -11,10 +11,9 @@ from .root import HELD, STAGE, show
 from .verbs.tables import pairing_details
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from .catalog import Catalog
     from .journal import Operation
+    from .look import Look
 
 
 @dataclass(frozen=True)
@@ -44,15 +43,15 @@ class Status:
         return own | self.report.as_json()
 
 
-def take(catalog: Catalog, splits: Iterable[str], pending: int | None, last: Operation | None) -> Status:
+def take(look: Look, pending: int | None, last: Operation | None) -> Status:
     """The status of a root.
 
     Args:
-        catalog: what there is.
-        splits: names of the splits.
+        look: what there is.
         pending: the operation that broke off.
         last: the last operation that was done.
     """
+    catalog = look.catalog
     usable = [sample for sample in catalog.samples if not sample.held]
     lying = Counter(sample.place for sample in usable)
     aside = sum(1 for sample in catalog.samples if sample.place == HELD)
@@ -62,6 +61,7 @@ def take(catalog: Catalog, splits: Iterable[str], pending: int | None, last: Ope
         "missing": [
             {"path": show(row.last_path), "split": row.split} for row in catalog.missing if not row.is_acknowledged
         ],
+        "foreign_ledger": look.has_foreign_ledger,
         "edited": [show(path) for path in catalog.edited],
         "disagreeing": [{"sample": show(s.key), "folder": s.place, "split": s.split} for s in disagreeing],
     }
@@ -71,7 +71,7 @@ def take(catalog: Catalog, splits: Iterable[str], pending: int | None, last: Ope
         ignored=catalog.ignored,
         details=details,
     )
-    places = {STAGE: lying[STAGE]} | {name: lying[name] for name in splits if lying[name] or catalog.rows}
+    places = {STAGE: lying[STAGE]} | {name: lying[name] for name in look.splits if lying[name] or catalog.rows}
     if aside:
         places[HELD] = aside
     return Status(report, places, sum(1 for sample in usable if not sample.split), pending, last, catalog)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import re
 import stat
 from itertools import chain
@@ -58,6 +59,10 @@ def _identity(path: Path) -> Identity | None:
         digest = blake3(path.read_bytes()).hexdigest()
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except PermissionError as error:
+        if os.access(path.parent, os.X_OK):
+            raise unreadable(path, error) from error
+        return None  # the folder is closed: the scan will say so
     except OSError as error:
         raise unreadable(path, error) from error
     return Identity(status.st_size, status.st_mtime_ns, status.st_mode & 0o7777, digest, status.st_ino)
@@ -76,7 +81,7 @@ def read_csv(path: Path, columns: list[str]) -> list[list[str]]:
     """
     try:
         text = path.read_bytes().decode("utf-8-sig")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
     except (OSError, UnicodeDecodeError) as error:
         raise unreadable(path, error) from error

@@ -10,6 +10,7 @@ from imgstage import Dataset
 from imgstage.errors import DestinationError
 
 from ..helpers import names, picture, snapshot, write
+from ..test_dataset import as_nobody
 
 
 def test_bytes_times_modes_and_sub_folders_survive(pairs: Dataset) -> None:
@@ -88,3 +89,21 @@ def test_images_put_into_test_by_hand_are_remembered_as_test_images(pairs: Datas
 def test_nothing_to_bring_back_is_no_operation(pairs: Dataset) -> None:
     assert pairs.unsplit() is None
     assert not Path(pairs.root.path / "splits.csv").exists()
+
+
+def test_a_pair_of_which_one_half_cannot_be_read_stays_whole(pairs: Dataset) -> None:
+    pairs.split()
+    root = pairs.root.path
+    path = next(record.path for sample in pairs.samples if sample.split == "test" for record in sample.files)
+    mate = path.replace("before", "x").replace("after", "before").replace("x.jpg", "after.jpg")
+    (root / path).chmod(0)
+    with as_nobody(root):
+        plan = pairs.plan_unsplit()
+        status = pairs.status()
+        plan.apply()
+    assert {path, mate} <= names(root)
+    assert {note.path for note in plan.report.held} == {path, mate}
+    assert status.report.details["missing"] == []
+    (root / path).chmod(0o640)
+    pairs.unsplit()
+    assert len(names(root, "stage_data")) == 50

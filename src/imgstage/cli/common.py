@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
 dry_run_option = click.option("-n", "--dry-run", is_flag=True, help="Show what would be done; write nothing at all.")
 threads_option = click.option(
-    "--threads", type=int, metavar="N", help="Files to read at once. Default: one for each core."
+    "--threads", type=click.IntRange(min=1), metavar="N", help="Files to read at once. Default: one for each core."
 )
 all_option = click.option("--all", "show_all", is_flag=True, help="List everything, not just the first or last few.")
 
@@ -45,7 +45,7 @@ def carry_out(
 ) -> None:
     """Apply a plan unless this is a dry run, then say what it changed and how to undo it."""
     from ..root import is_own, show
-    from .render import accounting, moves, print_json
+    from .render import accounting, helps, moves, print_json
 
     operation = None if dry_run else plan.apply()
     number = operation.number if operation else None
@@ -55,7 +55,9 @@ def carry_out(
             body["moves"] = [{"from": show(source), "to": show(target)} for source, target in plan.moves()]
         print_json(body)
         return
-    lines = render(plan) + accounting(plan.report, show_all=show_all, dry_run=dry_run, in_root=plan.verb != "add")
+    lines = render(plan) + accounting(
+        plan.report, show_all=show_all, dry_run=dry_run, helps=helps(root) if plan.verb != "add" else {}
+    )
     if dry_run:
         lines += moves(plan, show_all=show_all)
     if plan.is_empty:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -37,12 +38,18 @@ def table(rows: Sequence[Sequence[str]]) -> list[str]:
     ]
 
 
-def accounting(report: Report, *, show_all: bool, dry_run: bool = False, in_root: bool = True) -> list[str]:
+def helps(root: str | None) -> Mapping[Why, str]:
+    """What helps a file that lies in the root, with commands as the user may type them."""
+    given = shlex.join(("imgstage", "-C", root)) if root else "imgstage"
+    return {kind: text.replace("`imgstage", f"`{given}") for kind, text in HELP.items()}
+
+
+def accounting(report: Report, *, show_all: bool, dry_run: bool = False, helps: Mapping[Why, str]) -> list[str]:
     """The sums, then what is held and ignored, by kind of reason, and what helps a file that lies in the root."""
     done = f"{report.done:,} done ({report.changed:,} {'to change' if dry_run else 'changed now'})"
     lines = [f"{_files(report.found)} found: {done}, {len(report.held):,} held, {len(report.ignored):,} ignored"]
     for what, of in (("held", report.held), ("ignored", report.ignored)):
-        lines += notes(what, of, show_all=show_all, helps=HELP if in_root else {})
+        lines += notes(what, of, show_all=show_all, helps=helps)
     return lines
 
 
@@ -148,6 +155,10 @@ def _percent(share: str | float) -> str:
 def surprises(details: Mapping[str, Any], *, show_all: bool) -> list[str]:
     """What somebody did to the files between two verbs."""
     lines: list[str] = []
+    if details.get("foreign_ledger"):
+        lines.append(
+            "  splits.csv is gone, or is not the one imgstage wrote last; restore it from git, a backup or undo"
+        )
     missing = [
         f"{row['path']} ({row['split']})" if isinstance(row, dict) else row for row in details.get("missing", ())
     ]
@@ -184,14 +195,15 @@ def long_table(rows: Sequence[Sequence[str]], *, show_all: bool = False) -> list
 
 def operations(log: Sequence[Operation], *, show_all: bool) -> list[str]:
     """The log as a table, oldest first; only the last ones unless all are wanted."""
-    undone = {number: operation.number for operation in log for number in operation.undoes}
+    done = [operation for operation in log if operation.state == "done"]
+    undone = {number: operation.number for operation in done for number in operation.undoes}
     rows = [["operation", "verb", "when", "files", "state"]]
     shown = log if show_all else log[-_ROWS:]
     for operation in shown:
         state = str(operation.state)
         if operation.number in undone:
             state = f"undone by {undone[operation.number]}"
-        elif operation.undoes:
+        elif operation.undoes and operation in done:
             state = f"undid {', '.join(map(str, reversed(operation.undoes)))}"
         rows.append([str(operation.number), operation.verb, operation.started, f"{operation.files:,}", state])
     earlier = [f"{len(log) - len(shown):,} earlier operations; --all lists them"] if len(log) > len(shown) else []

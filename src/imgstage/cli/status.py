@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from .common import all_option, command_line, json_option, open_dataset, threads_option
-from .render import accounting, pairing, print_json, surprises
+from .render import accounting, helps, pairing, print_json, surprises
 
 
 @click.command("status", short_help="Show what is where, what is held and why.")
@@ -25,7 +25,7 @@ def command(root: str | None, as_json: bool, show_all: bool, threads: int | None
     if status.unassigned and status.pending is None:
         lines.append(f"{status.unassigned:,} of them have no split yet. Next: {command_line(root, 'split', '-n')}")
     lines += pairing(report.details)
-    lines += accounting(report, show_all=show_all)
+    lines += accounting(report, show_all=show_all, helps=helps(root))
     lines += surprises(report.details, show_all=show_all)
     if status.pending is not None:
         lines.append(f"Operation {status.pending} broke off. Next: {command_line(root, 'recover')}")

@@ -23,6 +23,7 @@ from ..plan import (
     some,
     vault_place,
 )
+from ..reasons import Why, because
 from ..root import LEDGER, STAGE, STATE, fold, is_own, show
 from .system import digest_of, is_file, is_same_file
 
@@ -35,11 +36,12 @@ if TYPE_CHECKING:
 
 @dataclass
 class _Trace:
-    """A file on its way back: where it is now, who it is, and where it was."""
+    """A file on its way back: where it is now, who it is, and where it was; lost when another file is there now."""
 
     now: str
     identity: Identity
     then: str
+    lost: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,11 +52,13 @@ class Reversal:
         moves: one for each file that must move; what was new goes into the vault.
         made: folders that those operations removed.
         removed: folders that they made, deepest first.
+        lost: places of files that somebody took away before a later operation put another file there.
     """
 
     moves: tuple[Move, ...]
     made: tuple[MakeFolder, ...]
     removed: tuple[RemoveFolder, ...]
+    lost: tuple[str, ...]
 
 
 def reverse(records: Iterable[PlanRecord], operation: int) -> Reversal:
@@ -69,20 +73,23 @@ def reverse(records: Iterable[PlanRecord], operation: int) -> Reversal:
     """
     at: dict[str, _Trace] = {}
     spelled: dict[str, str] = {}
+    claimed: set[str] = set()
+    lost: list[str] = []
     folders: dict[str, MakeFolder | RemoveFolder] = {}
     fresh = 0
     for record in records:
         # All files of one operation move at once: in a swap, one's first place is the other's last.
-        traces = [
-            _take(at, spelled, journey) or _Trace(journey.places[-1], journey.identity, "")
-            for journey in record.journeys
-        ]
+        traces = [_take(at, spelled, journey) or _begin(claimed, journey) for journey in record.journeys]
+        lost += [trace.now for trace in traces if trace.lost and trace.then == ""]
         for trace, journey in zip(traces, record.journeys, strict=True):
             place = journey.places[0]
             if place.startswith(f"{INCOMING}/"):  # it did not exist before: out of sight, never unlinked
                 fresh += 1
                 place = trace.now if trace.now.startswith(f"{VAULT}/") else vault_place(operation, fresh, trace.now)
-            if place in at:
+            if place in at and (trace.lost or at[place].lost):
+                if trace.lost:
+                    continue
+            elif place in at:
                 problem = f"{show(trace.now)} and {show(at[place].now)} would both go back to {show(place)}"
                 raise DestinationError(problem, "Move one of them out of the root, then run the command again")
             trace.then = place
@@ -93,12 +100,26 @@ def reverse(records: Iterable[PlanRecord], operation: int) -> Reversal:
                 folders[step.path] = RemoveFolder(step.path, step.mode)
             elif isinstance(step, RemoveFolder):
                 folders[step.path] = MakeFolder(step.path, step.mode)
-    moves = (Move(trace.now, trace.then, trace.identity) for trace in at.values() if trace.now != trace.then)
+    found = [trace for trace in at.values() if not trace.lost]
+    moves = (Move(trace.now, trace.then, trace.identity) for trace in found if trace.now != trace.then)
     return Reversal(
         tuple(sorted(moves, key=lambda move: move.source)),
         tuple(step for _, step in sorted(folders.items()) if isinstance(step, MakeFolder)),
         tuple(step for _, step in sorted(folders.items(), reverse=True) if isinstance(step, RemoveFolder)),
+        tuple(sorted(lost)),
     )
+
+
+def _begin(claimed: set[str], journey: Journey) -> _Trace:
+    """A file that none of the newer operations moved: it is where its journey ended, if no other came there since."""
+    place = journey.places[-1]
+    trace = _Trace(place, journey.identity, "", lost=fold(place) in claimed)
+    claimed.add(fold(place))
+    return trace
+
+
+def _gone(path: str) -> Note:
+    return Note(path, because(Why.GONE, "it is not where it was put"))
 
 
 def _take(at: dict[str, _Trace], spelled: dict[str, str], journey: Journey) -> _Trace | None:
@@ -131,12 +152,13 @@ def plan_undo(root: str, records: list[PlanRecord], operation: int, *, without_m
     """
     reversal = reverse(records, operation)
     moves: list[Move] = []
-    missing: list[Note] = []
+    missing = [_gone(path) for path in reversal.lost if not is_own(path) or path == LEDGER]
     edited: list[str] = []
     for move in reversal.moves:
         now = _identity(os.path.join(root, move.source), move.identity)
         if now is None:
-            missing.append(Note(move.source, "it is gone from here"))
+            if not is_own(move.source) or move.source == LEDGER:  # imgstage's other tables are made from this one
+                missing.append(_gone(move.source))
             continue
         if now != move.identity and not is_file(os.path.join(root, move.source), move.identity):
             edited.append(move.source)

@@ -14,7 +14,7 @@ from ..groups import merge
 from ..pairing import SIDECAR
 from ..plan import Identity, Move, Note, Plan, Report, arrange
 from ..reasons import Why, because
-from ..root import SETTINGS, STAGE, format_ratios, show
+from ..root import LEDGER, SETTINGS, STAGE, format_ratios, show
 from ..tables import in_split, manifest
 from .guard import SplitWish, past_splits, refuse_dropped, refuse_unexplained
 from .metadata import write_metadata
@@ -70,7 +70,7 @@ def plan_split(catalog: Catalog, wish: SplitWish, draft: Draft) -> Plan:
         if target.get(record.path, record.path) != record.path
     ]
     wishes = write_ledger(draft, catalog, splits, target, group_of, acknowledged=wish.accept_new)
-    if new:
+    if new or LEDGER not in draft.tables:
         text = settings_text(wish.ratios, wish.seed, wish.rounding, wish.group_line, catalog.pairings)
         wishes |= write_settings(draft, text)
     wanted = [manifest(split) if wish.manifest else in_split(layout, split) for split in wish.ratios]

@@ -100,6 +100,7 @@ def write_ledger(
         acknowledged: the user knows of all files that are gone.
     """
     rows: list[Row] = [mark_missing(row, acknowledged=acknowledged) for row in catalog.missing]
+    rows.extend(catalog.unread)
     astray = set(catalog.rows)
     for sample in catalog.samples:
         split = splits.get(sample.id)

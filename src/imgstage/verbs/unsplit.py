@@ -9,7 +9,7 @@ from ..catalog import Catalog, Sample, below, top
 from ..errors import DestinationError
 from ..index import FileRecord, Kind
 from ..plan import Identity, Move, Note, Plan, Report, arrange, emptied_folders, some
-from ..reasons import Why, because
+from ..reasons import Why, about, because
 from ..root import HELD, STAGE, fold, show
 from .metadata import write_metadata
 from .split import folder_modes
@@ -58,7 +58,7 @@ def plan_unsplit(catalog: Catalog, draft: Draft) -> Plan:
     )
     emptied = tuple(emptied_folders(catalog.index, [*moves, *wishes.moves], places))
     held = [Note(r.path, r.trouble) for r in catalog.index.files if not r.digest and r.kind is not Kind.IGNORED]
-    held += [Note(path, because(Why.TWINS, reason)) for path, reason in staying.items()]
+    held += [Note(path, reason) for path, reason in staying.items()]
     held += [note for note in catalog.held() if top(note.path) == HELD and catalog.index.by_path[note.path].digest]
     back = Counter(s.place for s in catalog.samples if any(record.path in target for record in s.files))
     report = Report(
@@ -90,10 +90,14 @@ def _twins(catalog: Catalog, files: list[FileRecord]) -> dict[str, str]:
         first, *others = sorted(twins, key=lambda record: (top(record.path) != STAGE, record.path))
         for other in others:
             if top(other.path) != STAGE:
-                staying[other.path] = f"the same name and bytes as {show(first.path)}"
+                staying[other.path] = because(Why.TWINS, f"the same name and bytes as {show(first.path)}")
     if clashes:
         raise DestinationError(some(clashes), "Rename one of each, then run the command again")
+    closed = {row.sample for row in catalog.unread}
     for sample in catalog.samples:
+        if sample.id in closed:
+            reason = because(Why.UNREADABLE, "a file of its sample cannot be read")
+            staying |= {record.path: reason for record in sample.files if top(record.path) != STAGE}
         _stay_whole(sample, staying)
     return staying
 
@@ -103,4 +107,4 @@ def _stay_whole(sample: Sample, staying: dict[str, str]) -> None:
     if reason is not None:
         for record in sample.files:
             if top(record.path) != STAGE:
-                staying.setdefault(record.path, f"stays with its sample: {reason}")
+                staying.setdefault(record.path, about("stays with its sample", reason))

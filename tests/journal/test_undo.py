@@ -1,0 +1,74 @@
+"""Undo after somebody took files away between the operations."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from imgstage import Dataset
+from imgstage.cli import run
+from imgstage.errors import ChangedError
+from imgstage.journal import Operation
+from imgstage.journal.records import State
+
+from ..helpers import names, snapshot, write_pairs
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    write_pairs(tmp_path / "in", range(1, 11))
+    return tmp_path / "in"
+
+
+@pytest.mark.parametrize("split", [False, True])
+def test_a_file_that_was_deleted_and_added_again_is_no_two_files(empty: Dataset, source: Path, split: bool) -> None:
+    root = empty.root.path
+    empty.add(source)
+    if split:
+        empty.split()
+    lost = [path for path in names(root) if "github_03" in path]
+    for path in lost:
+        (root / path).unlink()
+    empty.add(source)
+    if split:
+        empty.split(accept_new=True)
+    before = snapshot(root)
+    with pytest.raises(ChangedError, match=r"github_03_after.*--without-missing"):
+        empty.undo(1)
+    assert snapshot(root) == before
+    empty.undo(1, without_missing=True)
+    assert not any("github" in path for path in names(root))
+    empty.undo()
+    assert snapshot(root) == before
+    assert empty.journal.pending() is None
+
+
+@pytest.mark.parametrize("verb", ["split", "unsplit"])
+def test_a_table_that_was_deleted_and_made_again_stops_no_undo(pairs: Dataset, verb: str) -> None:
+    before = snapshot(pairs.root.path)
+    pairs.split()
+    (pairs.root.path / "train/metadata.jsonl").unlink()
+    assert pairs.split() is not None if verb == "split" else pairs.unsplit() is not None
+    pairs.undo(1)
+    assert snapshot(pairs.root.path) == before
+
+
+def test_what_is_gone_is_listed_with_its_reason(
+    empty: Dataset, source: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    empty.add(source)
+    (empty.root.path / "stage_data/github_01_after.jpg").unlink()
+    assert run(["-C", str(empty.root.path), "undo"]) == 2
+    assert run(["-C", str(empty.root.path), "undo", "--without-missing"]) == 0
+    assert "held: stage_data/github_01_after.jpg -- gone: it is not where it was put" in capsys.readouterr().out
+
+
+def test_the_log_does_not_say_that_an_undo_undid_which_was_taken_back() -> None:
+    from imgstage.cli.render import operations
+
+    log = [
+        Operation(1, "split", "", State.DONE, 4, ()),
+        Operation(2, "undo", "", State.ABORTED, 4, (1,)),
+    ]
+    assert [line.split()[-1] for line in operations(log, show_all=False)] == ["state", "done", "aborted"]
