@@ -104,7 +104,7 @@ def test_a_file_in_place_of_the_journal(capsys: pytest.CaptureFixture[str], root
         (lambda root: replace(root / ".imgstage/incoming"), ["split"], "@/data/.imgstage/incoming cannot be"),
         (lambda root: replace(root / "stage_data"), ["add", "@/photos"], "@/data/stage_data is a file, not a folder"),
         (lambda root: replace(root / "stage_data"), ["split"], "@/data/stage_data is a file, not a folder"),
-        (lambda root: shutil.rmtree(root / "stage_data"), ["split"], "@/data/stage_data is a file, not a folder"),
+        (lambda root: shutil.rmtree(root / "stage_data"), ["split"], "no complete sample"),
         (lambda root: write(root / "train", b"x"), ["split"], "train"),
         (lambda root: link_out(root / "nested/train"), ["add", "--into", "../x", "@/photos"], "'../x'"),
         (lambda root: (root / ".imgstage/lock").unlink() or (root / ".imgstage/lock").mkdir(), ["split"], "/lock"),

@@ -34,7 +34,7 @@ def test_without_a_name_the_current_folder_goes_before_data(tmp_path: Path, monk
 
 def test_what_is_no_root_says_how_to_make_one(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(NotARootError, match="is a file.*imgstage init"):
+    with pytest.raises(NotARootError, match=r"is a file.*imgstage init"):
         find_root(tmp_path / "file")
     for path in (tmp_path, tmp_path / "nowhere"):
         with pytest.raises(NotARootError, match="Make one with: imgstage init"):
