@@ -130,7 +130,9 @@ def _meet(catalog: Catalog, sources: Sequence[Source], prefix: str) -> _Found:
             taken = show(str(origin.get(other.path, other.path)))
             clashes.append(f"{show(str(where))} would become {show(target)}, but {taken} has that name and other bytes")
     if clashes:
-        remedy = "Rename one of each, or add them to a folder of their own: imgstage add --into NAME"
+        remedy = (
+            "Rename one of each; what is to lie beside the older file may go into a folder of its own, with --into NAME"
+        )
         raise DestinationError(some(clashes), remedy)
     return _Found(fresh, origin, tuple(notes[False]), tuple(notes[True]), present)
 
