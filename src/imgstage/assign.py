@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from dataclasses import dataclass
-from functools import partial
 from heapq import heapify, heappop, heapreplace
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ from blake3 import blake3
 from .errors import RefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from fractions import Fraction
 
 
@@ -115,16 +114,16 @@ def assign(
     if rounding == "remainder":
         _refuse_too_few(len(new), empty, ratios, total)
     labels = _LabelDeficits(ordered, ratios)
-    lacking = {name: partial(labels.lacking, name) for name in ratios}
     splits = dict(old)
     remaining = len(new)
     for size, queue in _by_size(new, seed):
         while queue:
             choices = empty if empty and remaining <= len(empty) else ratios
-            largest = max(map(deficits.__getitem__, choices))
-            tied = [name for name in choices if deficits[name] == largest]
-            split = max(tied, key=lambda name: _keyed_hash(seed, str(remaining), name)) if len(tied) > 1 else tied[0]
-            group = queue.pop(split, lacking[split])
+            split = max(choices, key=deficits.__getitem__)
+            tied = [name for name in choices if deficits[name] == deficits[split]]
+            if len(tied) > 1:
+                split = max(tied, key=lambda name: _keyed_hash(seed, str(remaining), name))
+            group = queue.pop(split, labels)
             labels.give(group, split)
             splits[group.id] = split
             deficits[split] -= size
@@ -141,8 +140,8 @@ def _refuse_too_few(new: int, empty: set[str], ratios: Mapping[str, Fraction], t
         raise RefusedError(problem, "Add more images, or give ratios with fewer splits, such as train=0.8,val=0.2")
 
 
-def _keyed_hash(seed: int, *parts: str) -> str:
-    return blake3("\0".join((str(seed), *parts)).encode("utf-8", "surrogateescape")).hexdigest()
+def _keyed_hash(seed: int, *parts: str) -> bytes:
+    return blake3("\0".join((str(seed), *parts)).encode("utf-8", "surrogateescape")).digest()
 
 
 Labels = tuple[tuple[str, int], ...]
@@ -163,25 +162,27 @@ class _Queue:
     def __bool__(self) -> bool:
         return bool(self._queues)
 
-    def pop(self, split: str, lacking: Callable[[Labels], float]) -> Group:
+    def pop(self, split: str, deficits: _LabelDeficits) -> Group:
         """Take the next of those groups whose labels a split lacks most.
 
         What a split lacks of a label only ever shrinks. So the score a kind had when it was last looked at is an upper
         bound, and the first kind at the top of the heap whose score still holds is the best of all.
         """
-        if split not in self._heaps:
-            self._heaps[split] = [(-lacking(labels), order, labels) for order, labels in enumerate(self._queues)]
-            heapify(self._heaps[split])
-        heap = self._heaps[split]
+        heap = self._heaps.get(split)
+        if heap is None:
+            scored = ((-deficits.lacking(split, labels), order) for order, labels in enumerate(self._queues))
+            heap = self._heaps[split] = [(*place, labels) for place, labels in zip(scored, self._queues, strict=True)]
+            heapify(heap)
         while True:
             score, order, labels = heap[0]
-            if labels not in self._queues:
+            queue = self._queues.get(labels)
+            if queue is None:
                 heappop(heap)
-            elif (now := -lacking(labels)) != score:
-                heapreplace(heap, (now, order, labels))
-            else:
+                continue
+            now = -deficits.lacking(split, labels)
+            if now == score:
                 break
-        queue = self._queues[labels]
+            heapreplace(heap, (now, order, labels))
         group = queue.popleft()
         if not queue:
             del self._queues[labels]
@@ -189,7 +190,7 @@ class _Queue:
 
 
 def _by_size(groups: Iterable[Group], seed: int) -> Iterable[tuple[int, _Queue]]:
-    sizes: dict[int, list[tuple[str, Group]]] = defaultdict(list)
+    sizes: dict[int, list[tuple[bytes, Group]]] = defaultdict(list)
     for group in groups:
         sizes[group.size].append((_keyed_hash(seed, group.id), group))
     for size in sorted(sizes, reverse=True):
@@ -221,4 +222,6 @@ class _LabelDeficits:
     def lacking(self, split: str, labels: Labels) -> float:
         """How many samples of some labels a split still lacks."""
         lacking = self._lacking[split]
+        if len(labels) == 1:  # nearly all groups
+            return lacking[labels[0][0]]
         return sum([lacking[label] for label, _ in labels])

@@ -96,20 +96,23 @@ class Cache:
                 rows = connection.execute(
                     "SELECT device, inode, size, mtime_ns, ctime_ns, digest, image, trouble FROM files"
                 )
-                self._files = {row[:2]: row for row in rows}
+                self._files = {(row[0] % _MODULUS, row[1] % _MODULUS): row for row in rows}
         finally:
             connection.close()
         self._images = {text: _image(text) for text in {row[6] for row in self._files.values()}}
 
     def get(self, status: os.stat_result, *, is_image: bool) -> Content | None:
         """What the file with this status holds; None when it must be read."""
-        row = self._files.get((_signed(status.st_dev), _signed(status.st_ino)))
-        if row is None or row[2:5] != (status.st_size, status.st_mtime_ns, status.st_ctime_ns):
+        row = self._files.get((status.st_dev, status.st_ino))
+        if row is None:
+            return None
+        _, _, size, mtime_ns, ctime_ns, digest, image, trouble = row
+        if mtime_ns != status.st_mtime_ns or ctime_ns != status.st_ctime_ns or size != status.st_size:
             return None
         if not is_image:
-            return Content(row[5])
-        if row[6] or row[7]:
-            return Content(row[5], self._images[row[6]], row[7])
+            return Content(digest)
+        if image or trouble:
+            return Content(digest, self._images[image], trouble)
         return None  # it had another suffix, and was no image
 
     def image(self, digest: str) -> Content | None:

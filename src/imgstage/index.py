@@ -163,24 +163,27 @@ def _met(
 def _walk(
     base: str, prefix: str, folders: dict[str, int], closed: list[FileRecord]
 ) -> Iterator[tuple[str, str, os.stat_result]]:
-    try:
-        entries = list(os.scandir(base))
-    except OSError as error:
-        trouble = because(Why.CLOSED, f"the folder cannot be read ({error.strerror})")
-        closed.append(FileRecord(prefix.rstrip("/"), Kind.IGNORED, 0, 0, 0, 0, 0, trouble=trouble))
-        return
-    for entry in entries:
-        name = entry.name
-        path = prefix + name
+    waiting = [(base, prefix)]
+    while waiting:
+        folder, ahead = waiting.pop()
         try:
-            status = entry.stat(follow_symlinks=False)
-        except FileNotFoundError:  # gone since it was listed
+            entries = list(os.scandir(folder))
+        except OSError as error:
+            trouble = because(Why.CLOSED, f"the folder cannot be read ({error.strerror})")
+            closed.append(FileRecord(ahead.rstrip("/"), Kind.IGNORED, 0, 0, 0, 0, 0, trouble=trouble))
             continue
-        if stat.S_ISDIR(status.st_mode) and not name.startswith("."):
-            folders[path] = stat.S_IMODE(status.st_mode)
-            yield from _walk(entry.path, path + "/", folders, closed)
-        else:
-            yield path, name, status
+        for entry in entries:
+            name = entry.name
+            path = ahead + name
+            try:
+                status = entry.stat(follow_symlinks=False)
+            except FileNotFoundError:  # gone since it was listed
+                continue
+            if stat.S_ISDIR(status.st_mode) and not name.startswith("."):
+                folders[path] = stat.S_IMODE(status.st_mode)
+                waiting.append((entry.path, path + "/"))
+            else:
+                yield path, name, status
 
 
 _BY_PATH = itemgetter(0)

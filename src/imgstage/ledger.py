@@ -46,7 +46,7 @@ class Row(NamedTuple):
     @property
     def last_path(self) -> str:
         """Where the file is, or was when it was last seen."""
-        return self.path.removeprefix(MISSING).removeprefix(GONE)
+        return self.path.removeprefix(MISSING).removeprefix(GONE) if ":" in self.path else self.path
 
     @property
     def is_acknowledged(self) -> bool:
@@ -91,8 +91,13 @@ def read(root: Root) -> tuple[Row, ...]:
 
 def write(rows: Iterable[Row]) -> bytes:
     """The content of a `splits.csv`, sorted so that a text diff shows what changed and nothing else."""
-    ranked = sorted((path.partition("/")[2], path, row) for row in rows for path in (row.last_path,))
-    return tables.write_csv(list(COLUMNS), (row for _, _, row in ranked))
+    ranked: list[Row] = sorted(rows, key=_rank)
+    return tables.write_csv(COLUMNS, ranked)
+
+
+def _rank(row: Row) -> tuple[str, str, Row]:
+    path = row.last_path
+    return path.partition("/")[2], path, row
 
 
 def match(rows: Iterable[Row], files: Mapping[str, FileRecord], mates: Mapping[str, str]) -> dict[str, Row]:

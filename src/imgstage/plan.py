@@ -16,7 +16,7 @@ from .errors import DestinationError
 from .root import STAGE, STATE, fold, show
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Container, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from .index import FileRecord, Index
@@ -230,11 +230,7 @@ def arrange(
     wishes = [(fold(move.source), fold(move.target), move) for move in sorted(moves) if move.source != move.target]
     sources = {source for source, _, _ in wishes}
     _refuse_conflicts(wishes, sources, occupied, folders)
-    ready = [(source, move) for source, target, move in wishes if target not in sources]
-    aliases = [move for source, target, move in wishes if source == target]
-    waiting = {  # by the name it waits for
-        target: (source, move) for source, target, move in wishes if target in sources and target != source
-    }
+    ready, aliases, waiting = _by_obstacle(wishes, sources)
     journeys: list[Journey] = []
     steps: list[Step] = list(_missing_folders((move for _, _, move in wishes), folders, modes))
 
@@ -255,7 +251,8 @@ def arrange(
 
     for source, move in ready:
         go(move)
-        drain(source)
+        if waiting:
+            drain(source)
     for move in aliases:  # a change of case only: on some file systems the new name "exists" already
         hopped = detour(move)
         steps.append(Rename(hopped, 1))
@@ -265,6 +262,23 @@ def arrange(
         drain(source)
         steps.append(Rename(hopped, 1))
     return tuple(journeys), tuple(steps)
+
+
+def _by_obstacle(
+    wishes: Iterable[tuple[str, str, Move]], sources: Container[str]
+) -> tuple[list[tuple[str, Move]], list[Move], dict[str, tuple[str, Move]]]:
+    """The moves that nothing hinders, those to another spelling of their own name, and those that wait for a name."""
+    ready: list[tuple[str, Move]] = []
+    aliases: list[Move] = []
+    waiting: dict[str, tuple[str, Move]] = {}
+    for source, target, move in wishes:
+        if target not in sources:
+            ready.append((source, move))
+        elif target == source:
+            aliases.append(move)
+        else:
+            waiting[target] = (source, move)
+    return ready, aliases, waiting
 
 
 def _refuse_conflicts(

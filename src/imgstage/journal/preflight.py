@@ -33,9 +33,9 @@ def check(root: str, plan: Plan) -> None:
     check_space(root, plan)
     prepared = {preparation.place for preparation in plan.preparations}
     changed = [
-        show(journey.places[0])
-        for journey in plan.journeys
-        if journey.places[0] not in prepared and not is_file(f"{root}/{journey.places[0]}", journey.identity)
+        show(places[0])
+        for identity, places in plan.journeys
+        if places[0] not in prepared and not is_file(f"{root}/{places[0]}", identity)
     ]
     if changed:
         problem = f"Since the plan was made, someone changed {some(changed)}"

@@ -14,7 +14,7 @@ import os
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import chain, islice
+from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from blake3 import blake3
@@ -27,7 +27,8 @@ from .system import sync_folder, write_durable
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-_FORMAT = {"imgstage-journal": 2}
+_NAME, _VERSION = "imgstage-journal", 3
+_FORMAT = {_NAME: _VERSION}
 _BATCH = 1000  # journeys or steps in a line
 _to_json = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -77,17 +78,22 @@ class PlanRecord:
     @classmethod
     def of(cls, plan: Plan, inodes: Mapping[str, int], started: str) -> PlanRecord:
         """The record of a plan whose prepared files have these inodes."""
-        journeys = tuple(
-            journey._replace(identity=journey.identity._replace(inode=inodes[journey.places[0]]))
-            if journey.places[0] in inodes
-            else journey
-            for journey in plan.journeys
-        )
-        tables = {journey.places[0]: "" for journey in journeys if is_own(journey.places[0])}
-        tables |= {journey.places[-1]: journey.identity.digest for journey in journeys if is_own(journey.places[-1])}
-        files = sum(1 for journey in journeys if not is_own(journey.places[0]) and not is_own(journey.places[-1]))
-        head = Head(plan.operation, plan.verb, started, plan.undoes, files, tables)
-        return cls(head, journeys, plan.steps)
+        journeys = list(plan.journeys)
+        taken: dict[str, str] = {}
+        written: dict[str, str] = {}
+        files = 0
+        for number, (identity, places) in enumerate(journeys):
+            first, last = places[0], places[-1]
+            if first in inodes:
+                journeys[number] = Journey(identity._replace(inode=inodes[first]), places)
+            was_own, is_now_own = is_own(first), is_own(last)
+            if was_own:
+                taken[first] = ""
+            if is_now_own:
+                written[last] = identity.digest
+            files += not (was_own or is_now_own)
+        head = Head(plan.operation, plan.verb, started, plan.undoes, files, taken | written)
+        return cls(head, tuple(journeys), plan.steps)
 
     @property
     def number(self) -> int:
@@ -143,7 +149,7 @@ class Records:
             lines = self._lines(number)
             head = _head(next(lines, {}))
             for line in lines:
-                journeys += [Journey(Identity(*row[:5]), tuple(row[5:])) for row in line.get("journeys", ())]
+                journeys += [Journey(Identity(*who), tuple(places)) for who, places in line.get("journeys", ())]
                 steps += [_step(*row) for row in line.get("steps", ())]
         return PlanRecord(head, tuple(journeys), tuple(steps))
 
@@ -177,7 +183,11 @@ class Records:
         hasher = blake3()
         with open(self._path(number, "plan"), "rb") as stream:
             first = stream.readline()
-            if json.loads(first) == _FORMAT:
+            name = json.loads(first)
+            if name != _FORMAT and name.keys() == _FORMAT.keys():
+                problem = f"The journal file {stream.name} was written by another version of imgstage"
+                raise BrokenOffError(problem, "Use that version for this root")
+            if name == _FORMAT:
                 hasher.update(first)
                 for line in stream:
                     content = json.loads(line)
@@ -217,29 +227,24 @@ def _encoded(lines: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:
 
 def _plan_lines(record: PlanRecord) -> Iterator[Mapping[str, Any]]:
     yield record.head._asdict()
-    journeys = iter(record.journeys)
-    while batch := [[*journey.identity, *journey.places] for journey in islice(journeys, _BATCH)]:
-        yield {"journeys": batch}
-    steps = iter(record.steps)
-    while rows := [_row(step) for step in islice(steps, _BATCH)]:
-        yield {"steps": rows}
+    for start in range(0, len(record.journeys), _BATCH):
+        yield {"journeys": record.journeys[start : start + _BATCH]}
+    for start in range(0, len(record.steps), _BATCH):
+        yield {"steps": [_row(step) for step in record.steps[start : start + _BATCH]]}
 
 
 def _head(content: Mapping[str, Any]) -> Head:
     return Head(**{**content, "undoes": tuple(content["undoes"])})
 
 
-def _row(step: Step) -> list[str | int]:
-    match step:
-        case Rename():
-            return ["rename", *step]
-        case MakeFolder():
-            return ["mkdir", *step]
-        case RemoveFolder():
-            return ["rmdir", *step]
+_KINDS: dict[str, Any] = {"rename": Rename, "mkdir": MakeFolder, "rmdir": RemoveFolder}
+_NAMES = {kind: name for name, kind in _KINDS.items()}
+
+
+def _row(step: Step) -> tuple[str | int, ...]:
+    return (_NAMES[type(step)], *step)
 
 
 def _step(kind: str, *arguments: Any) -> Step:
-    kinds: dict[str, Any] = {"rename": Rename, "mkdir": MakeFolder, "rmdir": RemoveFolder}
-    step: Step = kinds[kind](*arguments)
+    step: Step = _KINDS[kind](*arguments)
     return step

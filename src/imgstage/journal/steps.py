@@ -32,18 +32,18 @@ def do(root: str, record: PlanRecord, step: Step, method: RenameMethod) -> None:
         ChangedError: a file is not what the plan saw.
         OSError: the step failed; it changed nothing, or made half of a rename by link.
     """
-    match step:
-        case Rename(number, leg):
-            journey = record.journeys[number]
-            source, target = f"{root}/{journey.places[leg]}", f"{root}/{journey.places[leg + 1]}"
-            if not is_file(source, journey.identity):
-                problem = f"{show(source)} changed in the midst of {record.verb}"
-                raise ChangedError(problem, "Run the command again; it will look anew")
-            rename(source, target, method)
-        case MakeFolder(path, mode):
-            _make_folder(os.path.join(root, path), mode)
-        case RemoveFolder(path, _):
-            _remove_if_empty(os.path.join(root, path))
+    if isinstance(step, Rename):
+        number, leg = step
+        identity, places = record.journeys[number]
+        source = f"{root}/{places[leg]}"
+        if not is_file(source, identity):
+            problem = f"{show(source)} changed in the midst of {record.verb}"
+            raise ChangedError(problem, "Run the command again; it will look anew")
+        rename(source, f"{root}/{places[leg + 1]}", method)
+    elif isinstance(step, MakeFolder):
+        _make_folder(os.path.join(root, step.path), step.mode)
+    else:
+        _remove_if_empty(os.path.join(root, step.path))
 
 
 def sync(root: str, record: PlanRecord) -> None:

@@ -260,8 +260,12 @@ def is_same_file(path: str, identity: Identity) -> bool:
         status = os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
         return False
-    found = (status.st_ino, status.st_size, status.st_mtime_ns)
-    return stat.S_ISREG(status.st_mode) and found == (identity.inode, identity.size, identity.mtime_ns)
+    return (
+        status.st_ino == identity.inode
+        and status.st_size == identity.size
+        and status.st_mtime_ns == identity.mtime_ns
+        and stat.S_ISREG(status.st_mode)
+    )
 
 
 def is_file(path: str, identity: Identity) -> bool:

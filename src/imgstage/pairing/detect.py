@@ -192,7 +192,10 @@ def _read(rule: Rule, stems: Mapping[str, str]) -> Reading:
 
 def _explained(rule: Rule, reading: Reading) -> int:
     """How many images a rule puts into complete samples."""
-    return sum(sum(counts.values()) for counts in reading.counts.values() if is_complete(rule, counts))
+    one_each = dict.fromkeys(rule.roles, 1)
+    return sum(
+        sum(counts.values()) for counts in reading.counts.values() if counts == one_each or is_complete(rule, counts)
+    )
 
 
 def is_complete(rule: Rule, counts: Mapping[str, int]) -> bool:

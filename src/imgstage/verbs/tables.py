@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from fractions import Fraction
 
-    from ..catalog import Catalog, Sample
+    from ..catalog import Catalog
     from ..pairing import FolderPairing
 
 _TABLE_MODE = 0o644
@@ -101,32 +101,27 @@ def write_ledger(
     """
     rows: list[Row] = [mark_missing(row, acknowledged=acknowledged) for row in catalog.missing]
     rows.extend(catalog.unread)
-    astray = set(catalog.rows)
+    known = catalog.rows
+    astray = set(known)
     for sample in catalog.samples:
         split = splits.get(sample.id)
         group = groups.get(sample.id, sample.group) if groups else sample.group
-        for path, role, digest in _files(sample):
-            row = catalog.rows.get(path)
-            if row is None and split is None:
-                continue
-            astray.discard(path)
-            kept = row.split if row else ""
-            first = row.first_digest if row else digest
-            rows.append(
-                Row(sample.id, kept if split is None else split, group, role, target.get(path, path), digest, first)
-            )
+        for role, records in (*sample.images.items(), (SIDECAR, sample.sidecars)):
+            for record in records:
+                path, digest = record.path, record.digest
+                row = known.get(path)
+                if row is not None:
+                    astray.discard(path)
+                elif split is None:
+                    continue
+                kept = row.split if row else ""
+                first = row.first_digest if row else digest
+                place = target.get(path, path)
+                rows.append(Row(sample.id, kept if split is None else split, group, role, place, digest, first))
     rows.extend(catalog.rows[path]._replace(path=target.get(path, path)) for path in astray)
     if not rows and LEDGER not in draft.tables:
         return Wishes([], [])
     return write_table(draft, LEDGER, ledger.write(rows))
-
-
-def _files(sample: Sample) -> Iterable[tuple[str, str, str]]:
-    for role, records in sample.images.items():
-        for record in records:
-            yield record.path, role, record.digest
-    for record in sample.sidecars:
-        yield record.path, SIDECAR, record.digest
 
 
 def settings_text(
