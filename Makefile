@@ -2,7 +2,7 @@
 PYTHON ?= python3
 PIP = -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test bench lint types unit clean
+.PHONY: demo test bench prove prove-full lint types unit clean
 
 demo: .venv-demo/ready
 	rm -rf imgstage-demo
@@ -15,6 +15,14 @@ bench: .venv/ready
 	.venv/bin/python -m benchmarks.start
 	.venv/bin/python -m benchmarks.scan
 	.venv/bin/python -m benchmarks.moves
+
+# Every single fault, double faults, a second hand, histories: README's tables; most of an hour, as root.
+prove: .venv/ready
+	.venv/bin/python -m proof
+
+# Also power cuts, and mutants of the journal.
+prove-full: .venv/ready
+	.venv/bin/python -m proof --full
 
 lint: .venv/ready
 	.venv/bin/ruff check .

@@ -126,7 +126,7 @@ class Dataset:
         self.journal.refuse_if_pending()
         folder = clean_folder(into)
         found = [self._scan_source(source) for source in sources]
-        seen = self._look()
+        seen = self._look_whole()
         return self._bound(plan_add(seen.catalog, found, folder, seen.rows, seen.settings.pairing, seen.draft))
 
     def plan_split(
@@ -172,8 +172,7 @@ class Dataset:
         given = group is not None or group_csv is not None
         pattern, table = (group, group_csv) if given else (settings.group, settings.group_csv)
         base = Path() if given else self.root.path
-        seen = self._look(tuple(shares))
-        seen.refuse_unreadable()
+        seen = self._look_whole(tuple(shares))
         usable = [sample for sample in seen.catalog.samples if not sample.held]
         wish = SplitWish(
             ratios=shares,
@@ -198,8 +197,7 @@ class Dataset:
             DestinationError: two files with different bytes have one name; nothing was changed.
         """
         self.journal.refuse_if_pending()
-        seen = self._look()
-        seen.refuse_unreadable()
+        seen = self._look_whole()
         with thinking(self._progress, "Planning"):
             return self._bound(plan_unsplit(seen.catalog, seen.draft))
 
@@ -216,7 +214,7 @@ class Dataset:
             DestinationError: a name in `held/` is taken; nothing was changed.
         """
         self.journal.refuse_if_pending()
-        seen = self._look()
+        seen = self._look_whole()
         return self._bound(plan_hold(seen.catalog, self._meant(names, troubled), reason, seen.draft, troubled=troubled))
 
     def plan_release(self, *names: str | Path, everything: bool = False) -> Plan:
@@ -231,7 +229,7 @@ class Dataset:
             DestinationError: a name is taken where a file would go; nothing was changed.
         """
         self.journal.refuse_if_pending()
-        seen = self._look()
+        seen = self._look_whole()
         return self._bound(
             plan_release(seen.catalog, self._meant(names, everything), seen.draft, everything=everything)
         )
@@ -296,6 +294,12 @@ class Dataset:
 
     def _look(self, also: Sequence[str] = ()) -> Look:
         return look(self.root, self.journal, partial(self._scan, self.root.path), also, self._progress)
+
+    def _look_whole(self, also: Sequence[str] = ()) -> Look:
+        """What there is, for a verb that changes it: all of it must be known."""
+        seen = self._look(also)
+        seen.refuse_unreadable()
+        return seen
 
     def _meant(self, names: Sequence[str | Path], otherwise: bool) -> list[str]:
         """Names of samples as they stand in the root: a path that is there from here is one there too."""

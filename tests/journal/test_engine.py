@@ -251,6 +251,64 @@ def test_a_plan_is_good_for_one_time(journal: Journal) -> None:
         journal.apply(plan)
 
 
+def test_a_journal_that_was_deleted_never_takes_a_place_in_the_vault_twice(journal: Journal) -> None:
+    journal.apply(make_plan(journal))
+    journal.apply(journal.plan_undo())
+    used = journal.next_number() - 1
+    for path in (Path(journal.root) / ".imgstage/journal").iterdir():
+        path.unlink()
+    assert (Path(journal.root) / f".imgstage/vault/{used:06d}").is_dir()
+    assert journal.next_number() == used + 1
+
+
+def test_a_plan_of_another_format_is_not_called_damaged(journal: Journal) -> None:
+    journal.apply(make_plan(journal))
+    (plan,) = (Path(journal.root) / ".imgstage/journal").glob("*.plan")
+    first, rest = plan.read_bytes().split(b"\n", 1)
+    plan.write_bytes(first.replace(b":3", b":4") + b"\n" + rest)
+    with pytest.raises(BrokenOffError, match="another version of imgstage"):
+        journal.plan_undo()
+
+
+def test_success_is_told_though_the_journal_cannot_be_read_any_more(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Past the commit point, nothing may fail with the words that nothing was changed."""
+    plan = make_plan(journal)
+    real = Records.write_end
+
+    def close(self: Records, number: int, state: State) -> None:
+        real(self, number, state)
+        monkeypatch.setattr(Records, "states", _unreadable)
+
+    monkeypatch.setattr(Records, "write_end", close)
+    operation = journal.apply(plan)
+    assert operation is not None
+    assert (operation.verb, operation.state) == ("test", State.DONE)
+
+
+def test_a_failing_step_is_rolled_back_though_no_folder_can_be_listed(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = snapshot(Path(journal.root))
+
+    def fail(*_: object) -> None:
+        monkeypatch.setattr(Records, "states", _unreadable)
+        raise OSError(5, "Input/output error", "somewhere")
+
+    monkeypatch.setattr("imgstage.journal.engine.sync", fail)
+    with pytest.raises(DestinationError, match="everything is back"):
+        journal.apply(make_plan(journal))
+    monkeypatch.undo()
+    assert snapshot(Path(journal.root)) == before
+    assert journal.pending() is None
+
+
+def _unreadable(_: Records) -> None:
+    problem = "the journal cannot be read"
+    raise DestinationError(problem, "Wait")
+
+
 def test_a_folder_that_is_a_link_out_of_the_root_is_refused(
     journal: Journal, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from blake3 import blake3
+from proof.mounts import FILE_SYSTEMS, disk_of, mounted, read_only
 
 from imgstage import Dataset
 from imgstage.cli import run
@@ -18,7 +19,6 @@ from imgstage.journal.system import copy_durable
 from imgstage.plan import Identity
 
 from ..helpers import names, picture, snapshot, write, write_pairs
-from .mounts import FILE_SYSTEMS, disk_of, mounted, read_only
 from .test_engine import PowerCutError
 
 if TYPE_CHECKING:

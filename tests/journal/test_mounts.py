@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from proof.mounts import FILE_SYSTEMS, FULL, Disk, disk_of
 
 from imgstage import Dataset
 from imgstage.index import scan
@@ -18,7 +19,6 @@ from imgstage.journal.system import probe
 from imgstage.plan import Move, Plan, Report, arrange
 
 from ..helpers import Entry, names, picture, snapshot, write, write_pairs
-from .mounts import FILE_SYSTEMS, FULL, Disk, disk_of
 from .test_engine import PowerCutError, identity, make_plan, make_root
 from .test_faults import COMMAND, STRACE, contents, images, make, traced
 

@@ -86,29 +86,36 @@ def run(arguments: Sequence[str] | None = None) -> int:
         _tell(error, as_json="--json" in (sys.argv[1:] if arguments is None else arguments))
         return error.exit_code
     except click.ClickException as error:
-        error.show()
+        with suppress(OSError):
+            error.show()
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo("imgstage: Interrupted. See how things stand: imgstage status", err=True)
+        _complain("imgstage: Interrupted. See how things stand: imgstage status")
         return 2
     except BrokenPipeError:  # the reader of our output has gone, as in `imgstage log | head`
         sys.stdout = None
         return 0
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        click.echo(
-            f"imgstage: {where}{error.strerror or error}. No image was lost. See how things stand: imgstage status.",
-            err=True,
+        _complain(
+            f"imgstage: {where}{error.strerror or error}. No image was lost. See how things stand: imgstage status."
         )
         return 3
     return result if isinstance(result, int) else 0
+
+
+def _complain(text: str) -> None:
+    """Say something on stderr; where that cannot be written, the exit code has to do."""
+    with suppress(OSError):
+        click.echo(text, err=True)
 
 
 def _tell(error: ImgstageError, *, as_json: bool) -> None:
     """Say on stderr what went wrong, with its table; who wants JSON gets an object on stdout too."""
     from .render import long_table, print_json
 
-    click.echo("\n".join([f"imgstage: {error}", *(long_table(error.table) if error.table else ())]), err=True)
+    _complain("\n".join([f"imgstage: {error}", *(long_table(error.table) if error.table else ())]))
     if as_json:
         kind, rows = type(error).__name__, [list(row) for row in error.table]
-        print_json({"error": kind, "problem": error.problem, "remedy": error.remedy, "table": rows})
+        with suppress(OSError):
+            print_json({"error": kind, "problem": error.problem, "remedy": error.remedy, "table": rows})

@@ -98,8 +98,12 @@ class Journal:
     # -- reading ------------------------------------------------------------------------------------------------------
 
     def next_number(self) -> int:
-        """The number the next operation will have."""
-        return max(self.records.states(), default=0) + 1
+        """The number the next operation will have; one whose plan was deleted may still have files in the vault."""
+        try:
+            kept = [int(name) for name in os.listdir(os.path.join(self.root, VAULT)) if name.isdigit()]
+        except OSError:
+            kept = []
+        return max((*self.records.states(), *kept), default=0) + 1
 
     def pending(self) -> int | None:
         """The operation that broke off, if one did."""
@@ -230,7 +234,8 @@ class Journal:
                 record = PlanRecord.of(plan, inodes, started)
                 self._run(record, method, watch, interrupted)
             self._clean_up()
-        return self._operation(plan.operation, State.DONE)
+        head = record.head
+        return Operation(head.number, head.verb, head.started, State.DONE, head.files, head.undoes)
 
     def recover(self, progress: Progress | None = None, *, without_missing: bool = False) -> Recovery:
         """Take back the operation that broke off; when none did, only clear away leftovers.
@@ -331,7 +336,7 @@ class Journal:
             problem = f"Operation {record.number} was interrupted twice and left as it was"
             raise BrokenOffError(problem, f"Run: {self._command('recover')}") from None
         except (OSError, ImgstageError, _InterruptedError):
-            if record.number not in self.records.states():  # the intent was not written down, so nothing was done
+            if not self.records.has_plan(record.number):  # the intent was not written down, so nothing was done
                 raise
             if self.records.has(record.number, State.DONE):  # past the commit point nothing is taken back
                 problem = f"Operation {record.number} is done, but the disk did not confirm it"

@@ -167,6 +167,10 @@ class Records:
             if name.endswith(".part"):
                 os.unlink(os.path.join(self._folder, name))
 
+    def has_plan(self, number: int) -> bool:
+        """Whether an intent was written down."""
+        return os.path.lexists(self._path(number, "plan"))
+
     def has(self, number: int, state: State) -> bool:
         """Whether an operation ended so."""
         return os.path.lexists(self._path(number, "commit" if state is State.DONE else "abort"))

@@ -1,15 +1,14 @@
-"""Real file systems on loop images, for tests that run as root; what a machine cannot mount is skipped by name."""
+"""Real file systems on loop images, for those who are root; what a machine cannot mount is skipped by name."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import subprocess
+import unittest
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-import pytest
 
 from imgstage.journal.system import RenameMethod
 
@@ -81,17 +80,37 @@ FILE_SYSTEMS = (
 )
 
 
+REQUIRED = "IMGSTAGE_REQUIRE_FAULTS" in os.environ
+"""Whether what cannot be tried here is a failure."""
+
+
+class NotHereError(unittest.SkipTest):
+    """This machine cannot do what is to be tried; the message says what and why."""
+
+
+def not_here(reason: str) -> Exception:
+    """What to raise where something cannot be tried."""
+    return AssertionError(f"IMGSTAGE_REQUIRE_FAULTS is set, but {reason}") if REQUIRED else NotHereError(reason)
+
+
 def command(*words: str) -> str:
-    """Run a command that only root may run; skip the test, saying why, where that is not possible."""
+    """Run a command that only root may run.
+
+    Raises:
+        NotHereError: that is not possible on this machine.
+    """
     if os.geteuid() != 0:
-        pytest.skip("only root may mount file systems")
+        reason = "only root may mount file systems"
+        raise NotHereError(reason)
     program = shutil.which(words[0], path=_PATH)
     if program is None:
-        pytest.skip(f"{words[0]} is not on this machine")
+        reason = f"{words[0]} is not on this machine"
+        raise not_here(reason)
     result = subprocess.run([program, *words[1:]], capture_output=True, text=True, check=False)
     if result.returncode != 0:
-        reason = " ".join((result.stderr or result.stdout).split())[-200:]
-        pytest.skip(f"{' '.join(words)} is not possible on this machine: {reason}")
+        told = " ".join((result.stderr or result.stdout).split())[-200:]
+        reason = f"{' '.join(words)} is not possible on this machine: {told}"
+        raise not_here(reason)
     return result.stdout.strip()
 
 

@@ -1,0 +1,128 @@
+"""What must be so before and after a verb, and whether it is."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from imgstage.root import is_own
+
+from . import judge
+from .judge import Tree, Verdict
+from .process import Injection, Outcome, run
+from .scenarios import PHOTOS, Scenario, cli
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+_KEY = re.compile(r"^[^/]+/(.*?)(?:_before|_after)?\.\w+$")
+
+
+class Expected:
+    """The state before a verb and the one after it; there is no third.
+
+    Args:
+        scenario: the verb.
+        root: as it is before.
+        refusals: what the file system does not offer.
+        home: what a verb that repairs must end with; None for the other verbs.
+
+    Attributes:
+        before: what the user sees before.
+        after: what he sees after.
+        wanted: how often each content that may not be lost is there, in sight or not.
+    """
+
+    def __init__(
+        self, scenario: Scenario, root: Path, refusals: Sequence[Injection] = (), home: Tree | None = None
+    ) -> None:
+        self._scenario = scenario
+        self._refusals = refusals
+        self._home = home
+        self.before = judge.look(root)
+        self.after: Tree = {}
+        vault = judge.look(root / judge.STATE / "vault")
+        # Of imgstage's own tables, equal ones may lie in the vault from earlier days.
+        visible = {path: entry for path, entry in (home or self.before).items() if not is_own(path)}
+        hidden = {path: entry for path, entry in vault.items() if path.endswith(".jpg")}
+        self.wanted = judge.originals(visible) | judge.originals(hidden)
+        self._source = judge.look(root.parent / PHOTOS)
+        self._samples = {
+            entry.digest: found[1]
+            for path, entry in self.before.items()
+            if entry.digest and not is_own(path) and (found := _KEY.match(path)) is not None
+        }
+
+    def learn(self, root: Path) -> None:
+        """Take a root in which the verb went through undisturbed for what is right after it."""
+        self.after = judge.look(root)
+        assert judge.without_times(self.before) != judge.without_times(self.after)
+        assert self._home is None or self.after == self._home, judge.difference(self.after, self._home)
+        assert self._counted(root) == self.wanted
+
+    def _counted(self, root: Path) -> Counter[str]:
+        """How often each content is there that may not be lost."""
+        there = judge.kept(root)
+        return Counter({digest: there[digest] for digest in self.wanted})
+
+    def judge(self, root: Path, outcome: Outcome, *, onwards: bool = True) -> Verdict:
+        """What became of a root after a process that was broken.
+
+        Args:
+            root: the root, as the process left it.
+            outcome: how the process ended.
+            onwards: look also whether the life goes on: from before, the verb must go through, from after, undo must
+                lead back, byte for byte.
+        """
+        lost = sum(1 for count in self._counted(root).values() if count == 0)  # at no moment may one be nowhere
+        problem = self._early(root, outcome)
+        recovery = run(lambda: cli("recover")(root), self._refusals)
+        if recovery.code != 0:
+            problem = problem or f"recover: {recovery.stderr}"
+        now = judge.look(root)
+        counted = self._counted(root)
+        lost += sum(1 for count in counted.values() if count == 0)
+        if counted != self.wanted:
+            problem = problem or "an original is there twice, or not at all"
+        if judge.look(root.parent / PHOTOS) != self._source:
+            problem = problem or "what was to be added was changed"
+        done = "Done as operation" in outcome.stdout
+        problem = problem or self._state(now, done=done) or (self._onwards(root, now) if onwards else "")
+        return Verdict(lost, len(judge.torn(now, self._samples)), problem)
+
+    def _early(self, root: Path, outcome: Outcome) -> str:
+        """What is wrong before `recover`."""
+        if "Traceback" in outcome.stderr:
+            return outcome.stderr[-400:]
+        if outcome.code == 0 and not self._is_after(judge.look(root)):
+            return "it said it was done, and is not"
+        if outcome.code == 2 and judge.look(root) != self.before:
+            return "it said that nothing was changed: " + judge.difference(judge.look(root), self.before)
+        if outcome.code not in (0, 2, 3, -9):
+            return f"exit code {outcome.code}: {outcome.stderr}"
+        return ""
+
+    def _is_after(self, tree: Tree) -> bool:
+        return judge.without_times(tree) == judge.without_times(self.after)
+
+    def _state(self, now: Tree, *, done: bool) -> str:
+        if self._is_after(now):
+            return ""
+        if not self._scenario.undoable:
+            return "not where the broken operation began: " + judge.difference(now, self.after)
+        if now != self.before:
+            return "neither before nor after: " + judge.difference(now, self.before)
+        return "it is as before, though success was told" if done else ""
+
+    def _onwards(self, root: Path, now: Tree) -> str:
+        if not self._scenario.undoable:
+            return ""
+        if self._is_after(now):
+            outcome = run(lambda: cli("undo")(root))
+            back = judge.look(root)
+            return "" if back == self.before else f"undo: {judge.difference(back, self.before)} {outcome.stderr}"
+        outcome = run(lambda: self._scenario.command(root))
+        again = judge.look(root)
+        return "" if self._is_after(again) else f"once more: {judge.difference(again, self.after)} {outcome.stderr}"
