@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from imgstage.journal import Journal
 from imgstage.root import is_own
 
 from . import judge
@@ -32,6 +33,7 @@ class Expected:
     Attributes:
         before: what the user sees before.
         after: what he sees after.
+        operation: the number that the verb's operation will have.
         wanted: how often each content that may not be lost is there, in sight or not.
     """
 
@@ -43,6 +45,7 @@ class Expected:
         self._home = home
         self.before = judge.look(root)
         self.after: Tree = {}
+        self.operation = Journal(root).next_number()
         vault = judge.look(root / judge.STATE / "vault")
         # Of imgstage's own tables, equal ones may lie in the vault from earlier days.
         visible = {path: entry for path, entry in (home or self.before).items() if not is_own(path)}

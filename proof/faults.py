@@ -57,15 +57,15 @@ class Stage:
     def __init__(self, scenario: Scenario, method: str, folder: Path) -> None:
         self.scenario = scenario
         self.method = method
-        self._refusals = METHODS[method]
+        self.refusals = METHODS[method]
         self._folder = folder
         self._count = 0
         self._template = folder / "template"
         self._template.mkdir(parents=True)
         home = scenario.prepare(self._template / "data")
         with self.root() as root:
-            self.expected = Expected(scenario, root, self._refusals, home)
-            outcome, self.calls = calls_of(lambda: scenario.command(root), self._refusals)
+            self.expected = Expected(scenario, root, self.refusals, home)
+            outcome, self.calls = calls_of(lambda: scenario.command(root), self.refusals)
             assert outcome.code == 0, outcome
             self.expected.learn(root)
 
@@ -86,7 +86,7 @@ class Stage:
         Args:
             kinds: only these kinds of faults; None means all of them.
         """
-        refused = {injection.call for injection in self._refusals}
+        refused = {injection.call for injection in self.refusals}
         found: list[Injection] = []
         for call in self.calls:
             if call.name in refused:
@@ -100,7 +100,7 @@ class Stage:
     def strike(self, injection: Injection) -> Struck:
         """Break the verb once, recover, and judge."""
         with self.root() as root:
-            outcome = run(lambda: self.scenario.command(root), [*self._refusals, injection])
+            outcome = run(lambda: self.scenario.command(root), [*self.refusals, injection])
             verdict = self.expected.judge(root, outcome)
         name = self.scenario.name
         return Struck(name, self.method, kind_of(injection), (injection,), outcome.hit, verdict, outcome)
@@ -112,9 +112,9 @@ class Stage:
         with self.root() as root:
             run(
                 lambda: self.scenario.command(root),
-                [*self._refusals, Injection(middle.name, middle.number, Fault.KILL)],
+                [*self.refusals, Injection(middle.name, middle.number, Fault.KILL)],
             )
-            return calls_of(lambda: cli("recover")(root), self._refusals)[1]
+            return calls_of(lambda: cli("recover")(root), self.refusals)[1]
 
     def strike_twice(self, rng: random.Random, recover_calls: Sequence[Call]) -> Struck:
         """Kill the verb somewhere, break `recover` somewhere, then recover for good, and judge."""
@@ -124,8 +124,8 @@ class Stage:
         fault = rng.choice([Fault.KILL, *(f"error={error}" for error in ERRORS)])
         second = Injection(again.name, again.number, fault, fault != Fault.KILL and rng.random() < 0.5)
         with self.root() as root:
-            outcome = run(lambda: self.scenario.command(root), [*self._refusals, first])
-            recovery = run(lambda: cli("recover")(root), [*self._refusals, second])
+            outcome = run(lambda: self.scenario.command(root), [*self.refusals, first])
+            recovery = run(lambda: cli("recover")(root), [*self.refusals, second])
             verdict = self.expected.judge(root, outcome)
             if "Traceback" in recovery.stderr:
                 verdict = Verdict(verdict.lost, verdict.torn, "recover: " + recovery.stderr[-300:])

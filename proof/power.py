@@ -25,6 +25,7 @@ from .expected import Expected
 from .judge import Verdict
 from .mounts import command, unmount
 from .process import Outcome, run, scratch
+from .scenarios import METHODS
 
 if TYPE_CHECKING:
     import random
@@ -96,8 +97,15 @@ class Recording:
     expected: Expected
 
 
-def record(scenario: Scenario, kind: DiskKind) -> Recording:
-    """Run a verb undisturbed on a disk that is logged."""
+def record(scenario: Scenario, kind: DiskKind, method: str = "no-replace") -> Recording:
+    """Run a verb undisturbed on a disk that is logged.
+
+    Args:
+        scenario: the verb.
+        kind: of the disk.
+        method: how files may be renamed, one of `METHODS`.
+    """
+    refusals = METHODS[method]
     with tempfile.TemporaryDirectory(prefix="proof-", dir=scratch()) as name:
         folder = Path(name)
         image, log, shown, served = (folder / part for part in ("image", "log", "disk", "served"))
@@ -107,14 +115,14 @@ def record(scenario: Scenario, kind: DiskKind) -> Recording:
             stream.truncate(kind.megabytes << 20)
         command(*kind.make, str(image))
         with _mounted(kind, image, shown, "loop"):
-            scenario.prepare(shown / "data")
+            home = scenario.prepare(shown / "data")
         with _served(image, served, log) as disk, _looped(disk) as device, _mounted(kind, Path(device), shown):
             os.sync()
             extents = tuple(_extents(disk))
             root = shown / "data"
-            expected = Expected(scenario, root)
+            expected = Expected(scenario, root, refusals, home)
             (served / "mark").write_bytes(b"start")
-            outcome = run(lambda: scenario.command(root))
+            outcome = run(lambda: scenario.command(root), refusals)
             assert outcome.code == 0, outcome
             (served / "mark").write_bytes(b"told")
             expected.learn(root)

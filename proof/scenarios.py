@@ -1,7 +1,8 @@
 """What is run, one line a verb: how the root is made ready, and the command that is then broken.
 
 Every root holds pairs, a sidecar, sub-folders, a sample that was held and tables, each file with its own bytes, time
-and mode. `moves` is no verb yet: it plans swaps, a ring, a change of case and a replacement as `rename` and `resize` will.
+and mode. `moves` is no verb yet: it plans swaps, a ring, a change of case and a replacement, as `rename` and `resize`
+will.
 """
 
 from __future__ import annotations
@@ -84,6 +85,11 @@ def write_photos(folder: Path, first: int = 0) -> None:
 
 def _staged(root: Path) -> None:
     Dataset.create(root)
+    write_photos(root / "stage_data")
+
+
+def _by_hand(root: Path) -> None:
+    """A root that no imgstage has ever seen."""
     write_photos(root / "stage_data")
 
 
@@ -188,6 +194,7 @@ def _plan_moves(root: Path) -> Plan:
 SCENARIOS = (
     Scenario("add", _to_add, cli("add", PHOTOS, "--threads", "1")),
     Scenario("split", _grown, cli("split", "--threads", "1")),
+    Scenario("first split", _by_hand, cli("split", "--threads", "1")),
     Scenario("unsplit", _grown, cli("unsplit", "--threads", "1")),
     Scenario("hold", _split, cli("hold", "github_1", "night/github_4", "--reason", "why not", "--threads", "1")),
     Scenario("release", _aside, cli("release", "--everything", "--threads", "1")),

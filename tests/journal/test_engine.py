@@ -145,28 +145,57 @@ def test_a_failing_step_is_rolled_back_at_once(journal: Journal, monkeypatch: py
     assert journal.pending() is None
 
 
-def test_a_file_edited_in_the_midst_stops_all_of_it(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_edited_before_its_turn_takes_all_back_and_stays_edited(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
     root = Path(journal.root)
     before = snapshot(root)
-    real = steps.do
     last = root / "stage_data/cats/3.jpg"
+    _edit_in_the_midst(last, monkeypatch)
+    with pytest.raises(ChangedError, match=r"3\.jpg changed in the midst.*Nothing was changed"):
+        journal.apply(make_plan(journal))
+    monkeypatch.undo()
+    assert journal.pending() is None
+    (root / "as it was").unlink()
+    after = snapshot(root)
+    assert after.pop("stage_data/cats/3.jpg") == (b"edited in the midst", 1_600_000_000_000_000_123, 0o644)
+    del before["stage_data/cats/3.jpg"]
+    assert after == before
 
-    def edit(*arguments: Any) -> None:
-        if last.exists():
-            write(last, b"edited in the midst")
-        real(*arguments)
 
-    monkeypatch.setattr("imgstage.journal.engine.do", edit)
-    with pytest.raises(BrokenOffError, match=r"3\.jpg"):
+def test_a_file_edited_after_its_move_is_nobodys_to_move(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = Path(journal.root)
+    before = snapshot(root)
+    moved = root / "train/cats/0.jpg"
+    _edit_in_the_midst(moved, monkeypatch)
+    monkeypatch.setattr("imgstage.journal.engine.sync", _fail)
+    with pytest.raises(BrokenOffError, match=r"0\.jpg"):
         journal.apply(make_plan(journal))
     monkeypatch.undo()
     assert journal.pending(), "whose bytes are unexpected is nobody's to move: the rest waits for the user"
-    last.write_bytes(b"picture 3" * 9)
+    moved.write_bytes((root / "as it was").read_bytes())
+    (root / "as it was").unlink()
     journal.recover()
-    after = snapshot(root)
-    assert {path: entry for path, entry in after.items() if "3.jpg" not in path} == {
-        path: entry for path, entry in before.items() if "3.jpg" not in path
+    assert {path: entry for path, entry in snapshot(root).items() if "0.jpg" not in path} == {
+        path: entry for path, entry in before.items() if "0.jpg" not in path
     }
+
+
+def _edit_in_the_midst(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write into a file as soon as it lies at a path and another step begins; what it held is kept beside."""
+    real = steps.do
+
+    def edit(root: str, *arguments: Any) -> None:
+        if path.exists() and path.read_bytes() != b"edited in the midst":
+            write(Path(root) / "as it was", path.read_bytes())
+            write(path, b"edited in the midst")
+        real(root, *arguments)
+
+    monkeypatch.setattr("imgstage.journal.engine.do", edit)
+
+
+def _fail(*_: object) -> None:
+    raise OSError(5, "Input/output error", "somewhere")
 
 
 def test_past_the_commit_nothing_is_taken_back(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:

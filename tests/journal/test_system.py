@@ -34,6 +34,23 @@ def test_rename_gives_a_new_name_and_replaces_nothing(tmp_path: Path, method: Re
     assert (Path(third).read_bytes(), os.path.lexists(first)) == (b"one", False)
 
 
+@pytest.mark.parametrize("saved", [b"saved in the meantime", None])
+def test_a_rename_by_link_takes_no_file_away_that_has_just_come(
+    tmp_path: Path, saved: bytes | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, target = write(tmp_path / "a", b"1"), tmp_path / "b"
+
+    def save(_: str) -> None:
+        source.unlink()
+        if saved is not None:
+            write(source, saved)
+
+    monkeypatch.setattr("imgstage.journal.system.sync_folder", save)
+    rename(str(source), str(target), RenameMethod.LINK)
+    assert target.read_bytes() == b"1"
+    assert (source.read_bytes() if source.exists() else None) == saved
+
+
 def test_probe_finds_a_method_and_leaves_nothing(tmp_path: Path) -> None:
     assert probe(str(tmp_path)) in (RenameMethod.NOREPLACE, RenameMethod.LINK)
     assert not list(tmp_path.iterdir())

@@ -319,6 +319,7 @@ class Journal:
                 sync_folder(os.path.join(self._state, "vault"))
 
     def _run(self, record: PlanRecord, method: RenameMethod, watch: Progress, interrupted: Callable[[], bool]) -> None:
+        done = 0
         try:
             self.records.write_plan(record)
             watch.start("Moving", len(record.steps))
@@ -327,6 +328,7 @@ class Journal:
                     if interrupted():
                         raise _InterruptedError
                     do(self.root, record, step, method)
+                    done += 1
                     watch.advance()
             finally:
                 watch.finish()
@@ -335,14 +337,15 @@ class Journal:
         except KeyboardInterrupt:
             problem = f"Operation {record.number} was interrupted twice and left as it was"
             raise BrokenOffError(problem, f"Run: {self._command('recover')}") from None
-        except (OSError, ImgstageError, _InterruptedError):
+        except (OSError, ImgstageError, _InterruptedError) as reason:
             if not self.records.has_plan(record.number):  # the intent was not written down, so nothing was done
                 raise
             if self.records.has(record.number, State.DONE):  # past the commit point nothing is taken back
                 problem = f"Operation {record.number} is done, but the disk did not confirm it"
                 raise BrokenOffError(problem, f"Check the disk, then run: {self._command('recover')}") from None
+            begun = done if isinstance(reason, ChangedError) else done + 1  # a rename by link may be half done
             try:
-                go_back(self.root, self.records, record, method, Silent())
+                go_back(self.root, self.records, record, method, Silent(), begun=begun)
             except (OSError, KeyboardInterrupt) as error:
                 problem = f"Operation {record.number} broke off and could not be taken back ({error})"
                 raise BrokenOffError(problem, f"When the disk is well, run: {self._command('recover')}") from error

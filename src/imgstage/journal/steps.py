@@ -16,6 +16,8 @@ from .records import State
 from .system import RenameMethod, is_alias, is_file, is_same_file, rename, sync_folder
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     from ..parallel import Progress
     from ..plan import Journey, Step
     from .records import PlanRecord, Records
@@ -67,6 +69,7 @@ def go_back(
     watch: Progress,
     *,
     without_missing: bool = False,
+    begun: int | None = None,
 ) -> int:
     """Restore the state before an operation, and write down that it was aborted.
 
@@ -77,6 +80,8 @@ def go_back(
         method: how to rename.
         watch: told of each step.
         without_missing: leave out files that are at none of their places or were changed; they stay where they are.
+        begun: how many steps were begun, when that is known; what became of files that they did not touch is nobody's
+            business here.
 
     Returns:
         How many files went back.
@@ -85,7 +90,8 @@ def go_back(
         BrokenOffError: a file is at none of its places, or its old place is taken; nothing was touched.
         OSError: a step failed; it can be tried again.
     """
-    legs = _locate(root, record, method, without_missing=without_missing)
+    untouched = frozenset[int]() if begun is None else _untouched(record, begun)
+    legs = _locate(root, record, method, untouched, without_missing=without_missing)
     back = 0
     watch.start("Going back", len(record.steps))
     try:
@@ -108,7 +114,15 @@ def go_back(
     return back
 
 
-def _locate(root: str, record: PlanRecord, method: RenameMethod, *, without_missing: bool) -> list[int]:
+def _untouched(record: PlanRecord, begun: int) -> frozenset[int]:
+    """The journeys of which no step was begun."""
+    touched = {step.journey for step in record.steps[:begun] if isinstance(step, Rename)}
+    return frozenset(range(len(record.journeys))) - touched
+
+
+def _locate(
+    root: str, record: PlanRecord, method: RenameMethod, untouched: Container[int], *, without_missing: bool
+) -> list[int]:
     """At which of its places each file is.
 
     The whole chain is judged, not each hop alone: in a swap, two journeys share their places, and only the file's
@@ -116,7 +130,11 @@ def _locate(root: str, record: PlanRecord, method: RenameMethod, *, without_miss
     """
     uses = Counter(fold(place) for journey in record.journeys for place in journey.places)
     found = [_found_at(root, journey, uses) for journey in record.journeys]
-    lost = [show(journey.places[0]) for journey, legs in zip(record.journeys, found, strict=True) if not legs]
+    lost = [
+        show(journey.places[0])
+        for number, (journey, legs) in enumerate(zip(record.journeys, found, strict=True))
+        if not legs and number not in untouched
+    ]
     state = f"{STATE}/journal/{record.number:06d}.plan"
     if lost and not without_missing:
         problem = (

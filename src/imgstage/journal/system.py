@@ -7,7 +7,7 @@ import errno
 import fcntl
 import os
 import stat
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from functools import cache
 from typing import TYPE_CHECKING
@@ -69,7 +69,9 @@ def rename(source: str, target: str, method: RenameMethod) -> None:
     if method is RenameMethod.LINK:
         os.link(source, target, follow_symlinks=False)
         sync_folder(os.path.dirname(target))
-        os.unlink(source)
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.lstat(source), os.lstat(target)):  # else somebody has just saved a new file there
+                os.unlink(source)
         return
     if os.path.lexists(target) and _is_listed(target):
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), source, None, target)

@@ -1,0 +1,102 @@
+"""Hunt a mutant down: `python -m proof.hunt KIND SEED`, with the mutated package on PYTHONPATH.
+
+It prints what caught it and exits with 1; a mutant that survives exits with 0.
+"""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import power, races
+from .faults import staged
+from .scenarios import METHODS, SCENARIOS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_SUBSETS = 150
+_DEEDS = 60
+_ROTS = 15
+_FAULTS = 60
+_ROUGHEST_FIRST = (3, 1, 2, 0)  # where a flush that is missing shows at once
+
+
+def by_power(seed: int) -> Iterator[str]:
+    """Power cuts, on all disks."""
+    for scenario in SCENARIOS:
+        for number in _ROUGHEST_FIRST:
+            for method in ("no-replace", "link"):
+                recording = power.record(scenario, power.DISKS[number], method)
+                states = power.states(recording.events, random.Random(seed), _SUBSETS)
+                for state, verdict in power.judged(recording, states):
+                    if verdict.is_harm:
+                        yield f"power cut in {scenario.name} on {recording.kind.name} ({state.how}): {verdict}"
+
+
+def by_races(seed: int) -> Iterator[str]:
+    """A second hand."""
+    for scenario in SCENARIOS:
+        for method in ("no-replace", "link"):
+            if scenario.undoable:
+                rng = random.Random(f"{seed} {scenario.name} {method}")
+                with staged(scenario, method) as stage:
+                    for _ in range(_DEEDS):
+                        call, deed = rng.choice(stage.calls), rng.choice(races.DEEDS)
+                        verdict, _ = races.disturb(stage, call, deed, rng)
+                        if verdict.is_harm:
+                            yield f"a hand ({deed.__name__}) in {scenario.name}, {method}: {verdict}"
+                    for _ in range(_ROTS):
+                        verdict = races.rot(stage, rng.choice(stage.calls), rng)
+                        if verdict.is_harm:
+                            yield f"prepared bytes that rotted in {scenario.name}, {method}: {verdict}"
+
+
+def by_faults(seed: int) -> Iterator[str]:
+    """Single faults, in all ways to rename."""
+    for scenario in SCENARIOS:
+        for method in METHODS:
+            with staged(scenario, method) as stage:
+                points = stage.points()
+                for point in random.Random(seed).sample(points, _FAULTS):
+                    struck = stage.strike(point)
+                    if struck.verdict.is_harm:
+                        yield f"{point} in {scenario.name}, {method}: {struck.verdict}"
+
+
+def by_tests(_: int) -> Iterator[str]:
+    """The tests of the journal."""
+    tests = Path(__file__).parents[1] / "tests/journal"
+    words = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", str(tests)]
+    result = subprocess.run(words, capture_output=True, text=True, check=False, cwd=tests.parents[1])
+    if result.returncode == 1:
+        failed = [line for line in result.stdout.splitlines() if line.startswith("FAILED")]
+        yield failed[0] if failed else "a test"
+
+
+HUNTERS: dict[str, tuple[Callable[[int], Iterator[str]], ...]] = {
+    "fsync": (by_power, by_tests),
+    "identity": (by_races, by_faults, by_tests),
+    "no-replace": (by_races, by_faults, by_tests),
+}
+
+
+def main() -> int:
+    """Send the hunters, one after the other."""
+    kind, seed = sys.argv[1], int(sys.argv[2])
+    for hunter in HUNTERS[kind]:
+        try:
+            found = next(hunter(seed), None)
+        except (AssertionError, TimeoutError) as error:  # not even an undisturbed run is right
+            found = f"{type(error).__name__}: {error}"
+        if found:
+            sys.stdout.write(f"{hunter.__name__}: {found}\n")
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
