@@ -92,14 +92,18 @@ class Expected:
         if judge.look(root.parent / PHOTOS) != self._source:
             problem = problem or "what was to be added was changed"
         done = "Done as operation" in outcome.stdout
-        problem = problem or self._state(now, done=done) or (self._onwards(root, now) if onwards else "")
+        partial = _left_a_folder_out(outcome)
+        if not partial:
+            problem = problem or self._state(now, done=done)
+        if onwards and self._scenario.undoable:
+            problem = problem or (self._back(root) if partial or self._is_after(now) else self._again(root))
         return Verdict(lost, len(judge.torn(now, self._samples)), problem)
 
     def _early(self, root: Path, outcome: Outcome) -> str:
         """What is wrong before `recover`."""
         if "Traceback" in outcome.stderr:
             return outcome.stderr[-400:]
-        if outcome.code == 0 and not self._is_after(judge.look(root)):
+        if outcome.code == 0 and not self._is_after(judge.look(root)) and not _left_a_folder_out(outcome):
             return "it said it was done, and is not"
         if outcome.code == 2 and judge.look(root) != self.before:
             return "it said that nothing was changed: " + judge.difference(judge.look(root), self.before)
@@ -119,13 +123,17 @@ class Expected:
             return "neither before nor after: " + judge.difference(now, self.before)
         return "it is as before, though success was told" if done else ""
 
-    def _onwards(self, root: Path, now: Tree) -> str:
-        if not self._scenario.undoable:
-            return ""
-        if self._is_after(now):
-            outcome = run(lambda: cli("undo")(root))
-            back = judge.look(root)
-            return "" if back == self.before else f"undo: {judge.difference(back, self.before)} {outcome.stderr}"
+    def _back(self, root: Path) -> str:
+        outcome = run(lambda: cli("undo")(root))
+        now = judge.look(root)
+        return "" if now == self.before else f"undo: {judge.difference(now, self.before)} {outcome.stderr}"
+
+    def _again(self, root: Path) -> str:
         outcome = run(lambda: self._scenario.command(root))
-        again = judge.look(root)
-        return "" if self._is_after(again) else f"once more: {judge.difference(again, self.after)} {outcome.stderr}"
+        now = judge.look(root)
+        return "" if self._is_after(now) else f"once more: {judge.difference(now, self.after)} {outcome.stderr}"
+
+
+def _left_a_folder_out(outcome: Outcome) -> bool:
+    """Whether a verb said that it left out a folder of somebody else's that it could not read."""
+    return outcome.code == 0 and "the folder cannot be read" in outcome.stdout

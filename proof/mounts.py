@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import unittest
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imgstage.journal.system import RenameMethod
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 FULL = "IMGSTAGE_FULL" in os.environ
 """Whether to try every point instead of a sample."""
@@ -36,6 +37,7 @@ class FileSystem:
         mount: the command that mounts; the image (or device) and the folder come last.
         lowers: whether it lists names in lower case only.
         device: whether `mount` wants a loop device instead of a file.
+        shows: whether it shows another folder instead of having a disk of its own.
     """
 
     name: str
@@ -48,6 +50,7 @@ class FileSystem:
     mount: tuple[str, ...] = ("mount", "-o", "loop")
     device: bool = False
     lowers: bool = False
+    shows: bool = False
 
 
 FILE_SYSTEMS = (
@@ -76,6 +79,13 @@ FILE_SYSTEMS = (
         make=("mkfs.ntfs", "-Q", "-F", "-q"),
         mount=("lowntfs-3g", "-o", "ignore_case"),
         lowers=True,
+    ),
+    FileSystem(
+        "folding-fuse",
+        RenameMethod.CHECKED,
+        folds=True,
+        mount=(sys.executable, str(Path(__file__).with_name("folding.py"))),
+        shows=True,
     ),
 )
 
@@ -127,11 +137,13 @@ class Disk:
             with self._image.open("wb") as stream:
                 stream.truncate(kind.megabytes << 20)
             command(*kind.make, str(self._image))
+        if kind.shows:
+            self._image.mkdir()
         self.mount()
 
     def mount(self) -> None:
         """Mount it; what it held is there again."""
-        source = str(self._image) if self.kind.make else "imgstage-test"
+        source = str(self._image) if self.kind.make or self.kind.shows else "imgstage-test"
         if self.kind.device:
             self._device = source = command("losetup", "--find", "--show", source)
         try:

@@ -14,6 +14,7 @@ import signal
 import subprocess
 import tempfile
 import time
+import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -140,6 +141,8 @@ def _child(command: Callable[[], int], ready: int, go: int, out: Path, err: Path
         signal.signal(signal.SIGINT, signal.default_int_handler)
         os.read(ready, 1)
         code = command()
+    except BaseException:  # noqa: BLE001 - whatever it is, it must not come back into the harness
+        os.write(2, traceback.format_exc().encode())
     finally:
         os._exit(code)
 

@@ -162,7 +162,8 @@ def _move(root: Path) -> int:
 
 def _plan_moves(root: Path) -> Plan:
     journal = Journal(root)
-    records = {record.path: record for record in scan(root, ("stage_data",), threads=1).files}
+    index = scan(root, ("stage_data",), threads=1)
+    records = index.by_path
     names = {
         "a": "b",
         "b": "a",
@@ -186,8 +187,7 @@ def _plan_moves(root: Path) -> Plan:
         Move("stage_data/old.jpg", f".imgstage/vault/{number:06d}/000001.jpg", old),
         Move(place, "stage_data/old.jpg", fresh),
     ]
-    folders = {str(path.relative_to(root)): 0o755 for path in (root / "stage_data").rglob("*") if path.is_dir()}
-    journeys, steps = arrange(number, moves, list(records), {"stage_data": 0o755, **folders}, {})
+    journeys, steps = arrange(number, moves, list(records), index.folders, {})
     return Plan("moves", number, journeys, steps, (Preparation(place, fresh, content=content),), Report())
 
 

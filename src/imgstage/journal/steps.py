@@ -151,21 +151,21 @@ def _locate(
         problem = f"Operation {record.number} cannot be taken back: files with equal bytes cannot be told apart"
         raise BrokenOffError(problem, f"Move them to where they were by hand; {state} lists all places")
     held = {fold(place): place for place in here}
-    half = _half_a_rename(root, record, legs, done) if done is not None and method is RenameMethod.LINK else ""
+    doubles = set[str]() if done is None or method is not RenameMethod.LINK else _second_names(root, record, legs, held)
     taken = [
         show(first)
         for first, leg in ((journey.places[0], leg) for journey, leg in zip(record.journeys, legs, strict=True))
         if leg > 0
         and first not in here
-        and first != half
+        and first not in doubles
         and os.path.lexists(os.path.join(root, first))
         and not is_alias(root, first, held.get(fold(first), ""))
     ]
     if taken:
         problem = f"Operation {record.number} cannot be taken back: a new file has the old name {some(taken)}"
         raise BrokenOffError(problem, "Move that file elsewhere, then run recover again")
-    if half:
-        os.unlink(os.path.join(root, half))
+    for place in doubles:
+        os.unlink(os.path.join(root, place))
     return legs
 
 
@@ -210,15 +210,22 @@ def _legs_after(record: PlanRecord, found: list[list[int]], done: int) -> list[i
     return legs
 
 
-def _half_a_rename(root: str, record: PlanRecord, legs: list[int], done: int) -> str:
-    """The second name that a rename by link gave before it died, or ""; no other name may be taken away."""
-    step = next((step for step in record.steps[done:] if isinstance(step, Rename)), None)
-    if step is not None and legs[step.journey] != _NOWHERE:
-        place = record.journeys[step.journey].places[step.leg + 1]
-        first, second = os.path.join(root, record.journeys[step.journey].places[step.leg]), os.path.join(root, place)
-        if os.path.lexists(second) and os.path.samestat(os.lstat(first), os.lstat(second)):
-            return place
-    return ""
+def _second_names(root: str, record: PlanRecord, legs: list[int], held: Container[str]) -> set[str]:
+    """The names that renames by link gave before they died, or took away and a power cut brought back.
+
+    Only such names may be taken away: places of a file's own journey, at which no file is to be, and which lead to the
+    very file that is safe at another name.
+    """
+    doubles: set[str] = set()
+    for journey, leg in zip(record.journeys, legs, strict=True):
+        if leg == _NOWHERE:
+            continue
+        here = os.lstat(os.path.join(root, journey.places[leg]))
+        for place in journey.places if here.st_nlink > 1 else ():
+            path = os.path.join(root, place)
+            if fold(place) not in held and os.path.lexists(path) and os.path.samestat(here, os.lstat(path)):
+                doubles.add(place)
+    return doubles
 
 
 def _is_listed(path: str) -> bool:
