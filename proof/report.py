@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import sys
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -63,12 +62,10 @@ class Table:
         body: Iterable[Sequence[str]] = (head, ["---"] * len(head), *cells, total)
         return [self.title, "", *(f"| {' | '.join(line)} |" for line in body), ""]
 
-    def print(self) -> None:
-        """To stdout, with the first harms in full."""
+    def first_harms(self) -> list[str]:
+        """The first harms in full."""
         more = len(self.harms) - self.told
-        tail = [*self.harms[: self.told], *([f"and {more} more"] if more > 0 else [])]
-        sys.stdout.write("\n".join([*self.lines(), *tail]) + "\n")
-        sys.stdout.flush()
+        return [*self.harms[: self.told], *([f"and {more} more"] if more > 0 and self.told else [])]
 
 
 def machine() -> str:

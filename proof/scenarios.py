@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -154,9 +155,11 @@ def _move(root: Path) -> int:
     try:
         Journal(root).apply(_plan_moves(root))
     except ImgstageError as error:
-        os.write(2, f"imgstage: {error}\n".encode())
+        with suppress(OSError):
+            os.write(2, f"imgstage: {error}\n".encode())
         return error.exit_code
-    os.write(1, b"Done as operation\n")
+    with suppress(OSError):
+        os.write(1, b"Done as operation\n")
     return 0
 
 
