@@ -7,10 +7,9 @@ import random
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import histories, peers, power, races
 from .faults import staged
@@ -19,6 +18,9 @@ from .mounts import FILE_SYSTEMS, disk_of
 from .mutants import Mutant, mutants
 from .report import Table
 from .scenarios import METHODS, SCENARIOS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _PARTS = 4  # of each verb's faults; each part is one job
 _DOUBLE = 500  # double faults a verb

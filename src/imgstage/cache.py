@@ -82,10 +82,11 @@ class Cache:
         self._new: list[tuple[Stamp, Content]] = []
 
     def __enter__(self) -> Cache:
-        if self._path is not None and self._path.is_file():
+        if self._path is not None:
             try:
-                self._load(self._path)
-            except (sqlite3.Error, ValueError, TypeError):
+                if self._path.is_file():
+                    self._load(self._path)
+            except (sqlite3.Error, OSError, ValueError, TypeError):
                 self._files = {}
         return self
 

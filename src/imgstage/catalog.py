@@ -12,7 +12,7 @@ from . import ledger, pairing
 from .index import FileRecord, Index, Kind
 from .pairing import SIDECAR
 from .plan import Note
-from .reasons import Why, about, because
+from .reasons import Why, about, because, why
 from .root import HELD, STAGE, Layout, fold, is_own, show
 
 if TYPE_CHECKING:
@@ -140,6 +140,8 @@ def build(
     ignored = [Note(record.path, record.trouble) for record in unread if record.kind is Kind.IGNORED]
     found = {id(row) for row in known.values()}
     closed = {record.path for record in unread if record.kind is not Kind.IGNORED}
+    shut = tuple(f"{note.path}/" for note in ignored if why(note.reason) is Why.CLOSED)
+    closed |= {row.path for row in rows if row.path.startswith(shut)} if shut else set()
     absent = [row for row in rows if id(row) not in found]
     return Catalog(
         index,

@@ -25,6 +25,7 @@ from .root import (
     find_root,
     is_there,
     parse_ratios,
+    read_regular,
     show,
 )
 from .verbs.add import Source, plan_add
@@ -195,9 +196,11 @@ class Dataset:
 
         Raises:
             DestinationError: two files with different bytes have one name; nothing was changed.
+            ChangedError: `splits.csv` is not the last one, and does not know all samples; nothing was changed.
         """
         self.journal.refuse_if_pending()
         seen = self._look_whole()
+        seen.refuse_foreign_ledger()
         with thinking(self._progress, "Planning"):
             return self._bound(plan_unsplit(seen.catalog, seen.draft))
 
@@ -215,6 +218,7 @@ class Dataset:
         """
         self.journal.refuse_if_pending()
         seen = self._look_whole()
+        seen.refuse_foreign_ledger()
         return self._bound(plan_hold(seen.catalog, self._meant(names, troubled), reason, seen.draft, troubled=troubled))
 
     def plan_release(self, *names: str | Path, everything: bool = False) -> Plan:
@@ -230,6 +234,7 @@ class Dataset:
         """
         self.journal.refuse_if_pending()
         seen = self._look_whole()
+        seen.refuse_foreign_ledger()
         return self._bound(
             plan_release(seen.catalog, self._meant(names, everything), seen.draft, everything=everything)
         )
@@ -363,7 +368,7 @@ def _groups(usable: Sequence[Sample], pattern: str | None, table: str | None, ba
     if table is not None:
         name, column = groups.parse_table(table)
         try:
-            data = (base / name).read_bytes()
+            data = read_regular(base / name)
         except OSError as error:
             problem = f"{name} cannot be read ({error.strerror})"
             raise UsageError(problem, "Check the path") from error

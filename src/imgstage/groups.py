@@ -163,7 +163,7 @@ def merge(groups: Mapping[str, set[str]]) -> dict[str, str]:
             name = parent[name]
         return name
 
-    for names in groups.values():
+    for names in filter(None, groups.values()):
         first, *others = sorted(names)
         for other in others:
             one, two = sorted((top(first), top(other)))

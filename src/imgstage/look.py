@@ -11,6 +11,7 @@ from .errors import RefusedError
 from .parallel import thinking
 from .reasons import Why, why
 from .root import DEFAULT_RATIOS, HELD, LEDGER, STAGE, Root, Settings, check_split_names, find_layout, show
+from .verbs.guard import refuse_foreign
 from .verbs.tables import Draft
 
 if TYPE_CHECKING:
@@ -46,6 +47,17 @@ class Look:
         """Whether `splits.csv` is gone, or is not the one that imgstage wrote last."""
         written, present = self.draft.written.get(LEDGER), self.draft.tables.get(LEDGER)
         return bool(written) and (present is None or present.digest != written)
+
+    def refuse_foreign_ledger(self) -> None:
+        """Refuse to write a ledger over one that is not the last one, as long as it does not know all samples.
+
+        Raises:
+            ChangedError: there are samples that it does not know.
+        """
+        if self.has_foreign_ledger:
+            known = self.catalog.rows
+            samples = [sample for sample in self.catalog.samples if not sample.held]
+            refuse_foreign(s for s in samples if not any(record.path in known for record in s.files))
 
     def refuse_unreadable(self) -> None:
         """While it is unknown what lies in a folder, its samples would count as gone, and their places as free.

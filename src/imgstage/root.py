@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import os
 import re
 import shlex
@@ -77,13 +78,13 @@ class Root:
         """
         path = self.path / SETTINGS
         try:
-            table = tomllib.loads(path.read_text(encoding="utf-8"))
+            table = tomllib.loads(read_regular(path).decode("utf-8"))
         except FileNotFoundError:
             return Settings()
         except OSError as error:
             problem = f"{path} cannot be read ({error.strerror})"
             raise UsageError(problem, "Put a readable file there, or move it away") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
             problem = f"{path} cannot be read as TOML: {error}"
             raise UsageError(problem, "Correct that line") from error
         try:
@@ -162,6 +163,17 @@ def is_there(path: Path) -> bool:
         problem = f"{show(str(path))} cannot be looked at ({error.strerror})"
         raise UsageError(problem, "Check the path, and that you may read there") from error
     return True
+
+
+def read_regular(path: Path) -> bytes:
+    """The bytes of a file; what is no regular file, such as a pipe, might never come to its end.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise OSError(errno.EINVAL, "it is no regular file", str(path))
+    return path.read_bytes()
 
 
 def images_astray(path: Path) -> str:

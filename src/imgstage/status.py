@@ -61,7 +61,7 @@ def take(look: Look, pending: int | None, last: Operation | None) -> Status:
         "missing": [
             {"path": show(row.last_path), "split": row.split} for row in catalog.missing if not row.is_acknowledged
         ],
-        "foreign_ledger": look.has_foreign_ledger,
+        "foreign_ledger": look.has_foreign_ledger and pending is None,  # in the midst of an operation it may lie aside
         "edited": [show(path) for path in catalog.edited],
         "disagreeing": [{"sample": show(s.key), "folder": s.place, "split": s.split} for s in disagreeing],
     }

@@ -12,7 +12,7 @@ from blake3 import blake3
 
 from .errors import RefusedError, UsageError
 from .plan import Identity
-from .root import LEDGER, METADATA, REASONS, SETTINGS, Layout, Root
+from .root import LEDGER, METADATA, REASONS, SETTINGS, Layout, Root, read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -68,7 +68,8 @@ def _identity(path: Path) -> Identity | None:
 
 def unreadable(path: Path, error: Exception) -> UsageError:
     """The error that a table cannot be read."""
-    return UsageError(f"{path} cannot be read ({getattr(error, 'strerror', None) or error})", _REMEDY)
+    remedy = "Allow reading it (chmod), then run the command again" if isinstance(error, PermissionError) else _REMEDY
+    return UsageError(f"{path} cannot be read ({getattr(error, 'strerror', None) or error})", remedy)
 
 
 def read_csv(path: Path, columns: list[str]) -> list[list[str]]:
@@ -78,7 +79,7 @@ def read_csv(path: Path, columns: list[str]) -> list[list[str]]:
         UsageError: it cannot be read, or is no such table.
     """
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = read_regular(path).decode("utf-8-sig")
     except (FileNotFoundError, NotADirectoryError):
         return []
     except (OSError, UnicodeDecodeError) as error:

@@ -301,3 +301,61 @@ def test_the_demo_lives_the_whole_life(
     code, _, err = call(capsys, "demo")
     assert code == 2
     assert "not an empty folder" in err
+
+
+def test_a_summary_that_cannot_be_written_is_no_failure(pairs: Dataset) -> None:
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "imgstage", "-C", str(pairs.root.path), "split"]
+        result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (result.returncode, pairs.status().unassigned) == (0, 0), result.stderr
+    assert "Operation 1 is done, but its summary could not be written" in result.stderr
+
+
+def test_a_refusal_keeps_its_exit_code_though_stderr_is_full(pairs: Dataset) -> None:
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "imgstage", "-C", str(pairs.root.path), "undo"]
+        result = subprocess.run(command, stdout=subprocess.PIPE, stderr=full, check=False)
+    assert result.returncode == 2
+
+
+def test_a_rule_that_fits_nothing_is_told(pairs: Dataset, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = '[pairing]\nbefor = "{key}_b4"\nafter = "{key}_aft"\n[pairing."nope"]\nimage = "{key}"\n'
+    (pairs.root.path / "imgstage.toml").write_text(settings)
+    assert run(["-C", str(pairs.root.path), "status"]) == 0
+    told = capsys.readouterr().out
+    assert 'befor = "{key}_b4", after = "{key}_aft" fits no image, so it is not used' in told
+    assert 'image = "{key}" fits no image in nope/, so it is not used' in told
+
+
+def test_one_damaged_old_plan_hides_nothing_else(pairs: Dataset, capsys: pytest.CaptureFixture[str]) -> None:
+    pairs.split()
+    pairs.unsplit()
+    (pairs.root.path / ".imgstage/journal/000001.plan").write_bytes(b"")
+    for words in (["status"], ["split"], ["undo"]):
+        assert run(["-C", str(pairs.root.path), *words]) == 0, capsys.readouterr().err
+
+
+def test_a_reason_that_is_no_text_is_kept_as_it_can_be(pairs: Dataset) -> None:
+    assert run(["-C", str(pairs.root.path), "hold", "github_01", "--reason", "dark\udcff"]) == 0
+    assert any("dark\\xff" in note.reason for note in pairs.status().report.held)
+
+
+@pytest.mark.parametrize("name", ["splits.csv", "imgstage.toml", "held/reasons.csv"])
+def test_a_pipe_in_place_of_a_table_makes_nobody_wait(
+    pairs: Dataset, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (pairs.root.path / "held").mkdir()
+    os.mkfifo(pairs.root.path / name)
+    assert run(["-C", str(pairs.root.path), "status"]) == 2
+    assert f"{name} cannot be read (it is no regular file)" in capsys.readouterr().err
+
+
+def test_a_cache_that_is_closed_is_done_without(tmp_path: Path) -> None:
+    from imgstage.cache import Cache
+
+    class Closed(type(tmp_path)):  # type: ignore[misc]
+        def is_file(self) -> bool:
+            raise PermissionError(13, "Permission denied", str(self))
+
+    with Cache(Closed(tmp_path / "index.sqlite"), write=False) as cache:
+        assert cache.image("0" * 64) is None

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from imgstage import Dataset
+from imgstage.cli import run
 from imgstage.errors import ChangedError, DestinationError, RefusedError, UsageError
 from imgstage.root import is_own
 
@@ -466,3 +467,30 @@ def test_class_folders_survive_and_empty_ones_are_not_made(empty: Dataset) -> No
         assert all(list(sub.iterdir()) for sub in folder.iterdir() if sub.is_dir())
         assert (folder / "cat").stat().st_mode & 0o777 == 0o700
     assert sum((empty.root.path / split / "rare").exists() for split in ("train", "val", "test")) == 1
+
+
+@pytest.mark.parametrize("name", ["github_03_before.json", "masks/07.png"])
+def test_a_sidecar_or_mask_that_is_gone_stops_no_split(pairs: Dataset, name: str) -> None:
+    root = pairs.root.path
+    write(root / "stage_data/github_03_before.json", b"{}")
+    for number in range(20):
+        write(root / f"stage_data/images/{number:02}.png", picture(500 + number, "PNG"))
+        write(root / f"stage_data/masks/{number:02}.png", picture(900 + number, "PNG"))
+    pairs.split()
+    (gone,) = root.glob(f"*/{name}")
+    gone.unlink()
+    pairs.split()
+    assert pairs.status().report.details["missing"][0]["path"].endswith(name)
+
+
+def test_copies_that_lay_in_two_splits_before_are_told(empty: Dataset, capsys: pytest.CaptureFixture[str]) -> None:
+    root = empty.root.path
+    write_pairs(root / "train", range(1, 7))
+    for role in ("before", "after"):
+        write(root / f"test/x_1_{role}.jpg", (root / f"train/github_01_{role}.jpg").read_bytes())
+    assert run(["-C", str(root), "split"]) == 0
+    told = capsys.readouterr().out
+    assert "share a picture with one in another split" in told
+    assert "github_01 (train)" in told
+    assert "x_1 (test)" in told
+    assert "not divided" not in told

@@ -16,6 +16,7 @@ import click
 
 from .. import __version__
 from ..errors import ImgstageError
+from .common import complain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -90,31 +91,25 @@ def run(arguments: Sequence[str] | None = None) -> int:
             error.show()
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        _complain("imgstage: Interrupted. See how things stand: imgstage status")
+        complain("imgstage: Interrupted. See how things stand: imgstage status")
         return 2
     except BrokenPipeError:  # the reader of our output has gone, as in `imgstage log | head`
         sys.stdout = None
         return 0
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        _complain(
+        complain(
             f"imgstage: {where}{error.strerror or error}. No image was lost. See how things stand: imgstage status."
         )
         return 3
     return result if isinstance(result, int) else 0
 
 
-def _complain(text: str) -> None:
-    """Say something on stderr; where that cannot be written, the exit code has to do."""
-    with suppress(OSError):
-        click.echo(text, err=True)
-
-
 def _tell(error: ImgstageError, *, as_json: bool) -> None:
     """Say on stderr what went wrong, with its table; who wants JSON gets an object on stdout too."""
     from .render import long_table, print_json
 
-    _complain("\n".join([f"imgstage: {error}", *(long_table(error.table) if error.table else ())]))
+    complain("\n".join([f"imgstage: {error}", *(long_table(error.table) if error.table else ())]))
     if as_json:
         kind, rows = type(error).__name__, [list(row) for row in error.table]
         with suppress(OSError):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shlex
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from ..dataset import Dataset
     from ..plan import Plan
@@ -29,6 +30,12 @@ def open_dataset(root: str | None, *, threads: int | None = None, dry_run: bool 
     return Dataset(root, threads=threads, progress=Bar(), remember=not dry_run)
 
 
+def complain(text: str) -> None:
+    """Say something on stderr; where that cannot be written, the exit code has to do."""
+    with suppress(OSError):
+        click.echo(text, err=True)
+
+
 def command_line(root: str | None, *words: str) -> str:
     """A command as the user may type it next."""
     return shlex.join(("imgstage", *(("-C", root) if root else ()), *words))
@@ -44,11 +51,38 @@ def carry_out(
     show_all: bool,
 ) -> None:
     """Apply a plan unless this is a dry run, then say what it changed and how to undo it."""
+    operation = None if dry_run else plan.apply()
+    number = operation.number if operation else None
+    with _done_all_the_same(number):
+        _tell(root, plan, render, number, dry_run=dry_run, as_json=as_json, show_all=show_all)
+
+
+@contextmanager
+def _done_all_the_same(number: int | None) -> Iterator[None]:
+    """What was done is done, though its summary cannot be written; nobody shall take it for a failure."""
+    try:
+        yield
+    except BrokenPipeError:  # the reader has seen enough
+        raise
+    except OSError as error:
+        if number is None:
+            raise
+        complain(f"imgstage: Operation {number} is done, but its summary could not be written ({error.strerror}).")
+
+
+def _tell(
+    root: str | None,
+    plan: Plan,
+    render: Callable[[Plan], list[str]],
+    number: int | None,
+    *,
+    dry_run: bool,
+    as_json: bool,
+    show_all: bool,
+) -> None:
     from ..root import is_own, show
     from .render import accounting, helps, moves, print_json
 
-    operation = None if dry_run else plan.apply()
-    number = operation.number if operation else None
     if as_json:
         body: dict[str, Any] = {"verb": plan.verb, "operation": number, "dry_run": dry_run} | plan.report.as_json()
         if dry_run:

@@ -85,6 +85,10 @@ def pairing(details: Mapping[str, Any]) -> list[str]:
     """How names were read, one line a rule."""
     lines = []
     for rule in details.get("pairing", ()):
+        if not rule["images"]:
+            where = f" in {' + '.join(rule['folders'])}/" if rule["folders"] else ""
+            lines.append(f"  imgstage.toml: {_templates(rule['templates'])} fits no image{where}, so it is not used")
+            continue
         folders = [f"{folder}/" if folder != "." else "stage_data/" for folder in rule["folders"]]
         where = " + ".join(folders) if len(folders) < 4 else f"{len(folders)} folders ({folders[0]} … {folders[-1]})"
         lines.append(f"Pairing in {where}: {_rule(rule)}{' (from imgstage.toml)' if rule['given'] else ''}")
@@ -140,9 +144,16 @@ def groups(details: Mapping[str, Any]) -> list[str]:
         lines.append(
             f"imgstage.toml is yours, so the rule was not stored; to keep it, add: {details['add_to_settings']}"
         )
-    if details["samples_sharing_a_picture"]:
+    divided = details["divided_copies"]
+    together = details["samples_sharing_a_picture"] - len(divided)
+    if together:
+        lines.append(f"{together:,} samples share a picture with another; they are not divided")
+    if divided:
+        shown = ", ".join(f"{copy['sample']} ({copy['split']})" for copy in divided[:_FIRST])
+        more = f" and {len(divided) - _FIRST:,} more" if len(divided) > _FIRST else ""
         lines.append(
-            f"{details['samples_sharing_a_picture']:,} samples share a picture with another; they are not divided"
+            f"  {len(divided):,} samples share a picture with one in another split, as they lay before: {shown}{more};"
+            " `imgstage hold` sets one aside, `imgstage split --reshuffle` draws all anew"
         )
     return lines
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-import signal
-import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -23,6 +21,7 @@ from ..errors import (
 from ..parallel import Progress, Silent
 from ..plan import HOP, INCOMING, VAULT, Plan, Preparation
 from ..root import STAGE, STATE, show
+from .interrupts import quietly_interruptible
 from .preflight import check, refuse_links
 from .records import PlanRecord, Records, State
 from .steps import do, go_back, sync
@@ -122,13 +121,7 @@ class Journal:
 
     def log(self) -> list[Operation]:
         """Every operation, oldest first."""
-        operations: list[Operation] = []
-        for number, state in self.records.states().items():
-            try:
-                operations.append(self._operation(number, state))
-            except BrokenOffError:  # a damaged file must not hide the others
-                operations.append(Operation(number, "(damaged)", "", state, 0, ()))
-        return operations
+        return [self._operation(number, state) for number, state in self.records.states().items()]
 
     def last(self) -> Operation | None:
         """The last operation that was done, if one was."""
@@ -136,7 +129,10 @@ class Journal:
         return self._operation(done[-1], State.DONE) if done else None
 
     def _operation(self, number: int, state: State) -> Operation:
-        head = self.records.head(number)
+        try:
+            head = self.records.head(number)
+        except BrokenOffError:  # a damaged file must not hide the others
+            return Operation(number, "(damaged)", "", state, 0, ())
         return Operation(number, head.verb, head.started, state, head.files, head.undoes)
 
     def _command(self, *words: str) -> str:
@@ -147,7 +143,8 @@ class Journal:
         tables: dict[str, str] = {}
         for number, state in self.records.states().items():
             if state is State.DONE:
-                tables |= self.records.head(number).tables
+                with suppress(BrokenOffError):  # a damaged file must not hide the others
+                    tables |= self.records.head(number).tables
         return tables
 
     def plan_undo(self, since: int | None = None, *, without_missing: bool = False) -> Plan:
@@ -224,7 +221,7 @@ class Journal:
             if self.next_number() != plan.operation:
                 problem = f"Another operation came between the plan and its start in {self.root}"
                 raise ChangedError(problem, "Run the command again; it will look anew")
-            with _reported(plan.verb), _quietly_interruptible() as interrupted:
+            with _reported(plan.verb), quietly_interruptible() as interrupted:
                 self._clean_up(keep={preparation.place for preparation in plan.preparations})
                 check(self.root, plan)
                 method = self._method or probe(os.path.join(self.root, INCOMING))
@@ -376,31 +373,3 @@ def _reported(verb: str) -> Iterator[None]:
         where = f" {error.filename}" if error.filename else ""
         problem = f"{verb} could not go on at{where}: {error.strerror}; everything is back where it was"
         raise DestinationError(problem, "Mend that, then run the command again") from error
-
-
-@contextmanager
-def _quietly_interruptible() -> Iterator[Callable[[], bool]]:
-    """Between two steps, tell whether Ctrl-C was pressed; a second Ctrl-C ends the process at once.
-
-    Only the main thread may set a signal handler; elsewhere nothing interrupts.
-    """
-    pressed = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield pressed.is_set
-        return
-    previous = signal.getsignal(signal.SIGINT)
-    if previous is None or previous is signal.SIG_IGN:  # nohup and background jobs: it is not for us to listen
-        yield pressed.is_set
-        return
-
-    def press(_number: int, _frame: object) -> None:
-        if pressed.is_set():
-            signal.signal(signal.SIGINT, previous)
-            raise KeyboardInterrupt
-        pressed.set()
-
-    signal.signal(signal.SIGINT, press)
-    try:
-        yield pressed.is_set
-    finally:
-        signal.signal(signal.SIGINT, previous)

@@ -97,13 +97,15 @@ def detect(images: Iterable[str], given: Mapping[str, Mapping[str, str]]) -> tup
         if name and stems:
             reading = _read(rule, stems)
             found.append(FolderPairing(folders, rule, True, len(stems), _explained(rule, reading), slots=reading.slots))
-    if "" in rules:
-        found.extend(_where_it_fits(rules[""], tops))
+        elif name and tops:
+            found.append(FolderPairing(folders, rule, True, 0, 0))  # fits nothing: to be told
+    if "" in rules and tops:
+        found.extend(_where_it_fits(rules[""], tops) or [FolderPairing((), rules[""], True, 0, 0)])
     found.extend(_detect_all(tops))
     return tuple(sorted(found, key=lambda pairing: pairing.folders))
 
 
-def _where_it_fits(rule: Rule, tops: dict[str, dict[str, str]]) -> Iterator[FolderPairing]:
+def _where_it_fits(rule: Rule, tops: dict[str, dict[str, str]]) -> list[FolderPairing]:
     """The rule that is given for all folders, for those of which it explains more than a few images.
 
     They are taken out of `tops`; the others may hold something else, which their names will tell.
@@ -113,9 +115,10 @@ def _where_it_fits(rule: Rule, tops: dict[str, dict[str, str]]) -> Iterator[Fold
     counts = Counter(_top(path) for path, slot in reading.slots.items() if slot.identity in complete)
     folders = tuple(sorted(f for f, stems in tops.items() if counts[f] > LONE_BELOW * len(stems) or rule.is_lone))
     images = sum(len(tops.pop(folder)) for folder in folders)
-    if folders:
-        slots = {path: slot for path, slot in reading.slots.items() if _top(path) not in tops}
-        yield FolderPairing(folders, rule, True, images, sum(counts[f] for f in folders), slots=slots)
+    if not folders:
+        return []
+    slots = {path: slot for path, slot in reading.slots.items() if _top(path) not in tops}
+    return [FolderPairing(folders, rule, True, images, sum(counts[f] for f in folders), slots=slots)]
 
 
 def _detect_all(tops: dict[str, dict[str, str]]) -> Iterator[FolderPairing]:

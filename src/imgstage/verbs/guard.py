@@ -86,6 +86,22 @@ def refuse_dropped(past: Mapping[str, str], wish: SplitWish) -> None:
         raise UsageError(problem, "Name every split that has samples, or draw all of them anew with --reshuffle")
 
 
+def refuse_foreign(unknown: Iterable[Sample]) -> None:
+    """A `splits.csv` that is gone, or not the last one, is not made the last one by the way.
+
+    Args:
+        unknown: the samples that it does not know.
+
+    Raises:
+        ChangedError: there are some.
+    """
+    came = [show(sample.key) for sample in unknown]
+    if came:
+        problem = f"splits.csv is gone, or is not the one imgstage wrote last, and does not know {some(came)}"
+        remedy = "Restore it from git or a backup, or let split draw (or take from their folders) all it does not know"
+        raise ChangedError(problem, f"{remedy}, with: imgstage split --accept-new")
+
+
 def refuse_unexplained(catalog: Catalog, usable: list[Sample], wish: SplitWish) -> None:
     """A renamed and edited test image must not slip into train as a new one.
 
@@ -96,11 +112,8 @@ def refuse_unexplained(catalog: Catalog, usable: list[Sample], wish: SplitWish) 
     unknown = (
         [sample for sample in usable if not any(record.path in rows for record in sample.files)] if rows else [*usable]
     )
-    if wish.foreign_ledger and unknown and not wish.accept_new:
-        came = some([show(sample.key) for sample in unknown])
-        problem = f"splits.csv is gone, or is not the one imgstage wrote last, and does not know {came}"
-        remedy = "Restore it from git or a backup, or let split draw (or take from their folders) all it does not know"
-        raise ChangedError(problem, f"{remedy}, with --accept-new")
+    if wish.foreign_ledger and not wish.accept_new:
+        refuse_foreign(unknown)
     grouped = any(row.group for row in catalog.rows.values())
     if grouped and not wish.groups and unknown and not wish.accept_new:
         problem = (

@@ -43,7 +43,7 @@ def plan_hold(catalog: Catalog, names: Sequence[str], reason: str, draft: Draft,
         DestinationError: a name in `held/` is taken.
     """
     files = _named(catalog, names, lambda record: top(record.path) != HELD)
-    why_of = dict.fromkeys((record.path for record in files), reason or "you put it there")
+    why_of = dict.fromkeys((record.path for record in files), show(reason) or "you put it there")
     if troubled:
         for note in catalog.held():
             record = catalog.index.by_path[note.path]

@@ -217,11 +217,17 @@ def _group_details(usable: list[Sample], splits: Mapping[str, str], group_of: Ma
     times = Counter(chain.from_iterable(map(_pictures, usable)))
     repeated = {digest for digest, count in times.items() if count > 1}
     copies = [sample for sample in usable if not repeated.isdisjoint(_pictures(sample))] if repeated else []
+    homes: dict[str, set[str]] = defaultdict(set)
+    for sample in copies:
+        for digest in repeated.intersection(_pictures(sample)) if sample.id in splits else ():
+            homes[digest].add(splits[sample.id])
+    divided = [s for s in copies if any(len(homes[digest]) > 1 for digest in _pictures(s) if digest in homes)]
     return {
         "groups": len(places),
         "samples_without_group": sum(1 for sample in usable if not group_of.get(sample.id)) if places else 0,
         "divided_groups": {name: sorted(of) for name, of in sorted(places.items()) if len(of) > 1},
         "samples_sharing_a_picture": len(copies),
+        "divided_copies": [{"sample": show(s.key), "split": splits[s.id]} for s in divided if s.id in splits],
     }
 
 
