@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Iterator, Sequence
 
+_LOCK = "/.imgstage/lock"
 _OWN_OUTPUT = re.compile(r"write\([12],")
 
 
@@ -88,8 +89,10 @@ class Stage:
         """
         refused = {injection.call for injection in self.refusals}
         found: list[Injection] = []
+        at_work = not refused  # until the journal has its lock, all ways to rename are the same way
         for call in self.calls:
-            if call.name in refused:
+            at_work = at_work or _LOCK in call.line
+            if call.name in refused or not at_work:
                 continue
             found.append(Injection(call.name, call.number, Fault.KILL))
             if not _OWN_OUTPUT.search(call.line):  # who closes our stdout is not the disk

@@ -127,13 +127,17 @@ def _moved(root: Path) -> None:
     Journal(root).apply(_plan_moves(root))
 
 
+_MIDST = {"renameat2": 7, "link": 7, "linkat": 7, "rename": 10}
+"""A call in the midst of the moves, for each way to rename; tables and the plan itself take fewer `rename`s."""
+
+
 def _broken_off(before: Callable[[Path], None], command: Callable[[Path], int]) -> Callable[[Path], Tree]:
     """A root in which a command was killed in the midst of its renames."""
 
     def prepare(root: Path) -> Tree:
         before(root)
         home = look(root)
-        died = run(lambda: command(root), [Injection("renameat2", 7, Fault.KILL)])
+        died = run(lambda: command(root), [Injection(name, at, Fault.KILL) for name, at in _MIDST.items()])
         assert died.code < 0, died
         return home
 

@@ -14,6 +14,9 @@ from PIL import Image
 KIT = Path(os.environ.get("IMGSTAGE_KIT", Path(__file__).parents[2] / "shared" / "data"))
 """Real image sets, not part of the repository; tests on them are skipped by name where they are absent."""
 
+REQUIRE_FAULTS = "IMGSTAGE_REQUIRE_FAULTS" in os.environ
+"""Whether a missing strace or mount is a failure instead of a skip."""
+
 KIT_SETS = (
     "pairs/kodak24_seedstyle",
     "pairs/polyu_full",
