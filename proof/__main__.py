@@ -1,6 +1,6 @@
 """The whole proof, or parts of it, as tables.
 
-    python -m proof [NAME ...] [--full] [--seed 0] [--jobs 2]
+    python -m proof [NAME ...] [--full] [--brief] [--seed 0] [--jobs 2]
 
 Without names, it is what `make prove` runs; `--full` adds power cuts and mutants. It exits with 1 when any harm was
 found. It needs strace, and root for what is mounted.
@@ -54,6 +54,7 @@ def main() -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"some of: {', '.join(PROOFS)}")
     parser.add_argument("--full", action="store_true")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--brief", action="store_true", help="one row for each verb, tool or file system")
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
     options = parser.parse_args()
     unknown = sorted(set(options.names) - PROOFS.keys())
@@ -69,6 +70,7 @@ def main() -> int:
             sys.stdout.write(f"{name}: not tried, for {error}\n\n")
             continue
         seconds = time.monotonic() - start
+        table = table.brief() if options.brief else table
         sys.stdout.write("\n".join([*table.lines(), *table.first_harms(), f"{machine()}; {seconds:.0f} s", "", ""]))
         sys.stdout.flush()
         harm = harm or (bool(table.harms) and name != "peers")

@@ -52,6 +52,19 @@ class Table:
             mine.update(theirs)
         self.harms += other.harms
 
+    def brief(self) -> Table:
+        """The same with one row for each entry of the first column."""
+        table = Table(self.title, self.header[:1], self.told, harms=self.harms)
+        for mine, theirs in (
+            (table.points, self.points),
+            (table.lost, self.lost),
+            (table.torn, self.torn),
+            (table.between, self.between),
+        ):
+            for row, count in theirs.items():
+                mine[row[:1]] += count
+        return table
+
     def lines(self) -> list[str]:
         """Markdown, the sums last."""
         rows = sorted(self.points)
