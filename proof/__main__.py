@@ -3,7 +3,7 @@
     python -m proof [NAME ...] [--full] [--brief] [--seed 0] [--jobs 2]
 
 Without names, it is what `make prove` runs; `--full` adds power cuts and mutants. It exits with 1 when any harm was
-found. It needs strace, and root for what is mounted.
+found. It needs strace, and root for what is mounted. Ctrl-C ends the part that is being tried with the table so far.
 """
 
 from __future__ import annotations
@@ -37,13 +37,19 @@ def prove(proof: Proof, name: str, seed: int, workers: int) -> Table:
     ):
         task = bar.add_task(name, total=len(proof.jobs))
         pending: list[Future[Table]] = [pool.submit(proof.job, *job, seed) for job in proof.jobs]
-        for done in as_completed(pending):
-            table = done.result()
+        try:
+            for done in as_completed(pending):
+                table = done.result()
+                if whole is None:
+                    whole = table
+                else:
+                    whole.merge(table)
+                bar.advance(task)
+        except KeyboardInterrupt:  # what was found until now is worth a table
+            pool.shutdown(wait=False, cancel_futures=True)
             if whole is None:
-                whole = table
-            else:
-                whole.merge(table)
-            bar.advance(task)
+                raise
+            whole.title += f" (broken off: {bar.tasks[task].completed:g} of {len(pending)} jobs)"
     assert whole is not None
     return whole
 

@@ -1,9 +1,9 @@
 """A disk image behind FUSE that writes down, in order, each write and each flush it was asked for.
 
-    python -m proof.block_device IMAGE FOLDER LOG
+    python -m proof.block_device IMAGE FOLDER LOG BASE
 
 `FOLDER/disk` is the image, to be put behind a loop device. What is written to `FOLDER/mark` goes into the log as a
-mark; the first one starts the log.
+mark; the first one starts the log, and BASE is what the disk held at that moment.
 """
 
 from __future__ import annotations
@@ -43,8 +43,9 @@ class LoggedDisk(mfusepy.Operations):
 
     use_ns = True
 
-    def __init__(self, image: Path, log: Path) -> None:
+    def __init__(self, image: Path, log: Path, base: Path) -> None:
         self._bytes = bytearray(image.read_bytes())
+        self._base = base
         self._log = log.open("wb")
         self._recording = False
 
@@ -82,7 +83,9 @@ class LoggedDisk(mfusepy.Operations):
     def write(self, path: str, data: bytes, offset: int, _handle: Any) -> int:
         """To the image and to the log."""
         if path == "/mark":
-            self._recording = True
+            if not self._recording:  # nothing can come between: a file system writes of its own accord, too
+                self._base.write_bytes(self._bytes)
+                self._recording = True
             self._record(MARK, 0, bytes(data))
         else:
             self._bytes[offset : offset + len(data)] = data
@@ -117,8 +120,8 @@ def read_log(path: Path) -> Iterator[Event]:
 
 def main() -> None:
     """Serve until it is unmounted."""
-    image, folder, log = (Path(word) for word in sys.argv[1:])
-    mfusepy.FUSE(LoggedDisk(image, log), str(folder), foreground=True, nothreads=True)
+    image, folder, log, base = (Path(word) for word in sys.argv[1:])
+    mfusepy.FUSE(LoggedDisk(image, log, base), str(folder), foreground=True, nothreads=True)
 
 
 if __name__ == "__main__":

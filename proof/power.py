@@ -108,7 +108,7 @@ def record(scenario: Scenario, kind: DiskKind, method: str = "no-replace") -> Re
     refusals = METHODS[method]
     with tempfile.TemporaryDirectory(prefix="proof-", dir=scratch()) as name:
         folder = Path(name)
-        image, log, shown, served = (folder / part for part in ("image", "log", "disk", "served"))
+        image, log, base, shown, served = (folder / part for part in ("image", "log", "base", "disk", "served"))
         shown.mkdir()
         served.mkdir()
         with image.open("wb") as stream:
@@ -116,9 +116,8 @@ def record(scenario: Scenario, kind: DiskKind, method: str = "no-replace") -> Re
         command(*kind.make, str(image))
         with _mounted(kind, image, shown, "loop"):
             home = scenario.prepare(shown / "data")
-        with _served(image, served, log) as disk, _looped(disk) as device, _mounted(kind, Path(device), shown):
+        with _served(image, served, log, base) as disk, _looped(disk) as device, _mounted(kind, Path(device), shown):
             os.sync()
-            extents = tuple(_extents(disk))
             root = shown / "data"
             expected = Expected(scenario, root, refusals, home)
             (served / "mark").write_bytes(b"start")
@@ -127,7 +126,7 @@ def record(scenario: Scenario, kind: DiskKind, method: str = "no-replace") -> Re
             (served / "mark").write_bytes(b"told")
             expected.learn(root)
             os.sync()
-        return Recording(kind, extents, tuple(read_log(log)), expected)
+        return Recording(kind, tuple(_extents(base)), tuple(read_log(log)), expected)
 
 
 @contextmanager
@@ -141,8 +140,8 @@ def _mounted(kind: DiskKind, source: Path, folder: Path, *options: str) -> Itera
 
 
 @contextmanager
-def _served(image: Path, folder: Path, log: Path) -> Iterator[Path]:
-    words = [sys.executable, "-m", "proof.block_device", str(image), str(folder), str(log)]
+def _served(image: Path, folder: Path, log: Path, base: Path) -> Iterator[Path]:
+    words = [sys.executable, "-m", "proof.block_device", *map(str, (image, folder, log, base))]
     server = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     disk = folder / "disk"
     try:
