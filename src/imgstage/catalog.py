@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from itertools import chain
 from operator import attrgetter
@@ -350,7 +350,9 @@ def _why_unfit(images: Mapping[str, tuple[FileRecord, ...]], rows: Sequence[Row]
         return ""
     if rows:
         lacking = [role for role in sorted({row.role for row in rows} - {SIDECAR}) if role not in images]
-        doubled = []
+        times = Counter(row.role for row in rows)
+        many = rule.many if rule is not None else lambda _: False
+        doubled = [role for role, records in images.items() if len(records) > max(times[role], 1) and not many(role)]
     elif rule is not None:
         lacking = [role for role in rule.roles if role not in images]
         doubled = [role for role, records in images.items() if len(records) > 1 and not rule.many(role)]

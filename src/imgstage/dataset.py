@@ -369,8 +369,8 @@ def _groups(usable: Sequence[Sample], pattern: str | None, table: str | None, ba
         name, column = groups.parse_table(table)
         try:
             data = read_regular(base / name)
-        except OSError as error:
-            problem = f"{name} cannot be read ({error.strerror})"
+        except (OSError, ValueError) as error:  # a name with a zero byte is a ValueError
+            problem = f"{show(name)} cannot be read ({getattr(error, 'strerror', None) or error})"
             raise UsageError(problem, "Check the path") from error
         rows = groups.read_table(data, name, column)
         keys = {catalog.below(record.path): sample.key for sample in usable for record in sample.files}

@@ -11,7 +11,7 @@ from .errors import RefusedError
 from .parallel import thinking
 from .reasons import Why, why
 from .root import DEFAULT_RATIOS, HELD, LEDGER, STAGE, Root, Settings, check_split_names, find_layout, show
-from .verbs.guard import refuse_foreign
+from .verbs.guard import refuse_foreign, unknown_to_ledger
 from .verbs.tables import Draft
 
 if TYPE_CHECKING:
@@ -55,9 +55,8 @@ class Look:
             ChangedError: there are samples that it does not know.
         """
         if self.has_foreign_ledger:
-            known = self.catalog.rows
             samples = [sample for sample in self.catalog.samples if not sample.held]
-            refuse_foreign(s for s in samples if not any(record.path in known for record in s.files))
+            refuse_foreign(unknown_to_ledger(self.catalog, samples))
 
     def refuse_unreadable(self) -> None:
         """While it is unknown what lies in a folder, its samples would count as gone, and their places as free.

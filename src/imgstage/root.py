@@ -84,7 +84,7 @@ class Root:
         except OSError as error:
             problem = f"{path} cannot be read ({error.strerror})"
             raise UsageError(problem, "Put a readable file there, or move it away") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:  # what TOML and Unicode raise, and what an endless number does
             problem = f"{path} cannot be read as TOML: {error}"
             raise UsageError(problem, "Correct that line") from error
         try:

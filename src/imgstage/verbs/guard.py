@@ -6,13 +6,14 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from ..catalog import below
 from ..errors import ChangedError, UsageError
 from ..pairing import SIDECAR
 from ..plan import some
 from ..root import DEFAULT_RATIOS, STAGE, TRAIN, show
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from fractions import Fraction
 
     from ..catalog import Catalog, Sample
@@ -102,34 +103,58 @@ def refuse_foreign(unknown: Iterable[Sample]) -> None:
         raise ChangedError(problem, f"{remedy}, with: imgstage split --accept-new")
 
 
+def unknown_to_ledger(catalog: Catalog, samples: Iterable[Sample]) -> list[Sample]:
+    """The samples with an image that has no row; a sidecar that has one vouches for nothing."""
+    rows = catalog.rows
+    return [s for s in samples if any(r.path not in rows for records in s.images.values() for r in records)]
+
+
 def refuse_unexplained(catalog: Catalog, usable: list[Sample], wish: SplitWish) -> None:
     """A renamed and edited test image must not slip into train as a new one.
 
     Raises:
-        ChangedError: unknown samples have appeared, and there is a reason to doubt that they are new.
+        ChangedError: unknown samples have appeared, and there are reasons to doubt that they are new; all are named.
     """
-    rows = catalog.rows
-    unknown = (
-        [sample for sample in usable if not any(record.path in rows for record in sample.files)] if rows else [*usable]
-    )
-    if wish.foreign_ledger and not wish.accept_new:
+    if wish.accept_new:
+        return
+    unknown = unknown_to_ledger(catalog, usable)
+    if wish.foreign_ledger:
         refuse_foreign(unknown)
-    grouped = any(row.group for row in catalog.rows.values())
-    if grouped and not wish.groups and unknown and not wish.accept_new:
-        problem = (
-            f"Earlier samples have groups, and no rule says to which {some([show(s.key) for s in unknown])} belong"
-        )
-        raise ChangedError(problem, "Give --group or --group-csv again, or let them stand alone with --accept-new")
     training = TRAIN if TRAIN in wish.ratios else max(wish.ratios, key=lambda name: wish.ratios[name])
+    doubts = [*_without_rule(catalog, unknown, wish), *_in_place_of_held_out(catalog, usable, unknown, training)]
+    if doubts:
+        remedy = "If all of these are new pictures that stand for themselves, say so with --accept-new; else mend that"
+        raise ChangedError(". ".join(doubts), remedy)
+
+
+def _without_rule(catalog: Catalog, unknown: Iterable[Sample], wish: SplitWish) -> Iterator[str]:
+    came = [show(sample.key) for sample in unknown]
+    if came and not wish.groups and any(row.group for row in catalog.rows.values()):
+        yield (
+            f"Earlier samples have groups, and no rule says to which {some(came)} belong (give --group or --group-csv"
+            " again)"
+        )
+
+
+def _in_place_of_held_out(
+    catalog: Catalog, usable: Iterable[Sample], unknown: Iterable[Sample], training: str
+) -> Iterator[str]:
+    """Unknown images that may be held-out ones, which are gone or now lie under another name."""
+    held_out = {path: row for path, row in catalog.rows.items() if row.split != training and row.role != SIDECAR}
     missing = [
         row for row in catalog.missing if row.split != training and row.role != SIDECAR and not row.is_acknowledged
     ]
+    suspects = [*unknown]
     if missing:  # an edited training image may be a held-out one that took its name
         edited = {path for path in catalog.edited if catalog.rows[path].split == training}
-        unknown += [sample for sample in usable if any(record.path in edited for record in sample.files)]
-    if missing and unknown and not wish.accept_new:
+        suspects += [sample for sample in usable if any(record.path in edited for record in sample.files)]
+    if missing and suspects:
         gone = some([f"{show(row.last_path)} ({row.split})" for row in missing])
-        came = some([show(sample.key) for sample in unknown])
-        problem = f"Held-out images are missing: {gone}. At the same time unknown samples have appeared: {came}"
-        remedy = "If these are other pictures, say so with --accept-new; else give them their old names"
-        raise ChangedError(problem, remedy)
+        came = some([show(sample.key) for sample in suspects])
+        yield f"Held-out images are missing: {gone}. At the same time unknown samples have appeared: {came}"
+    new = {below(r.path): r.path for s in unknown for records in s.images.values() for r in records}
+    for path, row in held_out.items():
+        other = new.get(below(row.last_path))
+        if other is not None and other not in catalog.rows and below(path) != below(row.last_path):
+            here = show(path)
+            yield f"{show(other)} has the name of a {row.split} image whose bytes now lie at {here}: is it an edit"

@@ -1,0 +1,72 @@
+"""Ways on which an edited held-out image once slipped into train: each is a question now, or a held sample."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from imgstage import Dataset
+from imgstage.errors import ChangedError
+from imgstage.reasons import Why, why
+
+from ..helpers import picture, write, write_pairs
+
+
+def lone(dataset: Dataset, suffix: str, numbers: range, seed: int) -> None:
+    """Lone images, each with a label beside it."""
+    for number in numbers:
+        write(dataset.root.path / f"stage_data/img{number:02}.{suffix}", picture(seed + number))
+        write(dataset.root.path / f"stage_data/img{number:02}.txt", f"{number}".encode())
+
+
+def held_out(dataset: Dataset) -> list[str]:
+    return [sample.key for sample in dataset.samples if sample.split in ("val", "test")]
+
+
+def test_a_label_that_stayed_does_not_vouch_for_a_new_image(empty: Dataset) -> None:
+    lone(empty, "png", range(20), 0)
+    empty.split()
+    empty.unsplit()
+    for path in (empty.root.path / "stage_data").glob("*.png"):
+        path.unlink()
+    lone(empty, "jpg", range(20), 100)
+    with pytest.raises(ChangedError, match=r"Held-out images are missing.*--accept-new"):
+        empty.split()
+
+
+def test_a_second_before_of_a_known_pair_is_held(empty: Dataset) -> None:
+    write_pairs(empty.root.path / "stage_data", range(1, 21))
+    empty.split()
+    empty.unsplit()
+    stage = empty.root.path / "stage_data"
+    train = next(sample for sample in empty.samples if sample.split == "train")
+    first = stage / Path(train.images["before"][0].path).name
+    first.rename(stage / f"spare_{first.name}")
+    write(first, picture(4000))
+    (held,) = (sample for sample in empty.samples if sample.id == train.id)
+    assert why(held.held) is Why.AMBIGUOUS
+    assert len(held.images["before"]) == 2
+
+
+def test_a_backup_beside_an_edited_held_out_image_is_asked_about(empty: Dataset) -> None:
+    lone(empty, "png", range(20), 0)
+    empty.split()
+    key = held_out(empty)[0]
+    empty.unsplit()
+    path = empty.root.path / f"stage_data/{key}.png"
+    path.rename(path.with_name(f"{key}_orig.png"))
+    write(path, picture(777))
+    with pytest.raises(ChangedError, match=rf"{key}\.png has the name of a (val|test) image .*is it an edit"):
+        empty.split()
+
+
+def test_all_doubts_are_named_before_one_answer_settles_them(empty: Dataset) -> None:
+    lone(empty, "png", range(20), 0)
+    empty.split(group=r"^(img\d\d)")
+    (empty.root.path / "imgstage.toml").unlink()
+    key = held_out(empty)[0]
+    next(empty.root.path.glob(f"*/{key}.png")).unlink()
+    lone(empty, "png", range(30, 34), 50)
+    with pytest.raises(ChangedError, match=r"(?s)no rule says.*Held-out images are missing.*--accept-new"):
+        empty.split()
