@@ -11,7 +11,9 @@ SOURCE = Path(__file__).parents[1] / "src" / "imgstage"
 LAYERS = (
     "errors",
     "formats",
+    "digests",
     "root",
+    "settings",
     "reasons",
     "parallel",
     "images",

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from imgstage.assign import Group, assign, targets
 from imgstage.errors import RefusedError
-from imgstage.root import DEFAULT_RATIOS, parse_ratios
+from imgstage.root import DEFAULT_RATIOS
+from imgstage.settings import parse_ratios
 
 from .strategies import new_groups, ratios
 

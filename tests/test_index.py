@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from blake3 import blake3
 
-from imgstage import images, index
+from imgstage import images
+from imgstage.digests import digest_of
 from imgstage.formats import ImageInfo
 from imgstage.images import inspect
 from imgstage.index import Kind, scan
@@ -47,7 +48,7 @@ def test_every_file_is_met_once_and_sorted(tmp_path: Path) -> None:
 def test_digest_size_and_image_are_recorded(tmp_path: Path) -> None:
     path = write(tmp_path / "x.png", picture(3, "JPEG"), 1_234_567_890, 0o604)
     (record,) = scan(tmp_path).files
-    assert record.digest == blake3(path.read_bytes()).hexdigest() == index.digest_file(path)
+    assert record.digest == blake3(path.read_bytes()).hexdigest() == digest_of(path)
     assert (record.size, record.mtime_ns, record.mode) == (path.stat().st_size, 1_234_567_890 * 10**9 + 123, 0o604)
     assert record.image is not None
     assert record.image.format == "JPEG", "PNG by name only: the content counts"

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import catalog, groups, status
+from . import catalog, groups, settings, status
 from .cache import CACHE
 from .errors import ImgstageError, RefusedError, UsageError
 from .index import Index, scan
@@ -24,10 +24,10 @@ from .root import (
     clean_folder,
     find_root,
     is_there,
-    parse_ratios,
     read_regular,
     show,
 )
+from .settings import parse_ratios
 from .verbs.add import Source, plan_add
 from .verbs.guard import SplitWish, Trust
 from .verbs.hold import plan_hold, plan_release
@@ -164,23 +164,23 @@ class Dataset:
         if group is not None and group_csv is not None:
             problem = "Both a group rule and a table of groups are given"
             raise UsageError(problem, "Give one of --group and --group-csv")
-        settings = self.root.settings()
-        shares = parse_ratios(ratios) if isinstance(ratios, str) else ratios or settings.ratios or DEFAULT_RATIOS
+        stored = settings.read(self.root)
+        shares = parse_ratios(ratios) if isinstance(ratios, str) else ratios or stored.ratios or DEFAULT_RATIOS
         check_split_names(list(shares))
         if sum(shares.values()) != 1 or min(shares.values()) < 0 or rounding not in (None, "remainder", "truncate"):
             problem = f"The ratios {dict(shares)} do not sum to 1, or the rounding {rounding!r} is none"
             raise UsageError(problem, "Give shares that sum to exactly 1, and remainder or truncate")
         given = group is not None or group_csv is not None
-        pattern, table = (group, group_csv) if given else (settings.group, settings.group_csv)
+        pattern, table = (group, group_csv) if given else (stored.group, stored.group_csv)
         base = Path() if given else self.root.path
         seen = self._look_whole(tuple(shares))
         usable = [sample for sample in seen.catalog.samples if not sample.held]
         wish = SplitWish(
             ratios=shares,
-            seed=seed if seed is not None else settings.seed or 0,
-            rounding=rounding or settings.rounding or "remainder",
+            seed=seed if seed is not None else stored.seed or 0,
+            rounding=rounding or stored.rounding or "remainder",
             group_line=groups.toml_line(self.root.path, base, pattern, table),
-            stored_group_line=groups.toml_line(self.root.path, self.root.path, settings.group, settings.group_csv),
+            stored_group_line=groups.toml_line(self.root.path, self.root.path, stored.group, stored.group_csv),
             groups=_groups(usable, pattern, table, base),
             reshuffle=reshuffle,
             accept_new=accept_new,

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from blake3 import blake3
 
 from .cache import Cache, Content, Stamp
+from .digests import digest_of
 from .formats import SIDECAR_SUFFIXES, SUFFIXES, UNSUPPORTED_SUFFIXES
 from .parallel import Progress, Silent, map_ordered
 from .reasons import Why, because
@@ -133,19 +134,6 @@ def scan(
     return Index(tuple(done), dict(sorted(folders.items())))
 
 
-def digest_file(path: Path) -> str:
-    """blake3 of a file's content as 64 hex digits.
-
-    Raises:
-        OSError: it cannot be read.
-    """
-    hasher = blake3()
-    with path.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            hasher.update(block)
-    return hasher.hexdigest()
-
-
 def _met(
     folder: Path, within: Iterable[str], folders: dict[str, int], closed: list[FileRecord]
 ) -> Iterator[tuple[str, str, os.stat_result]]:
@@ -238,7 +226,7 @@ def _read_all(
         path = folder / record.path
         try:
             sidecar = record.kind is Kind.SIDECAR
-            content = Content(digest_file(path)) if sidecar else content_of(path.read_bytes())
+            content = Content(digest_of(path)) if sidecar else content_of(path.read_bytes())
             status = path.lstat()
         except OSError as error:
             return record._replace(trouble=because(Why.UNREADABLE, f"it cannot be read ({error.strerror})"))

@@ -6,13 +6,13 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from . import catalog, ledger, tables
+from . import catalog, ledger, settings, tables
 from .errors import RefusedError
 from .parallel import thinking
 from .reasons import Why, why
-from .root import DEFAULT_RATIOS, HELD, LEDGER, STAGE, Root, Settings, check_split_names, find_layout, show
+from .root import DEFAULT_RATIOS, HELD, LEDGER, STAGE, Root, check_split_names, find_layout, show
 from .verbs.guard import refuse_foreign, unknown_to_ledger
-from .verbs.tables import Draft
+from .verbs.wishes import Draft
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .journal import Journal
     from .ledger import Row
     from .parallel import Progress
+    from .settings import Settings
 
 
 @dataclass(frozen=True)
@@ -91,9 +92,9 @@ def look(
         RefusedError: two folders stand for one split.
         PairingError: a folder's names can be read in two ways.
     """
-    settings, rows = root.settings(), ledger.read(root)
+    said, rows = settings.read(root), ledger.read(root)
     known = sorted({row.split for row in rows if row.split})
-    splits = tuple(dict.fromkeys((*(settings.ratios or DEFAULT_RATIOS), *DEFAULT_RATIOS, *also, *known)))
+    splits = tuple(dict.fromkeys((*(said.ratios or DEFAULT_RATIOS), *DEFAULT_RATIOS, *also, *known)))
     check_split_names(list(splits))
     layout = find_layout(root.path, splits)
     # The tables are looked at before the long look at the images: what changes meanwhile is then noticed.
@@ -101,5 +102,5 @@ def look(
     draft = Draft(journal.next_number(), time.time_ns(), own, journal.last_written(), tables.read_reasons(root))
     index = scan((STAGE, *(layout.folder(split) for split in splits), HELD))
     with thinking(watch, "Pairing"):
-        what = catalog.build(index, rows, settings.pairing, layout, draft.reasons)
-    return Look(settings, rows, splits, draft, what)
+        what = catalog.build(index, rows, said.pairing, layout, draft.reasons)
+    return Look(said, rows, splits, draft, what)

@@ -352,3 +352,14 @@ def emptied_folders(index: Index, moves: Iterable[Move], within: Iterable[str]) 
     alive |= {str(parent) for folder in hollow for parent in (PurePosixPath(folder), *PurePosixPath(folder).parents)}
     for folder in sorted(touched - alive, reverse=True):
         yield RemoveFolder(folder, index.folders.get(folder, FOLDER_MODE))
+
+
+def folder_modes(index: Index, splits: Iterable[str]) -> dict[str, int]:
+    """The folders of `stage_data/` lend their permission bits to those made in the splits, and the other way round."""
+    modes = {STAGE + path.removeprefix(split): mode for split in splits for path, mode in _inside(index, split)}
+    modes |= {split + path.removeprefix(STAGE): mode for split in splits for path, mode in _inside(index, STAGE)}
+    return modes
+
+
+def _inside(index: Index, place: str) -> Iterable[tuple[str, int]]:
+    return [(path, mode) for path, mode in index.folders.items() if path == place or path.startswith(place + "/")]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from .plan import Report
 from .root import HELD, STAGE, show
-from .verbs.tables import pairing_details
+from .verbs.wishes import pairing_details
 
 if TYPE_CHECKING:
     from .catalog import Catalog

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from ..digests import digest_of
 from ..errors import (
     BrokenOffError,
     ChangedError,
@@ -28,7 +29,6 @@ from .steps import do, go_back, sync
 from .system import (
     RenameMethod,
     copy_durable,
-    digest_of,
     locked,
     probe,
     sync_folder,

@@ -175,7 +175,7 @@ def _found_at(root: str, journey: Journey, uses: Counter[str]) -> list[int]:
     legs = list(range(len(places)))
     if fold(journey.places[0]) == fold(journey.places[-1]):
         # Where case is folded, both names find the file; only the folder's listing tells which one it has.
-        legs = [leg for leg in legs if _is_listed(places[leg])]
+        legs = [leg for leg in legs if _is_spelled_so(places[leg])]
     if any(uses[fold(place)] > 1 for place in journey.places) and journey.identity.digest:
         # Some file systems number inodes anew at each mount: where files take each other's places, bytes must tell.
         content = journey.identity._replace(inode=_NO_INODE)
@@ -228,7 +228,7 @@ def _second_names(root: str, record: PlanRecord, legs: list[int], held: Containe
     return doubles
 
 
-def _is_listed(path: str) -> bool:
+def _is_spelled_so(path: str) -> bool:
     folder, name = os.path.split(path)
     return os.path.isdir(folder) and name in os.listdir(folder)
 

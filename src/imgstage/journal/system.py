@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from blake3 import blake3
 
+from ..digests import digest_of
 from ..errors import DestinationError, LockedError
 from ..root import fold
 
@@ -73,12 +74,12 @@ def rename(source: str, target: str, method: RenameMethod) -> None:
             if os.path.samestat(os.lstat(source), os.lstat(target)):  # else somebody has just saved a new file there
                 os.unlink(source)
         return
-    if os.path.lexists(target) and _is_listed(target):
+    if os.path.lexists(target) and _lists_in_any_case(target):
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), source, None, target)
     os.rename(source, target)
 
 
-def _is_listed(path: str) -> bool:
+def _lists_in_any_case(path: str) -> bool:
     """Whether a folder lists a name, in whatever case.
 
     Where case is folded, a name that was seen under another spelling may be remembered for a second after it is gone.
@@ -238,22 +239,6 @@ def spelling(root: str, place: str) -> str | None:
 def is_alias(root: str, place: str, other: str) -> bool:
     """Whether two spellings of a place, different in case at most, lead to one file, because case is folded there."""
     return place == other or (fold(place) == fold(other) and spelling(root, place) == spelling(root, other))
-
-
-def digest_of(path: str) -> str:
-    """blake3 of a file's content, 64 hex digits.
-
-    Raises:
-        OSError: it cannot be read.
-    """
-    hasher = blake3()
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
-    try:
-        while block := os.read(descriptor, _BLOCK):
-            hasher.update(block)
-    finally:
-        os.close(descriptor)
-    return hasher.hexdigest()
 
 
 def is_same_file(path: str, identity: Identity) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from ..digests import digest_of
 from ..errors import ChangedError, DestinationError
 from ..plan import (
     INCOMING,
@@ -25,7 +26,7 @@ from ..plan import (
 )
 from ..reasons import Why, because
 from ..root import LEDGER, STAGE, STATE, fold, is_own, show
-from .system import digest_of, is_file, is_same_file
+from .system import is_file, is_same_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

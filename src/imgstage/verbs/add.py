@@ -12,7 +12,7 @@ from ..errors import DestinationError
 from ..index import FileRecord, Index, Kind
 from ..plan import INCOMING, Identity, Move, Note, Plan, Preparation, Report, arrange, some
 from ..root import HELD, STAGE, fold, show
-from .tables import Draft, pairing_details
+from .wishes import Draft, pairing_details
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

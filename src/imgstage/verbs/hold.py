@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 
 from ..catalog import Catalog, Sample, below, top
 from ..errors import UsageError
-from ..plan import Identity, Move, Note, Plan, Report, arrange
+from ..plan import Identity, Move, Note, Plan, Report, arrange, folder_modes
 from ..reasons import Why, why
 from ..root import HELD, REASONS, STAGE, show
 from ..tables import write_reasons
 from .metadata import write_metadata
-from .split import folder_modes
-from .tables import Draft, write_ledger, write_table
+from .wishes import Draft, write_ledger, write_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ..root import METADATA
 from ..tables import in_split, manifest
-from .tables import Draft, Wishes, write_table
+from .wishes import Draft, Wishes, write_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -12,18 +12,17 @@ from ..catalog import Catalog, Sample, below
 from ..errors import RefusedError
 from ..groups import merge
 from ..pairing import SIDECAR
-from ..plan import Identity, Move, Note, Plan, Report, arrange
+from ..plan import Identity, Move, Note, Plan, Report, arrange, folder_modes
 from ..reasons import Why, because
-from ..root import LEDGER, SETTINGS, STAGE, format_ratios, show
+from ..root import LEDGER, SETTINGS, show
+from ..settings import format_ratios
 from ..tables import in_split, manifest
 from .guard import SplitWish, past_splits, refuse_dropped, refuse_unexplained
 from .metadata import write_metadata
-from .tables import Draft, pairing_details, settings_text, write_ledger, write_settings
+from .wishes import Draft, pairing_details, settings_text, write_ledger, write_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-
-    from ..index import Index
 
 
 def plan_split(catalog: Catalog, wish: SplitWish, draft: Draft) -> Plan:
@@ -96,17 +95,6 @@ def plan_split(catalog: Catalog, wish: SplitWish, draft: Draft) -> Plan:
     )
     report = replace(report, details=details)
     return Plan("split", draft.operation, journeys, steps, tuple(wishes.preparations), report)
-
-
-def folder_modes(index: Index, splits: Iterable[str]) -> dict[str, int]:
-    """The folders of `stage_data/` lend their permission bits to those made in the splits, and the other way round."""
-    modes = {STAGE + path.removeprefix(split): mode for split in splits for path, mode in _inside(index, split)}
-    modes |= {split + path.removeprefix(STAGE): mode for split in splits for path, mode in _inside(index, STAGE)}
-    return modes
-
-
-def _inside(index: Index, place: str) -> Iterable[tuple[str, int]]:
-    return [(path, mode) for path, mode in index.folders.items() if path == place or path.startswith(place + "/")]
 
 
 def _assign(

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING
 from ..catalog import Catalog, Sample, below, top
 from ..errors import DestinationError
 from ..index import FileRecord, Kind
-from ..plan import Identity, Move, Note, Plan, Report, arrange, emptied_folders, some
+from ..plan import Identity, Move, Note, Plan, Report, arrange, emptied_folders, folder_modes, some
 from ..reasons import Why, about, because
 from ..root import HELD, STAGE, fold, show
 from .metadata import write_metadata
-from .split import folder_modes
-from .tables import write_ledger
+from .wishes import write_ledger
 
 if TYPE_CHECKING:
-    from .tables import Draft
+    from .wishes import Draft
 
 
 def plan_unsplit(catalog: Catalog, draft: Draft) -> Plan:

@@ -1,4 +1,4 @@
-"""The text files in a root that verbs write: `splits.csv` and, only while it is absent, `imgstage.toml`."""
+"""What verbs wish of the text files in a root: `splits.csv` and, only while it is absent, `imgstage.toml`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from .. import ledger
 from ..ledger import Row, mark_missing
 from ..pairing import SIDECAR, describe, toml_table
 from ..plan import INCOMING, Identity, Move, Preparation, vault_place
-from ..root import LEDGER, SETTINGS, format_ratios
+from ..root import LEDGER, SETTINGS
+from ..settings import format_ratios
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -1,0 +1,166 @@
+"""`imgstage.toml`: what it says, and how ratios are written in it and on the command line."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from .errors import UsageError
+from .root import DEFAULT_RATIOS, SETTINGS, check_split_names, did_you_mean, read_regular
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .root import Root
+
+_NUMBER = re.compile(r"-?\d{0,12}(\.\d{0,18})?(/\d{1,12})?")  # no exponents: 1e999999999 would take all memory
+_KEYS = ("ratios", "seed", "group", "group_csv", "rounding", "pairing")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What `imgstage.toml` says; every part may be absent.
+
+    Attributes:
+        ratios: share of each split, summing to 1.
+        seed: seeds the draw.
+        group: regular expression whose first bracket names a sample's group.
+        group_csv: `FILE:COLUMN` of a table that names the groups; FILE is relative to the root, or absolute.
+        rounding: "remainder" or "truncate".
+        pairing: templates by role, by top-level folder; the folder "" stands for all without an entry of their own.
+    """
+
+    ratios: Mapping[str, Fraction] | None = None
+    seed: int | None = None
+    group: str | None = None
+    group_csv: str | None = None
+    rounding: str | None = None
+    pairing: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
+def read(root: Root) -> Settings:
+    """Read `imgstage.toml`.
+
+    Raises:
+        UsageError: it is not TOML, or says something imgstage does not know.
+    """
+    path = root.path / SETTINGS
+    try:
+        table = tomllib.loads(read_regular(path).decode("utf-8"))
+    except FileNotFoundError:
+        return Settings()
+    except OSError as error:
+        problem = f"{path} cannot be read ({error.strerror})"
+        raise UsageError(problem, "Put a readable file there, or move it away") from error
+    except (ValueError, RecursionError) as error:  # what TOML and Unicode raise, and what an endless number does
+        problem = f"{path} cannot be read as TOML: {error}"
+        raise UsageError(problem, "Correct that line") from error
+    try:
+        return _settings(table)
+    except UsageError as error:
+        problem = f"{path}: {error.problem}"
+        raise UsageError(problem, error.remedy) from None
+
+
+def parse_ratios(text: str) -> dict[str, Fraction]:
+    """Read ratios exactly: `80/12/8`, `0.8/0.12/0.08` or `train=0.8,val=0.12,test=0.08`.
+
+    Returns:
+        The share of each split, in the given order, summing to exactly 1.
+
+    Raises:
+        UsageError: something is no number, is negative, or the sum is neither 1 nor 100.
+    """
+    remedy = "Write them as 80/12/8, or as train=0.8,val=0.12,test=0.08"
+    if "=" in text:
+        pairs = [part.partition("=")[::2] for part in text.split(",")]
+    else:
+        shares = text.split("/")
+        if len(shares) != len(DEFAULT_RATIOS):
+            problem = (
+                f"The ratios {text!r} hold {len(shares)} shares, and without names there must be three (train/val/test)"
+            )
+            raise UsageError(problem, remedy)
+        pairs = list(zip(DEFAULT_RATIOS, shares, strict=True))
+    names = [name.strip() for name, _ in pairs]
+    check_split_names(names)
+    numbers = [share.strip().removesuffix("%") for _, share in pairs]
+    try:
+        values = [Fraction(number) for number in numbers if _NUMBER.fullmatch(number)]
+    except (ValueError, ZeroDivisionError):
+        values = []
+    if len(values) < len(numbers):
+        problem = f"The ratios {text!r} are not numbers"
+        raise UsageError(problem, remedy)
+    if min(values) < 0:
+        problem = f"The ratios {text!r} hold a negative share"
+        raise UsageError(problem, remedy)
+    total = sum(values)
+    if total not in (1, 100):
+        problem = f"The ratios {text!r} sum to {float(total):g}, not to 1 or 100"
+        raise UsageError(problem, remedy)
+    return {name: value / total for name, value in zip(names, values, strict=True)}
+
+
+def format_ratios(ratios: Mapping[str, Fraction]) -> str:
+    """Write ratios so that `parse_ratios` reads the same numbers again."""
+    return ",".join(f"{name}={_decimal(share)}" for name, share in ratios.items())
+
+
+def _decimal(share: Fraction) -> str:
+    text = f"{float(share):.12g}"
+    return text if Fraction(text) == share else str(share)
+
+
+def _settings(table: dict[str, Any]) -> Settings:
+    for key in table:
+        if key not in _KEYS:
+            problem = f"unknown setting {key!r}"
+            raise UsageError(problem, did_you_mean(key, _KEYS))
+    ratios = _typed(table, "ratios", str)
+    rounding = _typed(table, "rounding", str)
+    if rounding not in (None, "remainder", "truncate"):
+        problem = f"rounding is {rounding!r}"
+        raise UsageError(problem, 'Write "remainder" or "truncate"')
+    if "group" in table and "group_csv" in table:
+        problem = "both group and group_csv are set"
+        raise UsageError(problem, "Keep one of them")
+    return Settings(
+        ratios=parse_ratios(ratios) if ratios is not None else None,
+        seed=_typed(table, "seed", int),
+        group=_typed(table, "group", str),
+        group_csv=_typed(table, "group_csv", str),
+        rounding=rounding,
+        pairing=_pairing_tables(_typed(table, "pairing", dict) or {}),
+    )
+
+
+def _pairing_tables(table: dict[str, Any]) -> dict[str, dict[str, str]]:
+    tables: dict[str, dict[str, str]] = {}
+    for key, value in table.items():
+        if isinstance(value, str):
+            tables.setdefault("", {})[key] = value
+        elif isinstance(value, dict):
+            tables[key] = {role: _template(f'[pairing."{key}"] {role}', template) for role, template in value.items()}
+        else:
+            _template(f"[pairing] {key}", value)
+    return tables
+
+
+def _template(where: str, value: Any) -> str:
+    if not isinstance(value, str):
+        problem = f"{where} is {value!r}, not a template such as '{{key}}_before'"
+        raise UsageError(problem, "Put a template there in quotation marks, or move the line above the first [table]")
+    return value
+
+
+def _typed(table: dict[str, Any], key: str, kind: type[Any]) -> Any:
+    value = table.get(key)
+    if value is not None and (not isinstance(value, kind) or isinstance(value, bool)):
+        problem = f"{key} is {value!r}"
+        names = {str: "text in quotation marks", int: "a whole number", dict: "a table"}
+        raise UsageError(problem, f"It must be {names[kind]}")
+    return value
