@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from fractions import Fraction
 from random import Random
 
@@ -67,7 +66,7 @@ def test_ten_growth_steps_move_nobody_and_end_as_near_to_the_shares_as_can_be(fi
     for step in range(10):
         total += max(1, total // 10)
         new = [Group(f"step{step}.{number}", 1) for number in range(total - len(groups))]
-        groups = [replace(group, splits=frozenset((splits[group.id],))) for group in groups] + new
+        groups = [group._replace(splits=frozenset((splits[group.id],))) for group in groups] + new
         outcome = assign(groups, shares, seed)
         assert all(outcome.splits[name] == split for name, split in splits.items())
         before, after = Counter(splits.values()), Counter(outcome.splits.values())

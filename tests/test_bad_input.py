@@ -152,6 +152,8 @@ def test_something_else_where_a_file_or_folder_of_the_root_should_be(
         (["init", "@/" + "n" * 300], "(File name too long)"),
         (["-C", "@/data", "add", "@/nowhere"], "There is no file or folder @/nowhere"),
         (["-C", "@/data", "add", ""], "There is no file or folder ''"),
+        (["init", ""], "The name of the root is empty"),
+        (["-C", "", "split"], "The name of the root is empty"),
         (["-C", "@/data", "add", "@/" + "n" * 300], "(File name too long)"),
         (["-C", "@/data", "add", "@"], "@ overlaps the root"),
         (["-C", "@/data", "add", "@/data/stage_data"], "@/data/stage_data overlaps the root"),

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import imgstage
-from imgstage import ChangedError, Dataset, NotARootError, PendingError, UsageError
+from imgstage import ChangedError, Dataset, NotARootError, PendingError, RefusedError, UsageError
 from imgstage.journal.records import Records
 
 from .helpers import names, picture, snapshot, write, write_pairs
@@ -166,7 +166,7 @@ def test_what_broke_off_must_be_recovered_first(pairs: Dataset, monkeypatch: pyt
     for verb in (pairs.split, pairs.unsplit, pairs.undo, lambda: pairs.add("x")):
         with pytest.raises(PendingError, match="recover"):
             verb()
-    assert pairs.recover().files == 50
+    assert pairs.recover().restored.returned == 50
     assert snapshot(pairs.root.path) == before
     assert pairs.status().pending is None
 
@@ -199,6 +199,10 @@ def test_a_stage_folder_that_is_a_link_is_ignored_with_its_reason(tmp_path: Path
     (tmp_path / "data/stage_data").symlink_to(tmp_path / "elsewhere")
     (note,) = Dataset(tmp_path / "data").status().report.ignored
     assert (note.path, note.reason) == ("stage_data", "link: a symbolic link; only the file itself is staged")
+    before = snapshot(tmp_path)
+    with pytest.raises(RefusedError, match=r"stage_data is a symbolic link.*Put the folder itself there"):
+        Dataset(tmp_path / "data").split()
+    assert snapshot(tmp_path) == before
 
 
 def test_no_link_inside_a_root_is_followed(pairs: Dataset, tmp_path: Path) -> None:

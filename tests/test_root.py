@@ -10,12 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imgstage.errors import NotARootError, RefusedError
-from imgstage.root import check_new_root, find_root, fold, images_astray, show
+from imgstage.root import check_new_root, find_root, fold, images_astray, show, show_apart
 
 
-@pytest.mark.parametrize("made", ["stage_data", ".imgstage", "train", "test"])
-def test_a_root_is_known_by_its_folders(tmp_path: Path, made: str) -> None:
-    (tmp_path / made).mkdir()
+@pytest.mark.parametrize("made", [["stage_data"], [".imgstage"], ["train"], ["val", "test"], ["validation", "test"]])
+def test_a_root_is_known_by_its_folders(tmp_path: Path, made: list[str]) -> None:
+    for name in made:
+        (tmp_path / name).mkdir()
     assert find_root(tmp_path).path == tmp_path
 
 
@@ -70,3 +71,43 @@ def test_a_folder_of_photographs_is_told_from_a_folder_of_nothing(tmp_path: Path
     assert images_astray(tmp_path / "photos") == "day 1/x.JPG"
     (tmp_path / "photos").joinpath("day 1").rename(tmp_path / "photos/stage_data")
     assert images_astray(tmp_path / "photos") == ""
+
+
+@pytest.mark.parametrize("made", ["test", "val"])
+def test_one_held_out_folder_alone_is_no_root(tmp_path: Path, made: str) -> None:
+    """A program's `test/` is no training set."""
+    (tmp_path / made).mkdir()
+    with pytest.raises(NotARootError):
+        find_root(tmp_path)
+
+
+def test_a_made_root_goes_before_what_only_looks_like_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "train").mkdir()
+    assert find_root(None).path == tmp_path
+    (tmp_path / "data/train").mkdir(parents=True)
+    assert find_root(None).path == tmp_path / "data"
+    (tmp_path / ".imgstage").mkdir()
+    assert find_root(None).path == tmp_path
+
+
+@pytest.mark.parametrize("place", ["stage_data", "held", "train", "valid"])
+def test_a_root_that_was_moved_among_the_images_of_another_is_refused(tmp_path: Path, place: str) -> None:
+    (tmp_path / ".imgstage").mkdir()
+    inner = tmp_path / place / "inner"
+    (inner / "stage_data").mkdir(parents=True)
+    with pytest.raises(RefusedError, match=rf"{place}/inner lies inside the root .*imgstage -C"):
+        find_root(inner)
+
+
+def test_a_root_beside_the_images_of_another_is_fine(tmp_path: Path) -> None:
+    (tmp_path / ".imgstage").mkdir()
+    (tmp_path / "other/stage_data").mkdir(parents=True)
+    assert find_root(tmp_path / "other").path == tmp_path / "other"
+
+
+def test_names_that_look_alike_are_told_apart() -> None:
+    composed, decomposed = "a/\u00e9.jpg", "a/e\u0301.jpg"
+    assert show_apart(composed, decomposed) == [r"a/\xe9.jpg", r"a/e\u0301.jpg"]
+    assert show_apart(composed, "b") == [composed, "b"]
+    assert show_apart(composed, composed) == [composed, composed], "one and the same name twice is no riddle"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from dataclasses import dataclass
 from heapq import heapify, heappop, heapreplace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from blake3 import blake3
 
@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from fractions import Fraction
 
 
-@dataclass(frozen=True)
-class Group:
+class Group(NamedTuple):
     """Samples that must share a split.
 
     Attributes:
@@ -136,7 +135,8 @@ def _refuse_too_few(new: int, empty: set[str], ratios: Mapping[str, Fraction], t
     filled = [name for name, share in ratios.items() if share > 0]
     if new and (new < len(empty) or total < len(filled)):
         names = ", ".join(sorted(empty or filled))
-        problem = f"There are {new} new samples or groups of samples, too few to give {names} one each"
+        there = f"is {new} new sample or group" if new == 1 else f"are {new} new samples or groups"
+        problem = f"There {there} of samples, too few to give {names} one each"
         raise RefusedError(problem, "Add more images, or give ratios with fewer splits, such as train=0.8,val=0.2")
 
 

@@ -13,7 +13,7 @@ from .index import FileRecord, Index, Kind
 from .pairing import SIDECAR
 from .plan import Note
 from .reasons import Why, about, because, why
-from .root import HELD, STAGE, Layout, fold, is_own, show
+from .root import HELD, STAGE, Layout, fold, is_own, show, show_apart
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -255,7 +255,7 @@ class _Draft:
         for handle, members in self._images.items():
             for record in (*(record for _, record, _ in members), *self._sidecars.get(handle, ())):
                 if record.path in twins and record.path not in self._known:
-                    names = f"{show(record.path)} and {show(twins[record.path])}"
+                    names = " and ".join(show_apart(record.path, twins[record.path]))
                     self._held[handle] = because(Why.TWINS, f"{names} have one name; rename one of them")
 
     def hold_mixed(self) -> None:

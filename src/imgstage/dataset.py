@@ -68,7 +68,7 @@ class Dataset:
         progress: Progress | None = None,
         remember: bool = True,
     ) -> None:
-        self.root: Root = find_root(Path(path) if path is not None else None)
+        self.root: Root = find_root(_path(path) if path is not None else None)
         self.journal = Journal(self.root.path)
         self._threads = threads
         self._progress = progress
@@ -81,7 +81,7 @@ class Dataset:
         Raises:
             RefusedError: the path is a file, lies inside another root, or cannot be written.
         """
-        check_new_root(Path(path))
+        check_new_root(_path(path))
         Journal(Path(path).resolve()).create()
         return cls(path)
 
@@ -175,13 +175,15 @@ class Dataset:
         base = Path() if given else self.root.path
         seen = self._look_whole(tuple(shares))
         usable = [sample for sample in seen.catalog.samples if not sample.held]
+        with thinking(self._progress, "Grouping"):  # a rule may take its time
+            group_of = _groups(usable, pattern, table, base)
         wish = SplitWish(
             ratios=shares,
             seed=seed if seed is not None else stored.seed or 0,
             rounding=rounding or stored.rounding or "remainder",
             group_line=groups.toml_line(self.root.path, base, pattern, table),
             stored_group_line=groups.toml_line(self.root.path, self.root.path, stored.group, stored.group_csv),
-            groups=_groups(usable, pattern, table, base),
+            groups=group_of,
             reshuffle=reshuffle,
             accept_new=accept_new,
             trust=trust,
@@ -303,7 +305,7 @@ class Dataset:
     def _look_whole(self, also: Sequence[str] = ()) -> Look:
         """What there is, for a verb that changes it: all of it must be known."""
         seen = self._look(also)
-        seen.refuse_unreadable()
+        seen.refuse_unseen()
         return seen
 
     def _meant(self, names: Sequence[str | Path], otherwise: bool) -> list[str]:
@@ -362,6 +364,13 @@ class Dataset:
             return notebook.render(self.root.path, seen.catalog, self._status(seen))
         except ImgstageError as error:
             return f"<b>{html.escape(str(self.root.path))}</b><br>{html.escape(str(error))}"
+
+
+def _path(given: str | Path) -> Path:
+    if not str(given):  # a shell variable that was never set
+        problem = "The name of the root is empty"
+        raise UsageError(problem, "Give a folder, or leave the name out")
+    return Path(given)
 
 
 def _groups(usable: Sequence[Sample], pattern: str | None, table: str | None, base: Path) -> dict[str, str]:

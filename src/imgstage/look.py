@@ -59,12 +59,16 @@ class Look:
             samples = [sample for sample in self.catalog.samples if not sample.held]
             refuse_foreign(unknown_to_ledger(self.catalog, samples))
 
-    def refuse_unreadable(self) -> None:
+    def refuse_unseen(self) -> None:
         """While it is unknown what lies in a folder, its samples would count as gone, and their places as free.
 
         Raises:
-            RefusedError: there is such a folder.
+            RefusedError: a folder cannot be read, or stands elsewhere and is only linked to.
         """
+        linked = [note.path for note in self.catalog.ignored if "/" not in note.path and why(note.reason) is Why.LINK]
+        if linked:
+            problem = f"{', '.join(linked)} is a symbolic link, and what lies behind a link is never moved"
+            raise RefusedError(problem, "Put the folder itself there; the root may be named through a link")
         closed = [show(note.path) for note in self.catalog.ignored if why(note.reason) is Why.CLOSED]
         if closed:
             problem = f"The folder {', '.join(closed)} cannot be read, so it is unknown what lies there"

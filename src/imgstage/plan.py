@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .errors import DestinationError
-from .root import STAGE, STATE, fold, show
+from .root import STAGE, STATE, fold, show, show_apart
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Iterator, Mapping
@@ -291,13 +291,14 @@ def _refuse_conflicts(
     for _, target, move in wishes:
         other = targets.setdefault(target, move)
         if other is not move:
-            clashes.append(f"{show(other.source)} and {show(move.source)} would both become {show(move.target)}")
+            clashes.append(
+                f"{' and '.join(show_apart(other.source, move.source))} would both become {show(move.target)}"
+            )
     for path in (*occupied, *folders):
         name = fold(path)
         if name in targets and name not in sources:
-            clashes.append(
-                f"{show(targets[name].source)} would become {show(targets[name].target)}, but {show(path)} exists"
-            )
+            wanted, there = show_apart(targets[name].target, path)
+            clashes.append(f"{show(targets[name].source)} would become {wanted}, but {there} exists")
     if clashes:
         raise DestinationError(some(clashes), "Rename one of the two, then run the command again")
 

@@ -47,7 +47,7 @@ HELP: Mapping[Why, str] = MappingProxyType(
         Why.AMBIGUOUS: "rename or set aside the one too many with `imgstage hold PATH`",
         Why.TWINS: "rename one of the two",
         Why.MIXED: "give the files their old names (splits.csv has them)",
-        Why.TORN: "bring its files into one folder; `imgstage unsplit` does that for the splits",
+        Why.TORN: "bring its files together, with `imgstage unsplit`, or `imgstage hold NAME` when one is in held/",
         Why.TIED: "it stays out until its group lies in one split; `imgstage split --reshuffle` draws all anew",
         Why.ASIDE: "`imgstage release NAME` brings it back",
     }

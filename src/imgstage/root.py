@@ -98,8 +98,26 @@ def find_layout(path: Path, splits: Iterable[str]) -> Layout:
 
 
 def is_root(path: Path) -> bool:
-    """Whether a folder holds `stage_data/`, `.imgstage/` or one of the usual split folders."""
-    return any((path / name).is_dir() for name in (STAGE, STATE, *DEFAULT_RATIOS, *_SPELLINGS))
+    """Whether a folder holds `stage_data/` or `.imgstage/`, or the folders of a training set: `train/`, or two splits.
+
+    `test/` alone may be anything, such as the tests of a program.
+    """
+    if _is_made(path) or (path / TRAIN).is_dir():
+        return True
+    return sum((path / name).is_dir() for name in (*DEFAULT_RATIOS, *_SPELLINGS)) > 1
+
+
+def _is_made(path: Path) -> bool:
+    """Whether somebody has made a folder a root."""
+    return (path / STAGE).is_dir() or (path / STATE).is_dir()
+
+
+def _nearest_root() -> Path:
+    """The current folder or `./data`: one that was made a root before one that only looks like a training set."""
+    here, data = Path(), Path("data")
+    if _is_made(here) or (is_root(here) and not is_root(data)):
+        return here
+    return data
 
 
 def is_there(path: Path) -> bool:
@@ -151,8 +169,9 @@ def find_root(given: Path | None) -> Root:
 
     Raises:
         NotARootError: there is none; the message says how to make one.
+        RefusedError: it lies in a folder whose images are another root's.
     """
-    path = given if given is not None else (Path() if is_root(Path()) else Path("data"))
+    path = _nearest_root() if given is None else given
     if not is_there(path):
         problem = f"There is no folder {path}"
     elif not path.is_dir():
@@ -162,7 +181,9 @@ def find_root(given: Path | None) -> Root:
         problem = f"{path / STAGE} is a file, not a folder"
         raise NotARootError(problem, "Move that file away, then make the folder with: imgstage init")
     elif is_root(path):
-        return Root(path.resolve())
+        real = path.resolve()
+        _refuse_inside_another(real)
+        return Root(real)
     elif images_astray(path):
         problem = f"{path} holds images, but is not an imgstage root: it has no {STAGE}/ and no split folder"
         command = shlex.join(("imgstage", "-C", "data", "add", str(path)))
@@ -194,6 +215,13 @@ def show(path: str) -> str:
         return path
     text = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def show_apart(*paths: str) -> list[str]:
+    """Paths as they may be printed side by side: what looks alike, such as NFC and NFD, is told apart by escapes."""
+    shown = [show(path) for path in paths]
+    alike = len({unicodedata.normalize("NFC", text) for text in shown}) < len(set(paths))
+    return [path.encode("unicode_escape").decode("ascii") for path in paths] if alike else shown
 
 
 def clean_folder(into: str) -> str:
@@ -235,6 +263,14 @@ def did_you_mean(word: str, known: tuple[str, ...]) -> str:
     return f"Known are: {', '.join(known)}" if known else "It has none at all"
 
 
+def _refuse_inside_another(path: Path) -> None:
+    """Two roots must not both move the same images."""
+    for parent in path.parents:
+        if _is_made(parent) and path.relative_to(parent).parts[0] in (STAGE, HELD, *DEFAULT_RATIOS, *_SPELLINGS):
+            problem = f"{path} lies inside the root {parent}, which moves its images"
+            raise RefusedError(problem, f"Use that root (imgstage -C {parent} ...), or move this one out of it")
+
+
 def check_new_root(path: Path) -> None:
     """Refuse to make a root where none should be.
 
@@ -245,6 +281,6 @@ def check_new_root(path: Path) -> None:
         problem = f"{path} is a file, not a folder"
         raise RefusedError(problem, "Choose another place")
     for parent in Path(os.path.realpath(path)).parents:
-        if (parent / STATE).is_dir() or (parent / STAGE).is_dir():
+        if _is_made(parent):
             problem = f"{path} lies inside the root {parent}"
             raise RefusedError(problem, f"Use that root (imgstage -C {parent} ...), or choose a place outside of it")

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from imgstage import Dataset
+from imgstage.cli import run
 from imgstage.errors import DestinationError, PairingError, RefusedError, UsageError
+from imgstage.journal.records import Records
 
 from ..helpers import names, picture, snapshot, write, write_pairs
 
@@ -164,3 +166,90 @@ def test_undo_takes_the_copies_out_of_sight_and_back(empty: Dataset, tmp_path: P
     assert snapshot(empty.root.path) == before
     empty.undo()
     assert snapshot(empty.root.path) == after
+
+
+def test_sidecars_for_samples_that_are_there_are_not_called_samples(empty: Dataset, tmp_path: Path) -> None:
+    write_pairs(tmp_path / "photos", range(1, 5))
+    empty.add(tmp_path / "photos")
+    write(tmp_path / "photos/github_01.json", b"{}")
+    write_pairs(tmp_path / "photos", range(5, 6))
+    details = empty.plan_add(tmp_path / "photos").report.details
+    assert (details["samples_added"], details["files_joined"]) == (1, 1)
+
+
+def test_what_is_held_in_the_root_does_not_count_as_there(pairs: Dataset, tmp_path: Path) -> None:
+    """A sample whose half is broken in the root is not the whole one that comes."""
+    write_pairs(tmp_path / "photos", range(1, 2), prefix="again")
+    pairs.add(tmp_path / "photos")
+    assert "again_01_before.jpg" not in names(stage(pairs)), "the same bytes as github_01"
+    write(stage(pairs) / "github_01_b_before.jpg", picture(9))
+    write(stage(pairs) / "github_01_before.jpg", b"broken")
+    pairs.add(tmp_path / "photos")
+    assert {"again_01_before.jpg", "again_01_after.jpg"} <= names(stage(pairs))
+
+
+def copies_broken_off(dataset: Dataset, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An `add` that died when all of its copies were in place."""
+
+    def die(*_: object) -> None:
+        raise SystemExit
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Records, "write_end", die)
+        with pytest.raises(SystemExit):
+            dataset.add(source)
+
+
+def test_recover_keeps_copies_whose_source_is_gone_or_was_changed(
+    empty: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """After a kill somebody sees the copies, takes the originals off the card, and only then runs recover."""
+    source = tmp_path / "card"
+    write_pairs(source, range(1, 5))
+    write_pairs(source / "day 2", range(5, 6))
+    before = snapshot(empty.root.path)
+    originals = snapshot(source)
+    copies_broken_off(empty, source, monkeypatch)
+    (source / "day 2/github_05_before.jpg").unlink()
+    (source / "github_02_after.jpg").write_bytes(b"formatted")
+    assert run(["-C", str(empty.root.path), "recover"]) == 0
+    out = capsys.readouterr().out
+    assert "10 copies were taken away again." in out
+    assert "The sources of 2 copies are gone or were changed, so these are kept in .imgstage/vault/000001/" in out
+    assert snapshot(empty.root.path) == before
+    kept = empty.root.path / ".imgstage/vault/000001/stage_data"
+    assert {path: entry for path, entry in snapshot(kept).items() if not path.endswith("/")} == {
+        path: originals[path] for path in ("day 2/github_05_before.jpg", "github_02_after.jpg")
+    }
+    assert not list((empty.root.path / ".imgstage/incoming").iterdir())
+
+
+def test_recover_twice_keeps_the_last_copies_too(
+    empty: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed after they were kept, and before the end was written down."""
+    source = tmp_path / "card"
+    write_pairs(source, range(1, 3))
+    originals = snapshot(source)
+    copies_broken_off(empty, source, monkeypatch)
+    for path in source.iterdir():
+        path.unlink()
+
+    def die(*_: object) -> None:
+        raise SystemExit
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Records, "write_end", die)
+        with pytest.raises(SystemExit):
+            empty.recover()
+    assert empty.recover().restored == (0, 0, 4, ".imgstage/vault/000001")
+    assert snapshot(empty.root.path / ".imgstage/vault/000001/stage_data") == originals
+
+
+def test_recover_keeps_no_copy_of_what_is_still_there(
+    empty: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_pairs(tmp_path / "card", range(1, 5))
+    copies_broken_off(empty, tmp_path / "card", monkeypatch)
+    assert empty.recover().restored.kept == 0
+    assert not list((empty.root.path / ".imgstage/vault").iterdir())

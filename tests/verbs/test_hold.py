@@ -10,6 +10,7 @@ import pytest
 
 from imgstage import Dataset
 from imgstage.errors import DestinationError, UsageError
+from imgstage.reasons import Why, why
 
 from ..helpers import names, picture, snapshot, write, write_pairs
 
@@ -172,3 +173,42 @@ def test_the_metadata_of_everyone_else_stays(pairs: Dataset) -> None:
     pairs.hold(f"train/{before[0]['before_file_name']}")
     after = [json.loads(line) for line in (pairs.root.path / "train/metadata.jsonl").read_text().splitlines()]
     assert after == before[1:]
+
+
+def test_a_name_that_is_a_key_and_a_folder_is_refused(empty: Dataset) -> None:
+    stage = empty.root.path / "stage_data"
+    write(stage / "stage_data/cats.jpg", picture(1))
+    write(stage / "cats/1.jpg", picture(2))
+    with pytest.raises(UsageError, match="stage_data/cats is both the key of a sample and a folder"):
+        empty.hold("stage_data/cats")
+    empty.hold("stage_data/cats/1.jpg")
+    assert names(empty.root.path, "stage_data") == {"stage_data/cats.jpg"}
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_half_a_sample_in_held_is_whole_again_by_hold_or_release(pairs: Dataset, known: bool) -> None:
+    """The advice that `status` gives must work."""
+    root = pairs.root.path
+    if known:
+        pairs.split()
+    place = next(sample.place for sample in pairs.samples if sample.key == "github_03")
+    (root / "held").mkdir()
+    (root / place / "github_03_after.jpg").rename(root / "held/github_03_after.jpg")
+    assert {why(reason) for reason in reasons(pairs).values()} == ({Why.TORN} if known else {Why.ASIDE, Why.INCOMPLETE})
+    pairs.hold("github_03")
+    assert names(root, "held") == PAIR | {"reasons.csv"}
+    pairs.release("github_03")
+    assert names(root, place) >= PAIR
+    assert not reasons(pairs)
+
+
+def test_release_goes_to_stage_data_while_only_held_samples_lie_in_the_split(pairs: Dataset) -> None:
+    """What is incomplete in a split's folder does not make that folder the place of the others."""
+    root = pairs.root.path
+    pairs.split()
+    test = sorted(sample.key for sample in pairs.samples if sample.split == "test")
+    pairs.hold(*test)
+    write(root / "test/lonely_before.jpg", picture(5000))
+    pairs.release(test[0])
+    assert names(root, "test") == {"lonely_before.jpg"} | {name for name in names(root, "test") if "metadata" in name}
+    assert f"{test[0]}_before.jpg" in names(root, "stage_data")

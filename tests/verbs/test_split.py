@@ -193,9 +193,8 @@ def test_a_new_sample_that_ties_two_splits_is_held(empty: Dataset, tmp_path: Pat
     write(stage(empty) / "free.jpg", picture(98))
     table = write(tmp_path / "t.csv", f"file,patient\n{train},P\n{test},P\nbridge.jpg,P\n".encode())
     plan = empty.plan_split(group_csv=f"{table}:patient")
-    assert [(note.path, note.reason) for note in plan.report.held] == [
-        ("stage_data/bridge.jpg", "tied: its group P is in test and train already")
-    ]
+    reason = f"tied: its group P is that of {Path(test).stem} (test) and {Path(train).stem} (train)"
+    assert [(note.path, note.reason) for note in plan.report.held] == [("stage_data/bridge.jpg", reason)]
     plan.apply()
     assert where(empty) | {"bridge.jpg": "stage_data"} == where(empty)
     assert {name: where(empty)[name] for name in places} == places
@@ -333,9 +332,10 @@ def test_a_copy_of_a_test_image_never_becomes_a_train_image(pairs: Dataset) -> N
     write(stage(pairs) / "late_after.jpg", data)
     write(stage(pairs) / "late_before.jpg", picture(9001))
     held = {note.path: note.reason for note in pairs.plan_split().report.held}
+    key = min("copy0", name.removesuffix("_after.jpg"))
     assert held == dict.fromkeys(
         ("stage_data/late_after.jpg", "stage_data/late_before.jpg"),
-        "tied: the same picture is in test and train already",
+        f"tied: its picture is that of {key} (test) and hand (train)",
     )
 
 
@@ -494,3 +494,78 @@ def test_copies_that_lay_in_two_splits_before_are_told(empty: Dataset, capsys: p
     assert "github_01 (train)" in told
     assert "x_1 (test)" in told
     assert "not divided" not in told
+
+
+def test_equal_masks_of_a_role_of_ones_own_tie_nothing(empty: Dataset) -> None:
+    """`label = ...` in the settings; every label is the same empty picture."""
+    (empty.root.path / "imgstage.toml").write_text('[pairing]\nphoto = "{key}_p"\nhand_label = "{key}_l"\n')
+    for number in range(25):
+        write(stage(empty) / f"{number:02}_p.png", picture(number, "PNG"))
+        write(stage(empty) / f"{number:02}_l.png", picture(0, "PNG", (9, 9)))
+    report = empty.plan_split().report
+    assert report.details["samples"] == {"train": 20, "val": 3, "test": 2}
+    assert report.details["samples_sharing_a_picture"] == 0
+
+
+def test_the_bytes_of_a_missing_test_image_tie_their_copy_to_its_split(pairs: Dataset) -> None:
+    """It may come under any name while the row says that the image is gone."""
+    pairs.split()
+    root = pairs.root.path
+    name = next(name for name, place in where(pairs).items() if place == "test" and "after" in name)
+    key = name.removesuffix("_after.jpg")
+    data = (root / "test" / name).read_bytes()
+    for half in (root / "test").glob(f"{key}_*"):
+        half.unlink()
+    for number in range(4):
+        write(stage(pairs) / f"new{number}_after.jpg", data)
+        write(stage(pairs) / f"new{number}_before.jpg", picture(8000 + number))
+    pairs.plan_split(accept_new=True).apply()
+    assert {place for file, place in where(pairs).items() if file.startswith("new")} == {"test"}
+
+
+def test_a_copy_of_a_missing_image_and_of_one_in_another_split_is_held(pairs: Dataset) -> None:
+    pairs.split()
+    root = pairs.root.path
+    places = where(pairs)
+    gone = next(name for name, place in places.items() if place == "test" and "after" in name)
+    there = next(name for name, place in places.items() if place == "train" and "before" in name)
+    for number in range(2):  # of a single copy, the row itself would say that it is the missing one
+        write(stage(pairs) / f"new{number}_after.jpg", (root / "test" / gone).read_bytes())
+        write(stage(pairs) / f"new{number}_before.jpg", (root / "train" / there).read_bytes())
+    for half in (root / "test").glob(f"{gone.removesuffix('_after.jpg')}_*"):
+        half.unlink()
+    held = {note.reason for note in pairs.plan_split(accept_new=True).report.held}
+    first = there.removesuffix("_before.jpg")
+    assert held == {f"tied: its picture is that of test/{gone} (test) and {first} (train)"}
+
+
+def test_nothing_new_writes_no_settings_again(pairs: Dataset) -> None:
+    pairs.split()
+    (pairs.root.path / "imgstage.toml").unlink()
+    assert pairs.split() is None
+    assert not (pairs.root.path / "imgstage.toml").exists()
+
+
+def test_a_missing_sidecar_of_a_test_sample_raises_no_doubt(pairs: Dataset) -> None:
+    for number in range(1, 26):
+        write(stage(pairs) / f"github_{number:02}.json", f"{number}".encode())
+    pairs.split()
+    name = next(path for path in (pairs.root.path / "test").glob("*.json"))
+    name.unlink()
+    write_pairs(stage(pairs), range(40, 42))
+    assert pairs.plan_split().report.details["new_samples"] != {"train": 0, "val": 0, "test": 0}
+
+
+def test_without_a_split_called_train_the_largest_is_the_one_to_train_on(pairs: Dataset) -> None:
+    """What is missing from `check`, the smaller one, raises a doubt; from `learn` it does not."""
+    wish = "check=0.2,learn=0.8"
+    pairs.split(ratios=wish)
+    write_pairs(stage(pairs), range(40, 42))
+    for split, doubt in (("learn", False), ("check", True)):
+        for path in sorted((pairs.root.path / split).glob("*.jpg"))[:2]:
+            path.unlink()
+        if doubt:
+            with pytest.raises(ChangedError, match="Held-out images are missing"):
+                pairs.plan_split(ratios=wish)
+        else:
+            pairs.plan_split(ratios=wish)

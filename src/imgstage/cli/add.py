@@ -34,8 +34,9 @@ def command(
     details = plan.report.details
 
     def render(_: object) -> list[str]:
-        added, there = details["samples_added"], details["files_already_there"]
+        added, joined, there = (details[key] for key in ("samples_added", "files_joined", "files_already_there"))
         line = f"{added:,} samples {'to add' if dry_run else 'added'} to stage_data/"
+        line += f"; {joined:,} files for samples that are there" if joined else ""
         lines = [
             *pairing(details),
             line + (f"; {there:,} files belong to samples that are there already" if there else ""),

@@ -17,7 +17,7 @@ def command(root: str | None, folder: str | None) -> None:
     from ..dataset import Dataset
     from ..root import STAGE, images_astray, show
 
-    given = folder or root or "data"
+    given = next((name for name in (folder, root) if name is not None), "data")
     Dataset.create(given)
     click.echo(f"{given} is a root. Its images go into {given}/{STAGE}/.")
     astray = images_astray(Path(given))

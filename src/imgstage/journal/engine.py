@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -25,11 +25,12 @@ from ..root import STAGE, STATE, show
 from .interrupts import quietly_interruptible
 from .preflight import check, refuse_links
 from .records import PlanRecord, Records, State
-from .steps import do, go_back, sync
+from .steps import Restored, do, go_back, sync
 from .system import (
     RenameMethod,
     copy_durable,
     locked,
+    make_folder,
     probe,
     sync_folder,
     write_durable,
@@ -68,12 +69,12 @@ class Recovery:
     Attributes:
         operation: the number of the operation that was taken back; None when none was pending.
         verb: what it was.
-        files: how many files went back to where they had been.
+        restored: what became of its files.
     """
 
     operation: int | None = None
     verb: str = ""
-    files: int = 0
+    restored: Restored = field(default_factory=Restored)
 
 
 class _InterruptedError(Exception):
@@ -159,6 +160,8 @@ class Journal:
         done = [number for number, state in self.records.states().items() if state is State.DONE]
         if not done:
             problem = f"Nothing was done in {self.root} yet, so there is nothing to undo"
+            if self.next_number() > 1:
+                problem = f"The journal of {self.root} is gone or holds no finished operation, so nothing can be undone"
             raise UsageError(problem, f"See: {self._command('log')}")
         if since is not None and since not in done:
             problem = f"Operation {since} was never done in {self.root}"
@@ -176,7 +179,8 @@ class Journal:
             DestinationError: they cannot be made.
         """
         try:
-            self._make_folders([self.root, *(os.path.join(self.root, name) for name in (STAGE, STATE))])
+            for name in (STAGE, STATE):
+                make_folder(os.path.abspath(os.path.join(self.root, name)))
         except OSError as error:
             problem = f"{error.filename or self.root} cannot be made a root ({error.strerror})"
             raise DestinationError(problem, "Choose a folder that can be written") from error
@@ -186,17 +190,11 @@ class Journal:
         own = [self._state, *(os.path.join(self._state, name) for name in ("journal", "vault", "incoming"))]
         refuse_links(own)
         try:
-            self._make_folders(own)
+            for folder in own:
+                make_folder(os.path.abspath(folder))
         except OSError as error:
             problem = f"{error.filename or self._state} cannot be written ({error.strerror})"
             raise DestinationError(problem, "Allow writing there, then run the command again") from error
-
-    @staticmethod
-    def _make_folders(folders: list[str]) -> None:
-        for folder in folders:
-            if not os.path.isdir(folder):
-                os.makedirs(folder)
-                sync_folder(os.path.dirname(os.path.abspath(folder)))
 
     def apply(self, plan: Plan, progress: Progress | None = None) -> Operation | None:
         """Do what a plan says, whole or not at all.
@@ -255,8 +253,8 @@ class Journal:
                 record = self.records.read(number)
                 try:
                     method = self._method or probe(os.path.join(self.root, INCOMING))
-                    files = go_back(self.root, self.records, record, method, watch, without_missing=without_missing)
-                    result = Recovery(number, record.verb, files)
+                    restored = go_back(self.root, self.records, record, method, watch, without_missing=without_missing)
+                    result = Recovery(number, record.verb, restored)
                 except OSError as error:
                     problem = f"Operation {number} could not be taken back yet ({error})"
                     raise BrokenOffError(problem, f"Mend that, then run: {self._command('recover')}") from error
@@ -309,11 +307,10 @@ class Journal:
             raise ChangedError(problem, "Wait until nobody writes there, then run the command again")
 
     def _make_vault(self, plan: Plan) -> None:
-        for journey in plan.journeys:
-            folder, _, _ = journey.places[-1].rpartition("/")
-            if folder.startswith(f"{VAULT}/") and not os.path.isdir(os.path.join(self.root, folder)):
-                os.mkdir(os.path.join(self.root, folder))
-                sync_folder(os.path.join(self._state, "vault"))
+        folders = {journey.places[-1].rpartition("/")[0] for journey in plan.journeys}
+        for folder in sorted(folders):
+            if folder.startswith(f"{VAULT}/"):
+                make_folder(os.path.join(self.root, folder))
 
     def _run(self, record: PlanRecord, method: RenameMethod, watch: Progress, interrupted: Callable[[], bool]) -> None:
         done = 0

@@ -1,4 +1,7 @@
-"""What is checked before a plan starts, so that a plan that cannot succeed changes nothing at all."""
+"""What is checked before a plan starts, so that one that cannot succeed hardly ever has to be taken back.
+
+Whether each file is what the plan saw is checked when its turn comes; to look twice would not make it surer.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,9 @@ import stat
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from ..errors import ChangedError, DestinationError
+from ..errors import DestinationError
 from ..plan import MakeFolder, Rename, some
 from ..root import STATE, fold, show
-from .system import is_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -27,41 +29,36 @@ def check(root: str, plan: Plan) -> None:
     Raises:
         DestinationError: a target exists, a folder cannot be written, lies outside of the root or on another file
             system, or the space does not suffice.
-        ChangedError: a source is not what the plan saw.
     """
     check_folders(root, plan.journeys, plan.steps)
     check_space(root, plan)
-    prepared = {preparation.place for preparation in plan.preparations}
-    changed = [
-        show(places[0])
-        for identity, places in plan.journeys
-        if places[0] not in prepared and not is_file(f"{root}/{places[0]}", identity)
-    ]
-    if changed:
-        problem = f"Since the plan was made, someone changed {some(changed)}"
-        raise ChangedError(problem, "Run the command again; it will look anew")
     taken = [show(place) for place in _taken(root, plan.journeys)]
     if taken:
         problem = f"The names {some(taken)} are taken"
         raise DestinationError(problem, "Rename what is there, then run the command again")
 
 
-def _taken(root: str, journeys: Iterable[Journey]) -> Iterator[str]:
+def _taken(root: str, journeys: Sequence[Journey]) -> Iterator[str]:
     """The places that files would come to where something else lies and stays, under this or an equal name."""
-    leaving: set[str] = set()
     coming: dict[str, list[str]] = defaultdict(list)
-    for journey in journeys:
-        leaving.add(fold(journey.places[0]))
-        for place in journey.places[1:]:
-            coming[place.rpartition("/")[0]].append(place)
-    for folder, places in coming.items():
+    for _, places in journeys:
+        for place in places[1:]:
+            folder, _, name = place.rpartition("/")
+            coming[folder].append(name)
+    there: dict[str, str] = {}
+    for folder, wanted in coming.items():
         try:
             names = {fold(name) for name in os.listdir(os.path.join(root, folder))}
         except FileNotFoundError:
             continue
-        for place in places:
-            if fold(place.rpartition("/")[2]) in names and fold(place) not in leaving:
-                yield place
+        if names:
+            for name in wanted:
+                if fold(name) in names:
+                    place = f"{folder}/{name}" if folder else name
+                    there[fold(place)] = place
+    if there:
+        leaving = {fold(places[0]) for _, places in journeys}
+        yield from (place for folded, place in there.items() if folded not in leaving)
 
 
 def refuse_links(folders: Iterable[str]) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import os
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -69,11 +69,13 @@ class PlanRecord:
         head: the plan in brief.
         journeys: the files that move.
         steps: what was done, in order.
+        sources: where each file that was copied in `incoming/` came from, by its place there.
     """
 
     head: Head
     journeys: tuple[Journey, ...]
     steps: tuple[Step, ...]
+    sources: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, plan: Plan, inodes: Mapping[str, int], started: str) -> PlanRecord:
@@ -93,7 +95,8 @@ class PlanRecord:
                 written[last] = identity.digest
             files += not (was_own or is_now_own)
         head = Head(plan.operation, plan.verb, started, plan.undoes, files, taken | written)
-        return cls(head, tuple(journeys), plan.steps)
+        copied = [one for one in plan.preparations if one.source is not None]
+        return cls(head, tuple(journeys), plan.steps, {one.place: os.path.abspath(str(one.source)) for one in copied})
 
     @property
     def number(self) -> int:
@@ -145,13 +148,15 @@ class Records:
         """
         journeys: list[Journey] = []
         steps: list[Step] = []
+        sources: dict[str, str] = {}
         with _undamaged(self._path(number, "plan")):
             lines = self._lines(number)
             head = _head(next(lines, {}))
             for line in lines:
                 journeys += [Journey(Identity(*who), tuple(places)) for who, places in line.get("journeys", ())]
                 steps += [_step(*row) for row in line.get("steps", ())]
-        return PlanRecord(head, tuple(journeys), tuple(steps))
+                sources |= line.get("sources", {})
+        return PlanRecord(head, tuple(journeys), tuple(steps), sources)
 
     def write_plan(self, record: PlanRecord) -> None:
         """Make an intent durable."""
@@ -235,6 +240,9 @@ def _plan_lines(record: PlanRecord) -> Iterator[Mapping[str, Any]]:
         yield {"journeys": record.journeys[start : start + _BATCH]}
     for start in range(0, len(record.steps), _BATCH):
         yield {"steps": [_row(step) for step in record.steps[start : start + _BATCH]]}
+    sources = list(record.sources.items())
+    for start in range(0, len(sources), _BATCH):
+        yield {"sources": dict(sources[start : start + _BATCH])}
 
 
 def _head(content: Mapping[str, Any]) -> Head:

@@ -6,21 +6,46 @@ import errno
 import os
 from collections import Counter
 from itertools import accumulate
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import BrokenOffError, ChangedError
 from ..plan import VAULT, MakeFolder, RemoveFolder, Rename, some
 from ..root import STATE, fold, is_own, show
 from .preflight import folders_of
 from .records import State
-from .system import RenameMethod, is_alias, is_file, is_same_file, rename, sync_folder
+from .system import (
+    RenameMethod,
+    copy_durable,
+    is_alias,
+    is_file,
+    is_same_file,
+    make_folder,
+    rename,
+    sync_folder,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Container
 
     from ..parallel import Progress
-    from ..plan import Journey, Step
+    from ..plan import Identity, Journey, Step
     from .records import PlanRecord, Records
+
+
+class Restored(NamedTuple):
+    """What became of the files of an operation that was taken back.
+
+    Attributes:
+        returned: how many went back to where they had been.
+        removed: how many that it had brought are gone from where they can be seen.
+        kept: how many of these are kept in the vault, because what they are copies of is gone or was changed.
+        vault: the folder they are kept in, relative to the root.
+    """
+
+    returned: int = 0
+    removed: int = 0
+    kept: int = 0
+    vault: str = ""
 
 
 _NO_INODE = -1
@@ -70,7 +95,7 @@ def go_back(
     *,
     without_missing: bool = False,
     begun: int | None = None,
-) -> int:
+) -> Restored:
     """Restore the state before an operation, and write down that it was aborted.
 
     Args:
@@ -84,7 +109,7 @@ def go_back(
             business here.
 
     Returns:
-        How many files went back.
+        What became of the files.
 
     Raises:
         BrokenOffError: a file is at none of its places, or its old place is taken; nothing was touched.
@@ -92,7 +117,7 @@ def go_back(
     """
     untouched = frozenset[int]() if begun is None else _untouched(record, begun)
     legs = _locate(root, record, method, untouched, without_missing=without_missing)
-    back = 0
+    moved = {True: 0, False: 0}  # by whether it had come with the operation
     watch.start("Going back", len(record.steps))
     try:
         for step in reversed(record.steps):
@@ -101,7 +126,7 @@ def go_back(
                     places = record.journeys[number].places
                     rename(os.path.join(root, places[leg + 1]), os.path.join(root, places[leg]), method)
                     legs[number] = leg
-                    back += leg == 0 and not is_own(places[0]) and not is_own(places[-1])
+                    moved[places[0] in record.sources] += not (leg or is_own(places[0]) or is_own(places[-1]))
                 case MakeFolder(path, _):
                     _remove_if_empty(os.path.join(root, path))
                 case RemoveFolder(path, mode):
@@ -110,8 +135,33 @@ def go_back(
     finally:
         watch.finish()
     sync(root, record)
+    vault = f"{VAULT}/{record.number:06d}"
+    kept = _keep_last_copies(root, record, vault)
     records.write_end(record.number, State.ABORTED)
-    return back
+    return Restored(moved[False], moved[True], kept, vault)
+
+
+def _keep_last_copies(root: str, record: PlanRecord, vault: str) -> int:
+    """What was copied waits in `incoming/` to be cleared away; that must not be the last there is of a file."""
+    kept = 0
+    for identity, places in record.journeys:
+        source = record.sources.get(places[0])
+        copy = os.path.join(root, places[0])
+        if source is not None and not _is_unchanged(source, identity) and os.path.lexists(copy):
+            path = os.path.join(root, vault, places[-1])
+            make_folder(os.path.dirname(path))
+            copy_durable(copy, path, identity)
+            sync_folder(os.path.dirname(path))
+            kept += 1
+    return kept
+
+
+def _is_unchanged(source: str, identity: Identity) -> bool:
+    try:
+        status = os.stat(source)
+    except OSError:
+        return False
+    return (status.st_size, status.st_mtime_ns) == (identity.size, identity.mtime_ns)
 
 
 def _untouched(record: PlanRecord, begun: int) -> frozenset[int]:

@@ -129,6 +129,23 @@ def sync_folder(path: str) -> None:
         os.close(descriptor)
 
 
+def make_folder(path: str) -> None:
+    """Make a folder, and those above it, durably; what is there already stays.
+
+    Raises:
+        OSError: one of them cannot be made.
+    """
+    if not os.path.isdir(path):
+        above = os.path.dirname(path)
+        make_folder(above)
+        try:
+            os.mkdir(path)
+        except FileExistsError:
+            if not os.path.isdir(path):  # else somebody was faster
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path) from None
+        sync_folder(above)
+
+
 def write_durable(path: str, blocks: Iterable[bytes], identity: Identity | None = None) -> None:
     """Write a new file under a temporary name, make it durable, and only then give it its name.
 

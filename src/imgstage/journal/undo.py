@@ -176,7 +176,8 @@ def plan_undo(root: str, records: list[PlanRecord], operation: int, *, without_m
         problem = (
             f"{some(hidden)} came with these operations and was edited since; undoing would take the edit out of sight"
         )
-        raise ChangedError(problem, "Copy it elsewhere and restore what it was, then run the command again")
+        remedy = "Restore what it was; or move it out of the root, and leave it out with --without-missing"
+        raise ChangedError(problem, remedy)
     targets = {move.target for move in moves}
     existing = [path for path in targets if os.path.lexists(os.path.join(root, path))]
     parents = {path: os.path.join(root, path) for path in (*_parents(targets), STAGE)}

@@ -3,6 +3,7 @@
 from .detect import FolderPairing, describe, detect, is_complete, read_all, toml_table
 from .rules import LONE, SIDECAR, Rule, Slot
 from .sidecars import attach
+from .words import is_mask
 
 __all__ = [
     "LONE",
@@ -14,6 +15,7 @@ __all__ = [
     "describe",
     "detect",
     "is_complete",
+    "is_mask",
     "read_all",
     "toml_table",
 ]

@@ -30,6 +30,8 @@ def _pair(first: str, second: str, *, bare: bool = False, guessed: bool = False)
 _MASKS = (
     "mask masks matte alpha seg segmentation segmentationclass segmentationobject label labels annotation annotations"
 )
+MASKS = frozenset(_MASKS.split())
+"""Words for images that say something about another one."""
 CONVENTIONS: tuple[Convention, ...] = (
     _pair("before", "after"),
     _pair("input inputs", "target targets output outputs gt"),
@@ -52,12 +54,18 @@ CONVENTIONS: tuple[Convention, ...] = (
     _pair("", "gt gtr gtc groundtruth", bare=True),
     Convention(
         ("image", "mask"),
-        (frozenset("image images img imgs jpegimages photo photos".split()), frozenset(_MASKS.split())),
+        (frozenset("image images img imgs jpegimages photo photos".split()), MASKS),
         bare=True,
     ),
 )
 SCALE = _pair("", "", bare=True)
 """Super-resolution: `0801x4` is the small version of `0801`; the marked side is the first."""
+
+
+def is_mask(role: str) -> bool:
+    """Whether the images in a role only say something about others: then many are alike, such as the empty ones."""
+    return not MASKS.isdisjoint(role.split("_"))
+
 
 _WORD = re.compile(r"[^_\-. ]+")
 _CAMEL = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")

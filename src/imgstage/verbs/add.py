@@ -11,7 +11,7 @@ from ..catalog import Catalog, Sample, below, build, top
 from ..errors import DestinationError
 from ..index import FileRecord, Index, Kind
 from ..plan import INCOMING, Identity, Move, Note, Plan, Preparation, Report, arrange, some
-from ..root import HELD, STAGE, fold, show
+from ..root import HELD, STAGE, fold, show, show_apart
 from .wishes import Draft, pairing_details
 
 if TYPE_CHECKING:
@@ -89,6 +89,7 @@ def plan_add(
         ignored=tuple(sorted(ignored, key=lambda note: note.path)),
         details={
             "samples_added": choice.samples,
+            "files_joined": choice.joined,
             "files_already_there": found.present + len(choice.repeated),
             "repeated_files": sorted(show(str(origin[path])) for path in choice.repeated),
             "pairing": pairing_details(outlook.pairings),
@@ -127,8 +128,8 @@ def _meet(catalog: Catalog, sources: Sequence[Source], prefix: str) -> _Found:
         elif other.digest == record.digest:
             present += 1
         else:
-            taken = show(str(origin.get(other.path, other.path)))
-            clashes.append(f"{show(str(where))} would become {show(target)}, but {taken} has that name and other bytes")
+            wanted, taken = show_apart(target, str(origin.get(other.path, other.path)))
+            clashes.append(f"{show(str(where))} would become {wanted}, but {taken} has that name and other bytes")
     if clashes:
         remedy = (
             "Rename one of each; what is to lie beside the older file may go into a folder of its own, with --into NAME"
@@ -139,17 +140,28 @@ def _meet(catalog: Catalog, sources: Sequence[Source], prefix: str) -> _Found:
 
 @dataclass(frozen=True)
 class _Choice:
+    """Which of the new files to add.
+
+    Attributes:
+        added: those to add.
+        repeated: those whose sample is in the root already.
+        held: why others are left where they are, by path.
+        samples: how many whole samples are added.
+        joined: how many files are added to samples that are there.
+    """
+
     added: list[str]
     repeated: list[str]
     held: dict[str, str]
     samples: int
+    joined: int
 
 
 def _choose(catalog: Catalog, outlook: Catalog, fresh: Mapping[str, FileRecord]) -> _Choice:
     """Which of the new files to add: those of complete samples that are not in the root yet."""
     there = {_signature(sample) for sample in catalog.samples if not sample.held or sample.place == HELD}
-    choice = _Choice([], [], {}, 0)
-    samples = 0
+    choice = _Choice([], [], {}, 0, 0)
+    samples = joined = 0
     for sample in outlook.samples:
         mine = [record.path for record in sample.files if record.path in fresh]
         if not mine:
@@ -161,8 +173,11 @@ def _choose(catalog: Catalog, outlook: Catalog, fresh: Mapping[str, FileRecord])
         else:
             there.add(_signature(sample))
             choice.added.extend(mine)
-            samples += 1
-    return replace(choice, added=sorted(choice.added), samples=samples)
+            if len(mine) == len(sample.files):
+                samples += 1
+            else:
+                joined += len(mine)
+    return replace(choice, added=sorted(choice.added), samples=samples, joined=joined)
 
 
 def _as_source(reason: str) -> str:

@@ -152,6 +152,8 @@ def _in_place_of_held_out(
         gone = some([f"{show(row.last_path)} ({row.split})" for row in missing])
         came = some([show(sample.key) for sample in suspects])
         yield f"Held-out images are missing: {gone}. At the same time unknown samples have appeared: {came}"
+    if not held_out:
+        return
     new = {below(r.path): r.path for s in unknown for records in s.images.values() for r in records}
     for path, row in held_out.items():
         other = new.get(below(row.last_path))

@@ -155,7 +155,11 @@ def _named(catalog: Catalog, names: Sequence[str], fits: Callable[[FileRecord], 
         if record.digest and fits(record):
             by_name[note.path] = [record]
     found: dict[str, FileRecord] = {}
+    keys = {sample.key for sample in catalog.samples}
     for name in names:
+        if name in folders and name in keys:
+            problem = f"{show(name)} is both the key of a sample and a folder"
+            raise UsageError(problem, "Give the path of one of the sample's files, or of one in the folder")
         if name not in by_name:
             problem = f"{show(name)} is no sample that could go: neither a key, nor the path of a file or folder"
             raise UsageError(problem, "Give a path, such as stage_data/x.jpg, as `imgstage status --all` lists it")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import replace
+from functools import cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from ..assign import Assignment, Group, assign
 from ..catalog import Catalog, Sample, below
 from ..errors import RefusedError
 from ..groups import merge
-from ..pairing import SIDECAR
+from ..pairing import SIDECAR, is_mask
 from ..plan import Identity, Move, Note, Plan, Report, arrange, folder_modes
 from ..reasons import Why, because
 from ..root import LEDGER, SETTINGS, show
@@ -56,18 +57,16 @@ def plan_split(catalog: Catalog, wish: SplitWish, draft: Draft) -> Plan:
     group_of = {sample.id: wish.groups.get(sample.key, sample.group) for sample in usable}
     splits, bridged, outcome = _assign(catalog, usable, past, group_of, wish)
     layout = catalog.layout
-    target = {
-        record.path: f"{layout.folder(splits[sample.id])}/{below(record.path)}"
-        for sample in usable
-        if sample.id in splits and not wish.manifest
-        for record in sample.files
-    }
-    moves = [
-        Move(record.path, target[record.path], Identity.of(record))
-        for sample in usable
-        for record in sample.files
-        if target.get(record.path, record.path) != record.path
-    ]
+    target: dict[str, str] = {}
+    moves: list[Move] = []
+    for sample in usable:
+        split = splits.get(sample.id)
+        if split is not None and not wish.manifest:
+            folder = layout.folder(split)
+            for record in sample.files:
+                target[record.path] = place = f"{folder}/{below(record.path)}"
+                if place != record.path:
+                    moves.append(Move(record.path, place, Identity.of(record)))
     wishes = write_ledger(draft, catalog, splits, target, group_of, acknowledged=wish.accept_new)
     if new or LEDGER not in draft.tables:
         text = settings_text(wish.ratios, wish.seed, wish.rounding, wish.group_line, catalog.pairings)
@@ -112,20 +111,36 @@ def _assign(
     if wish.reshuffle:  # what is held has no say, but goes where its group goes
         held = [sample for sample in catalog.samples if sample.held and sample.split]
         splits |= {s.id: outcome.splits[ties[s.id]] for s in held if ties[s.id] in outcome.splits}
-    bridged: dict[str, str] = {}
+    between: dict[str, list[Sample]] = {}
     for group, samples in members.items():
-        for sample in samples:
-            if sample.id in past:
-                continue
-            if group in outcome.splits:
-                splits[sample.id] = outcome.splits[group]
-            else:
-                what = f"its {group}" if group.startswith(_GROUP) else "the same picture"
-                bridged[sample.id] = f"{what} is in {' and '.join(sorted(earlier[group]))} already"
-    return splits, bridged, outcome
+        fresh = [sample for sample in samples if sample.id not in past]
+        if group in outcome.splits:
+            splits |= dict.fromkeys((sample.id for sample in fresh), outcome.splits[group])
+        elif fresh:
+            between[group] = fresh
+    reasons = _why_bridged(catalog, between, ties, past) if between else {}
+    return splits, {s.id: reasons[group] for group, samples in between.items() for s in samples}, outcome
 
 
 _GROUP = "group "
+
+
+def _why_bridged(
+    catalog: Catalog, groups: Iterable[str], ties: Mapping[str, str], past: Mapping[str, str]
+) -> dict[str, str]:
+    """For each group that lies in several splits, the first sample or missing file in each of them, as a sentence."""
+    members: dict[str, dict[str, str]] = {group: {} for group in groups}
+    for sample in catalog.samples:
+        if sample.split and ties[sample.id] in members:
+            members[ties[sample.id]].setdefault(past.get(sample.id, sample.split), show(sample.key))
+    for row in catalog.missing:
+        if ties.get(row.path) in members:
+            members[ties[row.path]].setdefault(row.split, show(row.last_path))
+    reasons: dict[str, str] = {}
+    for group, of in members.items():
+        listed = " and ".join(f"{name} ({split})" for split, name in sorted(of.items()))
+        reasons[group] = f"{f'its {group}' if group.startswith(_GROUP) else 'its picture'} is that of {listed}"
+    return reasons
 
 
 def _ties(catalog: Catalog, group_of: Mapping[str, str]) -> dict[str, str]:
@@ -134,7 +149,7 @@ def _ties(catalog: Catalog, group_of: Mapping[str, str]) -> dict[str, str]:
     Equal masks tie nothing: many samples have an empty one. Rows of missing files tie too, under their own paths.
     """
     pictures = {sample.id: _pictures(sample) for sample in catalog.samples}
-    gone = [row.digest for row in catalog.missing if row.role not in (_MASK, SIDECAR)]
+    gone = [row.digest for row in catalog.missing if _is_picture(row.role)]
     times = Counter(chain(gone, chain.from_iterable(pictures.values())))
     names: dict[str, set[str]] = {}
     ties: dict[str, str] = {}
@@ -145,16 +160,18 @@ def _ties(catalog: Catalog, group_of: Mapping[str, str]) -> dict[str, str]:
         else:
             names[sample.id] = _tie_names(set(own), group) or {f"sample {sample.id}"}
     for row in catalog.missing:
-        names[row.path] = _tie_names({row.digest} if row.role not in (_MASK, SIDECAR) else set(), row.group)
+        names[row.path] = _tie_names({row.digest} if _is_picture(row.role) else set(), row.group)
     return ties | merge(names)
-
-
-_MASK = "mask"
 
 
 def _pictures(sample: Sample) -> list[str]:
     """The digests of a sample's images; equal masks mean nothing."""
-    return [record.digest for role, records in sample.images.items() if role != _MASK for record in records]
+    return [record.digest for role, records in sample.images.items() if _is_picture(role) for record in records]
+
+
+@cache
+def _is_picture(role: str) -> bool:
+    return role != SIDECAR and not is_mask(role)
 
 
 def _tie_names(digests: set[str], group: str) -> set[str]:

@@ -10,7 +10,7 @@ from ..errors import DestinationError
 from ..index import FileRecord, Kind
 from ..plan import Identity, Move, Note, Plan, Report, arrange, emptied_folders, folder_modes, some
 from ..reasons import Why, about, because
-from ..root import HELD, STAGE, fold, show
+from ..root import HELD, STAGE, fold, show, show_apart
 from .metadata import write_metadata
 from .wishes import write_ledger
 
@@ -84,7 +84,8 @@ def _twins(catalog: Catalog, files: list[FileRecord]) -> dict[str, str]:
         if len(twins) == 1 or places == {STAGE}:
             continue
         if len({record.digest for record in twins}) > 1:
-            clashes.append(f"{' and '.join(show(record.path) for record in twins)} have one name and different bytes")
+            listed = " and ".join(show_apart(*(record.path for record in twins)))
+            clashes.append(f"{listed} have one name and different bytes")
             continue
         first, *others = sorted(twins, key=lambda record: (top(record.path) != STAGE, record.path))
         for other in others:
