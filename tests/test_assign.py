@@ -138,3 +138,11 @@ def test_fewer_groups_than_splits_is_refused(count: int) -> None:
 
 def test_fewer_groups_than_splits_is_what_truncation_allows() -> None:
     assert set(assign(SINGLES[:2], DEFAULT_RATIOS, rounding="truncate").splits.values()) == {"train", "test"}
+
+
+def test_a_tie_between_splits_is_drawn_not_given_to_the_first() -> None:
+    shares = parse_ratios("a=0.25,b=0.25,c=0.5")
+    old = [Group(f"{split}{number}", 1, frozenset((split,))) for number, split in enumerate("abcccc")]
+    groups = [*old, Group("new", 1)]  # a and b lack one each
+    drawn = Counter(assign(groups, shares, seed).splits["new"] for seed in range(200))
+    assert min(drawn["a"], drawn["b"]) > 60

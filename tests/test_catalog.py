@@ -95,3 +95,13 @@ def test_every_file_is_in_one_place_of_the_accounting() -> None:
     accounted = [r.path for sample in found.samples if not sample.held for r in sample.files]
     accounted += [note.path for note in (*found.held(), *found.ignored)]
     assert sorted(accounted) == sorted(r.path for r in records)
+
+
+def test_a_sidecar_finds_its_image_from_stage_data_only() -> None:
+    """What waits in `stage_data/` may belong to a sample in a split; what lies in a split belongs to that split."""
+    found = catalog(record("stage_data/a.png"), record("train/a.txt"), record("val/b.png"), record("stage_data/b.txt"))
+    assert {sample.key: [side.path for side in sample.sidecars] for sample in found.samples} == {
+        "a": [],
+        "b": ["stage_data/b.txt"],
+    }
+    assert [note.path for note in found.ignored] == ["train/a.txt"]

@@ -64,3 +64,9 @@ def test_merged_groups_are_the_connected_ones(groups: dict[str, set[str]]) -> No
                     break
                 reached = more
             assert (merged[one] == merged[two]) == (two in reached)
+
+
+def test_the_column_of_the_groups_names_no_images_though_its_values_look_like_it() -> None:
+    """Patients called as the files are: 1, 2, …"""
+    rows = read_table(b"who,picture\n2,1.jpg\n2,2.jpg\n1,3.jpg\n", "t.csv", "who")
+    assert by_column(rows, "who", {"1.jpg": "1", "2.jpg": "2", "3.jpg": "3"}) == {"1": {"2"}, "2": {"2"}, "3": {"1"}}

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.GifImagePlugin import GifImageFile
 
 from imgstage import images
 from imgstage.formats import ImageInfo
@@ -126,3 +127,30 @@ def test_every_nasty_file_is_an_image_or_a_defect(folder: str) -> None:
         with contextlib.suppress(images.DefectError):
             info = inspect(path.read_bytes())
             assert 0 < info.height * info.width <= images.MAX_PIXELS
+
+
+def test_of_a_long_animation_the_first_frames_are_proof_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = [Image.fromarray(np.full((20, 20), value, np.uint8)) for value in range(0, 200, 10)]
+    buffer = io.BytesIO()
+    frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:])
+    seen: list[int] = []
+    real = GifImageFile.seek
+
+    def watch(self: GifImageFile, frame: int) -> None:
+        seen.append(frame)
+        real(self, frame)
+
+    monkeypatch.setattr(GifImageFile, "seek", watch)
+    monkeypatch.setattr(images, "MAX_PIXELS", 5 * 400)
+    inspect(buffer.getvalue())
+    assert max(seen) == 4
+    monkeypatch.setattr(images, "MAX_PIXELS", 100 * 400)
+    inspect(buffer.getvalue())
+    assert max(seen) == 19
+
+
+def test_a_jpeg_of_four_colours_is_whole_or_a_defect() -> None:
+    data = encoded("CMYK", "JPEG")
+    assert inspect(data).mode == "CMYK"
+    with pytest.raises(images.DefectError):
+        inspect(data[:-40] + data[-2:])

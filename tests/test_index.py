@@ -168,3 +168,18 @@ def test_no_cache_is_written_where_there_is_no_root_or_no_wish(tmp_path: Path, c
     assert not cache.exists()
     scan(tmp_path, ["stage_data"], tmp_path / "elsewhere" / ".imgstage" / "cache" / "index.sqlite")
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_what_changes_while_it_is_read_is_not_remembered(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path / "stage_data/x.jpg", picture(1))
+
+    def meanwhile(data: bytes) -> ImageInfo:
+        path.write_bytes(picture(2))
+        return inspect(data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(images, "inspect", meanwhile)
+        scan(tmp_path, ["stage_data"], cache)
+    assert not cache.exists()

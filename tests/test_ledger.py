@@ -129,3 +129,8 @@ def test_no_table_is_an_empty_one(tmp_path: Path) -> None:
 def test_the_id_of_a_sample_depends_on_key_and_contents_only() -> None:
     assert ledger.sample_id("x", ["A", "B"]) == ledger.sample_id("x", ["B", "A"])
     assert len({ledger.sample_id(*of) for of in (("x", ["A"]), ("y", ["A"]), ("x", ["B"]), ("x", ["A", "A"]))}) == 4
+
+
+def test_of_two_edited_files_of_one_name_the_first_in_order_has_the_row() -> None:
+    rows = [row("val/a", "old")]
+    assert match(rows, {"train/a": "new", "stage_data/a": "new2"}) == {"stage_data/a": "val/a"}

@@ -83,11 +83,12 @@ def test_missing_folders_are_made_from_the_top_with_the_given_modes() -> None:
 
 
 def test_a_folder_is_removed_only_when_the_moves_emptied_it() -> None:
-    paths = ["train/a/1", "train/a/b/2", "train/c/3", "train/c/4", "stage_data/d/5"]
+    paths = ["train/a/1", "train/a/b/2", "train/c/3", "train/c/4", "stage_data/d/5", "train/e/6"]
     files = tuple(FileRecord(path, Kind.IMAGE, 1, 1, 0o644, 1, 1, "00") for path in paths)
     folders = dict.fromkeys(
-        ["stage_data", "stage_data/d", "train", "train/a", "train/a/b", "train/c", "train/mine"], 0o755
+        ["stage_data", "stage_data/d", "train", "train/a", "train/a/b", "train/c", "train/mine", "train/e"], 0o755
     )
-    leaving = [Move(path, f"stage_data/{path}", IDENTITY) for path in (*paths[:3], paths[4])]
+    folders["train/e/mine"] = 0o755  # an empty folder of the user's keeps the one above it
+    leaving = [Move(path, f"stage_data/{path}", IDENTITY) for path in (*paths[:3], *paths[4:])]
     removed = list(emptied_folders(Index(files, folders), leaving, ["train"]))
     assert removed == [RemoveFolder("train/a/b", 0o755), RemoveFolder("train/a", 0o755)]

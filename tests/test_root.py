@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imgstage.errors import NotARootError, RefusedError
-from imgstage.root import check_new_root, find_root, fold, images_astray, show, show_apart
+from imgstage.root import check_new_root, find_layout, find_root, fold, images_astray, show, show_apart
 
 
 @pytest.mark.parametrize("made", [["stage_data"], [".imgstage"], ["train"], ["val", "test"], ["validation", "test"]])
@@ -111,3 +111,15 @@ def test_names_that_look_alike_are_told_apart() -> None:
     assert show_apart(composed, decomposed) == [r"a/\xe9.jpg", r"a/e\u0301.jpg"]
     assert show_apart(composed, "b") == [composed, "b"]
     assert show_apart(composed, composed) == [composed, composed], "one and the same name twice is no riddle"
+
+
+def test_two_folders_for_one_split_are_refused_in_the_same_words_whatever_the_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("valid", "Val"):
+        (tmp_path / name).mkdir()
+    entries = sorted(tmp_path.iterdir())
+    for listed in (entries, entries[::-1]):
+        monkeypatch.setattr(Path, "iterdir", lambda _, listed=listed: iter(listed))
+        with pytest.raises(RefusedError, match=r"/Val and .*/valid both stand for val"):
+            find_layout(tmp_path, ["val"])

@@ -359,3 +359,10 @@ def test_a_cache_that_is_closed_is_done_without(tmp_path: Path) -> None:
 
     with Cache(Closed(tmp_path / "index.sqlite"), write=False) as cache:
         assert cache.image("0" * 64) is None
+
+
+@pytest.mark.parametrize(("share", "shown"), [(1.0, "100 %"), (0.99999, "99.9 %"), (0.5, "50 %"), (0.0, "0 %")])
+def test_a_share_never_looks_complete_when_it_is_not(share: float, shown: str) -> None:
+    from imgstage.cli.render import floor_percent
+
+    assert floor_percent(share) == shown

@@ -11,7 +11,7 @@ import pytest
 from blake3 import blake3
 
 from imgstage.errors import BrokenOffError, ChangedError, DestinationError, PendingError, RefusedError
-from imgstage.journal import Journal, State, steps
+from imgstage.journal import Journal, State, preflight, steps
 from imgstage.journal.records import Records
 from imgstage.journal.system import RenameMethod
 from imgstage.plan import Identity, Move, Plan, Preparation, Report, arrange, vault_place
@@ -453,3 +453,41 @@ def test_a_full_disk_is_told_with_both_figures(journal: Journal, monkeypatch: py
     monkeypatch.setattr(os, "statvfs", Full)
     with pytest.raises(DestinationError, match=r"0\.0 MB free, and test needs 0\.1 MB"):
         journal.apply(make_plan(journal))
+
+
+@pytest.mark.parametrize("free", [0, -1])
+def test_small_files_are_counted_in_whole_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int) -> None:
+    """A file of one byte takes a block: so much must be free, and no byte less."""
+    journal = Journal(tmp_path)
+    journal.create()
+    one = Identity(1, 1_700_000_000_000_000_000, 0o644, blake3(b"x").hexdigest())
+    places = [f".imgstage/incoming/{number}" for number in range(50)]
+    prepared = tuple(Preparation(place, one, content=b"x") for place in places)
+    moves = [Move(place, f"stage_data/{number}.txt", one) for number, place in enumerate(places)]
+    journeys, planned = arrange(1, moves, (), {"stage_data": 0o755}, {})
+    needed = 50 * 65_536 + preflight._RECORD_BYTES * 50 + preflight._SPARE_BYTES
+
+    class Tight:
+        f_frsize, f_files, f_favail = 65_536, 0, 0
+        f_bavail = needed / 65_536 + free / 65_536
+
+    monkeypatch.setattr(os, "statvfs", lambda _: Tight)
+    plan = Plan("test", 1, journeys, planned, prepared, Report())
+    if free:
+        with pytest.raises(DestinationError, match="MB free"):
+            journal.apply(plan)
+    else:
+        journal.apply(plan)
+
+
+def test_an_original_that_waits_in_incoming_is_never_a_leftover(tmp_path: Path) -> None:
+    """`recover --without-missing` may leave a file of a swap where it was on its way."""
+    make_root(tmp_path)
+    journal = Journal(tmp_path)
+    journal.create()
+    waiting = write(tmp_path / ".imgstage/incoming/hop-000099-000003", b"an original")
+    leftover = write(tmp_path / ".imgstage/incoming/0123", b"a copy")
+    journal.recover()
+    journal.apply(make_plan(journal))
+    assert waiting.read_bytes() == b"an original"
+    assert not leftover.exists()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from imgstage import Dataset
 from imgstage.cli import run
-from imgstage.errors import ChangedError
+from imgstage.errors import ChangedError, UsageError
 from imgstage.journal import Operation
 from imgstage.journal.records import State
 
@@ -72,3 +73,38 @@ def test_the_log_does_not_say_that_an_undo_undid_which_was_taken_back() -> None:
         Operation(2, "undo", "", State.ABORTED, 4, (1,)),
     ]
     assert [line.split()[-1] for line in operations(log, show_all=False)] == ["state", "done", "aborted"]
+
+
+def test_a_table_that_the_user_edited_stays_and_the_rest_goes_back(pairs: Dataset) -> None:
+    pairs.split()
+    write_pairs(pairs.root.path / "stage_data", range(40, 60))
+    before = snapshot(pairs.root.path)
+    pairs.split()
+    table = pairs.root.path / "train/metadata.jsonl"
+    mine = table.read_bytes() + b'{"mine": 1}\n'
+    table.write_bytes(mine)
+    pairs.undo()
+    after = snapshot(pairs.root.path)
+    assert table.read_bytes() == mine
+    del before["train/metadata.jsonl"], after["train/metadata.jsonl"]
+    assert after == before
+
+
+def test_an_edited_ledger_is_told_with_a_way_out_that_works(pairs: Dataset, tmp_path: Path) -> None:
+    before = snapshot(pairs.root.path)
+    pairs.split()
+    ledger = pairs.root.path / "splits.csv"
+    ledger.write_bytes(ledger.read_bytes() + b"\n")
+    with pytest.raises(ChangedError, match=r"splits\.csv came with .*move it out of the root.*--without-missing"):
+        pairs.undo()
+    ledger.rename(tmp_path / "mine.csv")
+    pairs.undo(without_missing=True)
+    assert snapshot(pairs.root.path) == before
+
+
+def test_a_journal_that_was_deleted_is_not_called_a_new_one(pairs: Dataset) -> None:
+    pairs.split()
+    pairs.split(seed=3, reshuffle=True)
+    shutil.rmtree(pairs.root.path / ".imgstage/journal")
+    with pytest.raises(UsageError, match=r"The journal of .* is gone or holds no finished operation"):
+        pairs.undo()

@@ -107,3 +107,13 @@ def test_a_pair_of_which_one_half_cannot_be_read_stays_whole(pairs: Dataset) -> 
     (root / path).chmod(0o640)
     pairs.unsplit()
     assert len(names(root, "stage_data")) == 50
+
+
+def test_of_equal_files_in_two_splits_the_first_in_order_goes(pairs: Dataset) -> None:
+    root = pairs.root.path
+    for split in ("val", "test", "train"):
+        write(root / split / "same.png", picture(77, "PNG"))
+    notes = {note.path: note.reason for note in pairs.plan_unsplit().report.held}
+    assert notes == {
+        f"{split}/same.png": "twins: the same name and bytes as test/same.png" for split in ("train", "val")
+    }
