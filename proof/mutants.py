@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _SOURCE = Path(imgstage.__file__).parent
 _SYNCS = {"fsync", "sync_folder", "sync"}
-_CHECKS = {"is_file", "is_same_file", "samestat", "_is_prepared"}
+_CHECKS = {"is_file", "is_same_file", "samestat", "_is_prepared", "_is_unchanged"}
 _DIGESTS = {"digest_of", "copy_durable"}
 
 

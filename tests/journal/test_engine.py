@@ -11,7 +11,7 @@ import pytest
 from blake3 import blake3
 
 from imgstage.errors import BrokenOffError, ChangedError, DestinationError, PendingError, RefusedError
-from imgstage.journal import Journal, State, preflight, steps
+from imgstage.journal import Journal, State, preflight, steps, system
 from imgstage.journal.records import Records
 from imgstage.journal.system import RenameMethod
 from imgstage.plan import Identity, Move, Plan, Preparation, Report, arrange, vault_place
@@ -491,3 +491,42 @@ def test_an_original_that_waits_in_incoming_is_never_a_leftover(tmp_path: Path) 
     journal.apply(make_plan(journal))
     assert waiting.read_bytes() == b"an original"
     assert not leftover.exists()
+
+
+def test_last_copies_are_durable_before_the_end_is_written_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After that, the copies in `incoming/` are cleared away."""
+    journal = Journal(tmp_path)
+    journal.create()
+    source = write(tmp_path / "card/x.jpg", b"picture")
+    place = ".imgstage/incoming/0123"
+    prepared = Preparation(place, identity(source)._replace(inode=0), source=source)
+    journeys, planned = arrange(1, [Move(place, "stage_data/x.jpg", prepared.identity)], (), {"stage_data": 0o755}, {})
+
+    def die(*_: object) -> None:
+        raise PowerCutError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Records, "write_end", die)
+        with pytest.raises(PowerCutError):
+            journal.apply(Plan("add", 1, journeys, planned, (prepared,), Report()))
+    source.unlink()
+    seen: list[str] = []
+
+    def watch(module: Any, name: str, word: str = "") -> None:
+        real = getattr(module, name)
+
+        def watched(*arguments: Any) -> None:
+            seen.append(word or str(arguments[0]))
+            real(*arguments)
+
+        monkeypatch.setattr(module, name, watched)
+
+    watch(steps, "sync_folder")
+    watch(system, "sync_folder")
+    watch(Records, "write_end", "end")
+    assert journal.recover().restored.kept == 1
+    vault = f"{tmp_path}/.imgstage/vault"
+    assert seen.index(vault) < seen.index(f"{vault}/000001") < seen.index(f"{vault}/000001/stage_data")
+    assert seen.index(f"{vault}/000001/stage_data") < seen.index("end")
