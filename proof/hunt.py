@@ -6,6 +6,7 @@ It prints what caught it and exits with 1; a mutant that survives exits with 0.
 from __future__ import annotations
 
 import random
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -70,10 +71,19 @@ def by_faults(seed: int) -> Iterator[str]:
 
 
 def by_tests(_: int) -> Iterator[str]:
-    """The tests of the journal."""
-    tests = Path(__file__).parents[1] / "tests/journal"
-    words = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", str(tests)]
-    result = subprocess.run(words, capture_output=True, text=True, check=False, cwd=tests.parents[1])
+    """The tests of the journal, and those of `add`, the one verb that copies."""
+    words = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-x",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "tests/journal",
+        "tests/verbs/test_add.py",
+    ]
+    result = subprocess.run(words, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[1])
     if result.returncode == 1:
         failed = [line for line in result.stdout.splitlines() if line.startswith("FAILED")]
         yield failed[0] if failed else "a test"
@@ -83,11 +93,13 @@ HUNTERS: dict[str, tuple[Callable[[int], Iterator[str]], ...]] = {
     "fsync": (by_power, by_tests),
     "identity": (by_races, by_faults, by_tests),
     "no-replace": (by_races, by_faults, by_tests),
+    "control": (by_tests, by_races, by_faults),
 }
 
 
 def main() -> int:
     """Send the hunters, one after the other."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background has it ignored, and so its tests
     kind, seed = sys.argv[1], int(sys.argv[2])
     for hunter in HUNTERS[kind]:
         try:

@@ -131,9 +131,11 @@ def cut(number: int, disk: int, method: str, seed: int) -> Table:
 def hunted(number: int, seed: int) -> Table:
     """One mutant, which must be caught: a point is a mutant, a harm is a survivor."""
     mutant = list(mutants())[number]
-    table = Table("Mutants of the journal (in-between: survived)", ("kind", "mutant", "caught by"))
+    table = Table(
+        "Mutants of the journal (in-between: survived; of the control: was caught)", ("kind", "mutant", "caught by")
+    )
     survived, how = hunt(mutant, seed)
-    verdict = Verdict(between="survived" if survived else "")
+    verdict = Verdict(between="" if survived == (mutant.kind == "control") else how or "survived")
     table.add((mutant.kind, f"`{mutant}`".replace("|", "\\|"), how.partition(":")[0]), verdict, how)
     return table
 

@@ -29,7 +29,7 @@ class Mutant:
     """One line of the journal, changed.
 
     Attributes:
-        kind: "fsync", "identity" or "no-replace".
+        kind: "fsync", "identity", "no-replace" or "control".
         path: of the module, relative to the package.
         line: where.
         was: the code that was changed.
@@ -51,8 +51,13 @@ class Mutant:
         (folder / "imgstage" / self.path).write_text(self.source, encoding="utf-8")
 
 
+CONTROL = "nothing was changed: this one must survive"
+
+
 def mutants() -> Iterator[Mutant]:
-    """All mutants there are."""
+    """All mutants there are; first the control, which is none: who catches it cries wolf."""
+    engine = "journal/engine.py"
+    yield Mutant("control", engine, 0, CONTROL, (_SOURCE / engine).read_text(encoding="utf-8"))
     for path in sorted((_SOURCE / "journal").glob("*.py")):
         text = path.read_text(encoding="utf-8")
         for number in range(len(text)):

@@ -1,6 +1,6 @@
 """Run a command in a process of its own that strace can break at a chosen system call.
 
-The process is forked from this one, in which imgstage is loaded already: a fifth of a second of imports is saved at
+The process is forked from this one, in which imgstage is loaded already: the time of its imports is saved at
 each of ten thousand runs, and no call of the interpreter's own start is counted. What runs is the command line as it
 is.
 """

@@ -6,7 +6,7 @@ import html
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from . import catalog, groups, settings, status
 from .cache import CACHE
@@ -25,6 +25,7 @@ from .root import (
     find_root,
     is_there,
     read_regular,
+    root_path,
     show,
 )
 from .settings import parse_ratios
@@ -42,6 +43,20 @@ if TYPE_CHECKING:
     from .parallel import Progress
     from .plan import Plan
     from .status import Status
+
+
+class SplitWishes(TypedDict, total=False):
+    """What `plan_split` takes; see there."""
+
+    ratios: str | Mapping[str, Fraction] | None
+    seed: int | None
+    group: str | None
+    group_csv: str | None
+    rounding: str | None
+    reshuffle: bool
+    accept_new: bool
+    trust: Trust | None
+    manifest: bool
 
 
 class Dataset:
@@ -68,7 +83,7 @@ class Dataset:
         progress: Progress | None = None,
         remember: bool = True,
     ) -> None:
-        self.root: Root = find_root(_path(path) if path is not None else None)
+        self.root: Root = find_root(root_path(path) if path is not None else None)
         self.journal = Journal(self.root.path)
         self._threads = threads
         self._progress = progress
@@ -81,7 +96,7 @@ class Dataset:
         Raises:
             RefusedError: the path is a file, lies inside another root, or cannot be written.
         """
-        check_new_root(_path(path))
+        check_new_root(root_path(path))
         Journal(Path(path).resolve()).create()
         return cls(path)
 
@@ -260,7 +275,7 @@ class Dataset:
         """`plan_add(...)`, applied. None when there was nothing to do."""
         return self._done(self.plan_add(*sources, into=into))
 
-    def split(self, **wishes: Any) -> Operation | None:
+    def split(self, **wishes: Unpack[SplitWishes]) -> Operation | None:
         """`plan_split(...)`, applied. None when there was nothing to do."""
         return self._done(self.plan_split(**wishes))
 
@@ -364,13 +379,6 @@ class Dataset:
             return notebook.render(self.root.path, seen.catalog, self._status(seen))
         except ImgstageError as error:
             return f"<b>{html.escape(str(self.root.path))}</b><br>{html.escape(str(error))}"
-
-
-def _path(given: str | Path) -> Path:
-    if not str(given):  # a shell variable that was never set
-        problem = "The name of the root is empty"
-        raise UsageError(problem, "Give a folder, or leave the name out")
-    return Path(given)
 
 
 def _groups(usable: Sequence[Sample], pattern: str | None, table: str | None, base: Path) -> dict[str, str]:

@@ -161,7 +161,7 @@ def inspect(data: bytes) -> ImageInfo:
 
 def _decode_jpeg_strictly(data: bytes, mode: str) -> None:
     # At 1/8 scale and without chroma the entropy decoder still reads every byte of the first picture, where defects
-    # show; only the inverse DCT is saved (a fifth of the CPU of a full decode, the same defects found).
+    # show; only the inverse DCT is saved.
     colorspace = "CMYK" if mode == "CMYK" else "GRAY"
     simplejpeg.decode_jpeg(data, colorspace=colorspace, min_height=1, min_width=1, min_factor=8, strict=True)
 

@@ -161,6 +161,18 @@ def images_astray(path: Path) -> str:
     return ""
 
 
+def root_path(given: str | Path) -> Path:
+    """The path of a root as it was given.
+
+    Raises:
+        UsageError: it is empty, as a shell variable that was never set.
+    """
+    if not str(given):
+        problem = "The name of the root is empty"
+        raise UsageError(problem, "Give a folder, or leave the name out")
+    return Path(given)
+
+
 def find_root(given: Path | None) -> Root:
     """The root a verb works on.
 

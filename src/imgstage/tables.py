@@ -99,7 +99,7 @@ def write_csv(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> bytes:
     lines = [columns, *rows]
     text = "".join([",".join(line) + "\n" for line in lines])
     needs_quotes = '"' in text or "\r" in text or text.count("\n") > len(lines)
-    if needs_quotes or text.count(",") != len(lines) * (len(columns) - 1):  # hardly ever: four times slower
+    if needs_quotes or text.count(",") != len(lines) * (len(columns) - 1):  # hardly ever: the slow way
         buffer = io.StringIO(newline="")
         csv.writer(buffer, lineterminator="\n").writerows(lines)
         text = buffer.getvalue()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -213,7 +214,7 @@ def test_a_new_sample_that_ties_two_splits_is_held(empty: Dataset, tmp_path: Pat
         {"ratios": "train=0.5,../x=0.5"},
     ],
 )
-def test_wishes_that_make_no_sense_change_nothing(pairs: Dataset, wish: dict[str, str]) -> None:
+def test_wishes_that_make_no_sense_change_nothing(pairs: Dataset, wish: dict[str, Any]) -> None:
     before = snapshot(pairs.root.path)
     with pytest.raises(UsageError):
         pairs.split(**wish)

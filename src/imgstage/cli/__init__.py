@@ -63,13 +63,13 @@ def group(ctx: click.Context, root: str | None) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and end the process with its exit code."""
-    gc.disable()  # nothing here lives in cycles, and looking for them among a million small tuples takes seconds
+    gc.disable()  # nothing here lives in cycles, and looking for them among a million small tuples takes long
     code = run(arguments)
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError):  # the reader may have gone
             if stream is not None:
                 stream.flush()
-    os._exit(code)  # taking a million objects apart one by one takes a tenth of the time; the system does it at once
+    os._exit(code)  # the system frees at once what would be taken apart one by one
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
