@@ -530,3 +530,29 @@ def test_last_copies_are_durable_before_the_end_is_written_down(
     vault = f"{tmp_path}/.imgstage/vault"
     assert seen.index(vault) < seen.index(f"{vault}/000001") < seen.index(f"{vault}/000001/stage_data")
     assert seen.index(f"{vault}/000001/stage_data") < seen.index("end")
+
+
+def test_prepared_bytes_that_rotted_are_not_used_again(journal: Journal) -> None:
+    """Size, time and mode are right; only the bytes tell."""
+    plan = make_plan(journal)
+    place = Path(journal.root) / plan.preparations[0].place
+    wanted = plan.preparations[0].identity
+    place.parent.mkdir(parents=True)
+    write(place, b"new tab1e")
+    os.utime(place, ns=(wanted.mtime_ns, wanted.mtime_ns))
+    journal.apply(plan)
+    assert (Path(journal.root) / "table.csv").read_bytes() == b"new table"
+
+
+def test_recover_by_link_never_takes_away_a_new_file_under_the_old_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The original has a second name of the user's own, so the number of its names tells nothing."""
+    make_root(tmp_path)
+    os.link(tmp_path / "stage_data/cats/0.jpg", tmp_path / "mine.jpg")
+    journal = Journal(tmp_path, RenameMethod.LINK)
+    break_off(journal, monkeypatch)
+    new = write(tmp_path / "stage_data/cats/0.jpg", b"saved meanwhile")
+    with pytest.raises(BrokenOffError, match="a new file has the old name"):
+        journal.recover()
+    assert new.read_bytes() == b"saved meanwhile"

@@ -11,10 +11,12 @@ from imgstage.errors import LockedError
 from imgstage.journal.system import (
     RenameMethod,
     copy_durable,
+    is_alias,
     is_file,
     locked,
     probe,
     rename,
+    spelling,
     write_durable,
 )
 from imgstage.plan import Identity
@@ -95,3 +97,15 @@ def test_the_lock_is_held_by_one(tmp_path: Path) -> None:
         pass
     with locked(path):
         pass
+
+
+def test_two_spellings_are_one_file_only_where_the_folder_lists_one(tmp_path: Path) -> None:
+    """Here case is not folded: what is not there under a spelling is no alias, nor are two files."""
+    write(tmp_path / "a/X.jpg", b"one")
+    assert is_alias(str(tmp_path), "a/X.jpg", "a/X.jpg")
+    assert not is_alias(str(tmp_path), "a/x.jpg", "a/X.jpg")
+    write(tmp_path / "a/x.jpg", b"two")
+    assert not is_alias(str(tmp_path), "a/x.jpg", "a/X.jpg")
+    assert not is_alias(str(tmp_path), "a/y.jpg", "a/X.jpg")
+    assert spelling(str(tmp_path), "a/x.jpg") == "a/x.jpg"
+    assert spelling(str(tmp_path), "a/nowhere.jpg") is None

@@ -9,11 +9,11 @@ import pytest
 
 from imgstage import Dataset
 from imgstage.cli import run
-from imgstage.errors import ChangedError, UsageError
+from imgstage.errors import ChangedError, DestinationError, UsageError
 from imgstage.journal import Operation
 from imgstage.journal.records import State
 
-from ..helpers import names, snapshot, write_pairs
+from ..helpers import names, picture, snapshot, write, write_pairs
 
 
 @pytest.fixture
@@ -108,3 +108,11 @@ def test_a_journal_that_was_deleted_is_not_called_a_new_one(pairs: Dataset) -> N
     shutil.rmtree(pairs.root.path / ".imgstage/journal")
     with pytest.raises(UsageError, match=r"The journal of .* is gone or holds no finished operation"):
         pairs.undo()
+
+
+def test_an_undo_that_finds_an_old_name_taken_refuses_before_it_is_applied(pairs: Dataset) -> None:
+    """A dry run must say so too."""
+    pairs.split()
+    write(pairs.root.path / "stage_data/github_03_after.jpg", picture(4000))
+    with pytest.raises(DestinationError, match=r"stage_data/github_03_after\.jpg exists"):
+        pairs.plan_undo()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from imgstage import Dataset
 from imgstage.cli import run
-from imgstage.errors import DestinationError, PairingError, RefusedError, UsageError
+from imgstage.errors import ChangedError, DestinationError, PairingError, RefusedError, UsageError
 from imgstage.journal.records import Records
 
 from ..helpers import names, picture, snapshot, write, write_pairs
@@ -253,3 +254,16 @@ def test_recover_keeps_no_copy_of_what_is_still_there(
     copies_broken_off(empty, tmp_path / "card", monkeypatch)
     assert empty.recover().restored.kept == 0
     assert not list((empty.root.path / ".imgstage/vault").iterdir())
+
+
+def test_a_source_that_is_written_to_between_plan_and_copy_refuses(empty: Dataset, tmp_path: Path) -> None:
+    """Same size, same time: the bytes that were copied are not those that were looked at."""
+    source = write(tmp_path / "x.jpg", picture(1))
+    before = snapshot(empty.root.path)
+    plan = empty.plan_add(source)
+    status = source.stat()
+    source.write_bytes(source.read_bytes()[:-1] + b"x")
+    os.utime(source, ns=(status.st_mtime_ns, status.st_mtime_ns))
+    with pytest.raises(ChangedError, match=r"x\.jpg changed while it was copied"):
+        plan.apply()
+    assert snapshot(empty.root.path) == before
