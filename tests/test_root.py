@@ -13,10 +13,9 @@ from imgstage.errors import NotARootError, RefusedError
 from imgstage.root import check_new_root, find_layout, find_root, fold, images_astray, show, show_apart
 
 
-@pytest.mark.parametrize("made", [["stage_data"], [".imgstage"], ["train"], ["val", "test"], ["validation", "test"]])
-def test_a_root_is_known_by_its_folders(tmp_path: Path, made: list[str]) -> None:
-    for name in made:
-        (tmp_path / name).mkdir()
+@pytest.mark.parametrize("made", ["stage_data", ".imgstage", "train", "test", "valid"])
+def test_a_root_is_known_by_its_folders(tmp_path: Path, made: str) -> None:
+    (tmp_path / made).mkdir()
     assert find_root(tmp_path).path == tmp_path
 
 
@@ -74,11 +73,17 @@ def test_a_folder_of_photographs_is_told_from_a_folder_of_nothing(tmp_path: Path
 
 
 @pytest.mark.parametrize("made", ["test", "val"])
-def test_one_held_out_folder_alone_is_no_root(tmp_path: Path, made: str) -> None:
+def test_one_held_out_folder_is_a_root_only_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made: str
+) -> None:
     """A program's `test/` is no training set."""
     (tmp_path / made).mkdir()
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(NotARootError):
-        find_root(tmp_path)
+        find_root(None)
+    assert find_root(tmp_path).path == tmp_path
+    (tmp_path / "validation").mkdir()
+    assert find_root(None).path == tmp_path
 
 
 def test_a_made_root_goes_before_what_only_looks_like_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

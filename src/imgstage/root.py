@@ -98,13 +98,8 @@ def find_layout(path: Path, splits: Iterable[str]) -> Layout:
 
 
 def is_root(path: Path) -> bool:
-    """Whether a folder holds `stage_data/` or `.imgstage/`, or the folders of a training set: `train/`, or two splits.
-
-    `test/` alone may be anything, such as the tests of a program.
-    """
-    if _is_made(path) or (path / TRAIN).is_dir():
-        return True
-    return sum((path / name).is_dir() for name in (*DEFAULT_RATIOS, *_SPELLINGS)) > 1
+    """Whether a folder holds `stage_data/`, `.imgstage/` or one of the usual split folders."""
+    return _is_made(path) or bool(_split_folders(path))
 
 
 def _is_made(path: Path) -> bool:
@@ -112,10 +107,18 @@ def _is_made(path: Path) -> bool:
     return (path / STAGE).is_dir() or (path / STATE).is_dir()
 
 
+def _split_folders(path: Path) -> list[str]:
+    return [name for name in (*DEFAULT_RATIOS, *_SPELLINGS) if (path / name).is_dir()]
+
+
 def _nearest_root() -> Path:
-    """The current folder or `./data`: one that was made a root before one that only looks like a training set."""
+    """The current folder or `./data`: a made root first, then `./data`, then what looks like a training set.
+
+    That nobody named it calls for more than one split folder: `test/` alone may hold the tests of a program.
+    """
     here, data = Path(), Path("data")
-    if _is_made(here) or (is_root(here) and not is_root(data)):
+    found = _split_folders(here)
+    if _is_made(here) or (not is_root(data) and (TRAIN in found or len(found) > 1)):
         return here
     return data
 
