@@ -6,11 +6,13 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import imgstage
 from imgstage import ChangedError, Dataset, NotARootError, PendingError, RefusedError, UsageError
+from imgstage.journal import steps
 from imgstage.journal.records import Records
 
 from .helpers import names, picture, snapshot, write, write_pairs
@@ -264,3 +266,28 @@ def test_what_cannot_be_read_is_held_or_ignored_with_its_reason(pairs: Dataset, 
 def test_no_root_no_dataset(tmp_path: Path) -> None:
     with pytest.raises(NotARootError):
         Dataset(tmp_path)
+
+
+def test_status_tells_what_broke_off_though_the_names_make_no_sense_then(
+    empty: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed in the midst of an `add`, half of the pairs are torn."""
+    write_pairs(tmp_path / "photos", range(1, 11))
+    real = steps.do
+    done = 0
+
+    def die(*arguments: Any) -> None:
+        nonlocal done
+        done += 1
+        if done > 14:
+            raise SystemExit
+        real(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("imgstage.journal.engine.do", die)
+        with pytest.raises(SystemExit):
+            empty.add(tmp_path / "photos")
+    with pytest.raises(PendingError, match=r"broke off .*recover"):
+        empty.status()
+    empty.recover()
+    assert empty.status().pending is None

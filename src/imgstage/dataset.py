@@ -8,12 +8,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
-from . import catalog, groups, settings, status
+from . import groups, settings, status
 from .cache import CACHE
 from .errors import ImgstageError, RefusedError, UsageError
 from .index import Index, scan
 from .journal import Journal, Operation, Recovery
-from .look import Look, look
+from .look import Look, groups_of, look
 from .parallel import thinking
 from .root import (
     DEFAULT_RATIOS,
@@ -24,7 +24,6 @@ from .root import (
     clean_folder,
     find_root,
     is_there,
-    read_regular,
     root_path,
     show,
 )
@@ -115,8 +114,13 @@ class Dataset:
 
         Raises:
             UsageError: `imgstage.toml` or `splits.csv` cannot be read.
+            PendingError: an operation broke off in such a way that nothing more can be told.
         """
-        return self._status(self._look())
+        try:
+            return self._status(self._look())
+        except ImgstageError:
+            self.journal.refuse_if_pending()  # in the midst of an operation, nothing need make sense
+            raise
 
     def _status(self, seen: Look) -> Status:
         return status.take(seen, self.journal.pending(), self.journal.last())
@@ -191,7 +195,7 @@ class Dataset:
         seen = self._look_whole(tuple(shares))
         usable = [sample for sample in seen.catalog.samples if not sample.held]
         with thinking(self._progress, "Grouping"):  # a rule may take its time
-            group_of = _groups(usable, pattern, table, base)
+            group_of = groups_of(usable, pattern, table, base)
         wish = SplitWish(
             ratios=shares,
             seed=seed if seed is not None else stored.seed or 0,
@@ -379,19 +383,3 @@ class Dataset:
             return notebook.render(self.root.path, seen.catalog, self._status(seen))
         except ImgstageError as error:
             return f"<b>{html.escape(str(self.root.path))}</b><br>{html.escape(str(error))}"
-
-
-def _groups(usable: Sequence[Sample], pattern: str | None, table: str | None, base: Path) -> dict[str, str]:
-    if table is not None:
-        name, column = groups.parse_table(table)
-        try:
-            data = read_regular(base / name)
-        except (OSError, ValueError) as error:  # a name with a zero byte is a ValueError
-            problem = f"{show(name)} cannot be read ({getattr(error, 'strerror', None) or error})"
-            raise UsageError(problem, "Check the path") from error
-        rows = groups.read_table(data, name, column)
-        keys = {catalog.below(record.path): sample.key for sample in usable for record in sample.files}
-        return groups.merge(groups.by_column(rows, column, keys))
-    if pattern is not None:
-        return groups.by_pattern(pattern, [sample.key for sample in usable])
-    return {}

@@ -6,18 +6,19 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from . import catalog, ledger, settings, tables
-from .errors import RefusedError
+from . import catalog, groups, ledger, settings, tables
+from .errors import RefusedError, UsageError
 from .parallel import thinking
 from .reasons import Why, why
-from .root import DEFAULT_RATIOS, HELD, LEDGER, STAGE, Root, check_split_names, find_layout, show
+from .root import DEFAULT_RATIOS, HELD, LEDGER, STAGE, Root, check_split_names, find_layout, read_regular, show
 from .verbs.guard import refuse_foreign, unknown_to_ledger
 from .verbs.wishes import Draft
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
-    from .catalog import Catalog
+    from .catalog import Catalog, Sample
     from .index import Index
     from .journal import Journal
     from .ledger import Row
@@ -108,3 +109,30 @@ def look(
     with thinking(watch, "Pairing"):
         what = catalog.build(index, rows, said.pairing, layout, draft.reasons)
     return Look(said, rows, splits, draft, what)
+
+
+def groups_of(usable: Sequence[Sample], pattern: str | None, table: str | None, base: Path) -> dict[str, str]:
+    """The group of each sample by the user's rule, by key; samples without one are not in it.
+
+    Args:
+        usable: the samples.
+        pattern: a regular expression.
+        table: `FILE:COLUMN`, which goes before the pattern.
+        base: what the path of the table is relative to.
+
+    Raises:
+        UsageError: the table cannot be read, or the rule fits nothing.
+    """
+    if table is not None:
+        name, column = groups.parse_table(table)
+        try:
+            data = read_regular(base / name)
+        except (OSError, ValueError) as error:  # a name with a zero byte is a ValueError
+            problem = f"{show(name)} cannot be read ({getattr(error, 'strerror', None) or error})"
+            raise UsageError(problem, "Check the path") from error
+        rows = groups.read_table(data, name, column)
+        keys = {catalog.below(record.path): sample.key for sample in usable for record in sample.files}
+        return groups.merge(groups.by_column(rows, column, keys))
+    if pattern is not None:
+        return groups.by_pattern(pattern, [sample.key for sample in usable])
+    return {}
