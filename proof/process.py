@@ -16,11 +16,14 @@ import tempfile
 import time
 import traceback
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+import_module("imgstage.images")  # loaded late, as a codec takes its time; a fault must strike the verb, not its import
 
 STRACE = shutil.which("strace")
 CHANGING = (

@@ -81,6 +81,18 @@ def test_a_fault_on_a_mounted_file_system_does_no_harm(kind: FileSystem, tmp_pat
                     assert not struck.verdict.is_harm, (scenario.name, point, struck)
 
 
+def test_a_change_of_case_that_no_listing_shows_is_taken_back(tmp_path: Path) -> None:
+    """lowntfs-3g lists every name in lower case, so whether a change of case was done, the other files must tell."""
+    (kind,) = (kind for kind in FILE_SYSTEMS if kind.name == "lowntfs-3g")
+    (moves,) = (scenario for scenario in SCENARIOS if scenario.name == "moves")
+    with disk_of(kind, tmp_path) as disk, staged(moves, place=disk.path) as stage:
+        points = [point for point in stage.points() if str(point).endswith("error=EACCES") and point.call == "unlink"]
+        assert len(points) > 10
+        for point in points:
+            struck = stage.strike(point)
+            assert not struck.verdict.is_harm, (point, struck)
+
+
 @pytest.mark.parametrize("scenario", ["split", "moves", "recover"])
 @pytest.mark.parametrize("kind", power.DISKS, ids=lambda kind: kind.name)
 def test_a_power_cut_does_no_harm(kind: power.DiskKind, scenario: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections import Counter
+from contextlib import suppress
 from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -194,6 +195,9 @@ def _locate(
         remedy = f"Put the file back (its places are in {state}) and run recover again, or leave it out"
         raise BrokenOffError(problem, f"{remedy} with --without-missing")
     done = _steps_done(record, found)
+    if done is None:
+        found = [_with_aliases(root, journey, legs) for journey, legs in zip(record.journeys, found, strict=True)]
+        done = _steps_done(record, found)
     legs = [at[0] if at else _NOWHERE for at in found] if done is None else _legs_after(record, found, done)
     now = [journey.places[leg] for journey, leg in zip(record.journeys, legs, strict=True) if leg != _NOWHERE]
     here = set(now)
@@ -215,7 +219,8 @@ def _locate(
         problem = f"Operation {record.number} cannot be taken back: a new file has the old name {some(taken)}"
         raise BrokenOffError(problem, "Move that file elsewhere, then run recover again")
     for place in doubles:
-        os.unlink(os.path.join(root, place))
+        with suppress(FileNotFoundError):  # where case is folded, two spellings are one name
+            os.unlink(os.path.join(root, place))
     return legs
 
 
@@ -232,6 +237,14 @@ def _found_at(root: str, journey: Journey, uses: Counter[str]) -> list[int]:
         legs = [leg for leg in legs if is_file(places[leg], content)]
     same = [leg for leg in legs if is_same_file(places[leg], journey.identity)]
     return same or [leg for leg in legs if is_file(places[leg], journey.identity)]
+
+
+def _with_aliases(root: str, journey: Journey, legs: list[int]) -> list[int]:
+    """The legs of a file of which only the case changes, where the folder lists either name in one way of its own."""
+    ends = [0, len(journey.places) - 1]
+    if legs in ([ends[0]], [ends[1]]) and is_alias(root, journey.places[0], journey.places[-1]):
+        return ends
+    return legs
 
 
 def _steps_done(record: PlanRecord, found: list[list[int]]) -> int | None:

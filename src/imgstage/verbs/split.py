@@ -67,7 +67,7 @@ def plan_split(catalog: Catalog, wish: SplitWish, draft: Draft) -> Plan:
                 target[record.path] = place = f"{folder}/{below(record.path)}"
                 if place != record.path:
                     moves.append(Move(record.path, place, Identity.of(record)))
-    wishes = write_ledger(draft, catalog, splits, target, group_of, acknowledged=wish.accept_new)
+    wishes = write_ledger(draft, catalog, splits, target, group_of, settle=True, acknowledged=wish.accept_new)
     if new or LEDGER not in draft.tables:
         text = settings_text(wish.ratios, wish.seed, wish.rounding, wish.group_line, catalog.pairings)
         wishes |= write_settings(draft, text)

@@ -88,9 +88,13 @@ def write_ledger(
     target: Mapping[str, str],
     groups: Mapping[str, str] | None = None,
     *,
+    settle: bool = False,
     acknowledged: bool = False,
 ) -> Wishes:
     """The wishes that bring `splits.csv` up to date.
+
+    That a file was renamed or edited by hand is what `split` asks about when images are missing. So other verbs leave
+    in the row what was known before, but for the path of a file that they move; and so does `split` for what is held.
 
     Args:
         draft: about the plan.
@@ -98,6 +102,7 @@ def write_ledger(
         splits: the split of each sample that shall have rows, by id; rows of other samples keep theirs.
         target: where files go, by path; the others stay.
         groups: the group of each sample, by id, where it may have changed.
+        settle: write down where each file is now, and what it holds.
         acknowledged: the user knows of all files that are gone.
     """
     rows: list[Row] = [mark_missing(row, acknowledged=acknowledged) for row in catalog.missing]
@@ -115,14 +120,32 @@ def write_ledger(
                     astray.discard(path)
                 elif split is None:
                     continue
-                kept = row.split if row else ""
-                first = row.first_digest if row else digest
                 place = target.get(path, path)
-                rows.append(Row(sample.id, kept if split is None else split, group, role, place, digest, first))
+                if row is None:
+                    rows.append(Row(sample.id, split or "", group, role, place, digest, digest))
+                    continue
+                if not settle or sample.held:
+                    place, digest = target.get(path, row.path), row.digest
+                kept = row.split if split is None else split
+                rows.append(Row(sample.id, kept, group, role, place, digest, row.first_digest))
     rows.extend(catalog.rows[path]._replace(path=target.get(path, path)) for path in astray)
+    rows = _each_at_its_own_path(rows, catalog, target)
     if not rows and LEDGER not in draft.tables:
         return Wishes([], [])
     return write_table(draft, LEDGER, ledger.write(rows))
+
+
+def _each_at_its_own_path(rows: list[Row], catalog: Catalog, target: Mapping[str, str]) -> list[Row]:
+    """Rows that remember an old path give way to the row of the file that is there now."""
+    times = Counter(row.path for row in rows)
+    if len(times) == len(rows):
+        return rows
+    there = {row: target.get(path, path) for path, row in catalog.rows.items()}
+    places = {(row.sample, row.role, row.first_digest): place for row, place in there.items()}
+    return [
+        row._replace(path=places.get((row.sample, row.role, row.first_digest), row.path)) if times[row.path] > 1 else row
+        for row in rows
+    ]
 
 
 def settings_text(
