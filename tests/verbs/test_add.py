@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from imgstage import Dataset
 from imgstage.cli import run
 from imgstage.errors import ChangedError, DestinationError, PairingError, RefusedError, UsageError
+from imgstage.journal import steps
 from imgstage.journal.records import Records
 
 from ..helpers import names, picture, snapshot, write, write_pairs
@@ -216,13 +219,48 @@ def test_recover_keeps_copies_whose_source_is_gone_or_was_changed(
     assert run(["-C", str(empty.root.path), "recover"]) == 0
     out = capsys.readouterr().out
     assert "10 copies were taken away again." in out
-    assert "The sources of 2 copies are gone or were changed, so these are kept in .imgstage/vault/000001/" in out
+    kept = empty.root.path / ".imgstage/vault/000001"
+    assert f"so all 10 are kept in {kept}/: copy that folder out of the root, and add it." in out
     assert snapshot(empty.root.path) == before
-    kept = empty.root.path / ".imgstage/vault/000001/stage_data"
-    assert {path: entry for path, entry in snapshot(kept).items() if not path.endswith("/")} == {
-        path: originals[path] for path in ("day 2/github_05_before.jpg", "github_02_after.jpg")
-    }
+    assert snapshot(kept) == originals, "whole samples, for a half would come back as a lone image"
     assert not list((empty.root.path / ".imgstage/incoming").iterdir())
+    shutil.copytree(kept, tmp_path / "out")
+    empty.add(tmp_path / "out")
+    assert len(empty.samples) == 5
+    assert not any(sample.held for sample in empty.samples)
+
+
+def test_the_longest_name_is_kept_and_a_second_recover_has_nothing_to_do(
+    empty: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = write(tmp_path / "card" / f"{'n' * 251}.jpg", picture(1))
+    copies_broken_off(empty, source.parent, monkeypatch)
+    source.unlink()
+    assert empty.recover().restored.kept == 1
+    assert (empty.root.path / ".imgstage/vault/000001" / source.name).exists()
+    assert empty.recover().operation is None
+
+
+def test_an_add_that_is_taken_back_at_once_says_where_last_copies_are(
+    empty: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody puts a file in the way while another hand empties the card."""
+    write_pairs(tmp_path / "card", range(1, 4))
+    real = steps.do
+    done = 0
+
+    def meanwhile(*arguments: Any) -> None:
+        nonlocal done
+        done += 1
+        if done == 4:
+            shutil.rmtree(tmp_path / "card")
+            write(stage(empty) / "github_02_before.jpg", b"in the way")
+        real(*arguments)
+
+    monkeypatch.setattr("imgstage.journal.engine.do", meanwhile)
+    with pytest.raises(ChangedError, match=r"All 6 copies are kept in .*/\.imgstage/vault/000001: copy them out"):
+        empty.add(tmp_path / "card")
+    assert len(list((empty.root.path / ".imgstage/vault/000001").iterdir())) == 6
 
 
 def test_recover_twice_keeps_the_last_copies_too(
@@ -243,8 +281,8 @@ def test_recover_twice_keeps_the_last_copies_too(
         patch.setattr(Records, "write_end", die)
         with pytest.raises(SystemExit):
             empty.recover()
-    assert empty.recover().restored == (0, 0, 4, ".imgstage/vault/000001")
-    assert snapshot(empty.root.path / ".imgstage/vault/000001/stage_data") == originals
+    assert tuple(empty.recover().restored) == (0, 0, 4, ".imgstage/vault/000001", ())
+    assert snapshot(empty.root.path / ".imgstage/vault/000001") == originals
 
 
 def test_recover_keeps_no_copy_of_what_is_still_there(

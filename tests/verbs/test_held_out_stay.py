@@ -70,3 +70,73 @@ def test_all_doubts_are_named_before_one_answer_settles_them(empty: Dataset) -> 
     lone(empty, "png", range(30, 34), 50)
     with pytest.raises(ChangedError, match=r"(?s)no rule says.*Held-out images are missing.*--accept-new"):
         empty.split()
+
+
+@pytest.mark.parametrize("verb", ["hold", "unsplit", "release"])
+def test_no_other_verb_takes_the_question_away(empty: Dataset, verb: str) -> None:
+    """What tells that a test image was renamed and edited must still be there when `split` looks."""
+    lone(empty, "png", range(20), 0)
+    empty.split()
+    key = held_out(empty)[0]
+    other = next(sample.key for sample in empty.samples if sample.split == "train")
+    empty.unsplit()
+    if verb == "release":
+        empty.hold(other)
+    path = empty.root.path / f"stage_data/{key}.png"
+    path.rename(path.with_name(f"{key}_orig.png"))
+    write(path, picture(777))
+    if verb == "unsplit":
+        empty.unsplit()
+    else:
+        getattr(empty, verb)(other)
+    with pytest.raises(ChangedError, match=rf"{key}\.png has the name of a (val|test) image .*is it an edit"):
+        empty.split()
+
+
+def test_an_edited_train_image_stays_a_suspect_after_another_verb(empty: Dataset) -> None:
+    """An edited test image was saved over a train image's name."""
+    lone(empty, "png", range(20), 0)
+    empty.split()
+    key = held_out(empty)[0]
+    train, other = [sample.key for sample in empty.samples if sample.split == "train"][:2]
+    empty.unsplit()
+    stage = empty.root.path / "stage_data"
+    (stage / f"{key}.png").unlink()
+    write(stage / f"{train}.png", picture(777))
+    empty.hold(other)
+    with pytest.raises(ChangedError, match=rf"Held-out images are missing: .*{key}.*{train}"):
+        empty.split()
+
+
+def test_the_original_of_an_edited_test_image_goes_where_the_edit_is(empty: Dataset, tmp_path: Path) -> None:
+    """Retouched after the split, and then the untouched ones come once more under other names."""
+    lone(empty, "png", range(40), 0)
+    empty.split()
+    splits = {sample.key: sample.split for sample in empty.samples}
+    keys = held_out(empty)
+    empty.unsplit()
+    for number, key in enumerate(keys):
+        path = empty.root.path / f"stage_data/{key}.png"
+        write(tmp_path / f"again/copy_{key}.png", path.read_bytes())
+        write(path, picture(1000 + number))
+    empty.split()
+    empty.add(tmp_path / "again")
+    empty.split()
+    found = {sample.key: sample.split for sample in empty.samples if sample.key.startswith("copy_")}
+    assert found == {f"copy_{key}": splits[key] for key in keys}
+
+
+def test_the_names_that_the_advice_for_mixed_halves_speaks_of_stay_in_the_ledger(empty: Dataset) -> None:
+    """`give the files their old names (splits.csv has them)`."""
+    write_pairs(empty.root.path / "stage_data", range(1, 26))
+    empty.split()
+    empty.unsplit()
+    stage = empty.root.path / "stage_data"
+    one, two = stage / "github_01_before.jpg", stage / "github_02_before.jpg"
+    one.rename(stage / "aside")
+    two.rename(one)
+    (stage / "aside").rename(two)
+    rows = {line for line in (empty.root.path / "splits.csv").read_text().splitlines() if "_before" in line}
+    empty.split()
+    after = set((empty.root.path / "splits.csv").read_text().splitlines())
+    assert {row for row in rows if "github_01" in row or "github_02" in row} <= after

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from imgstage import Dataset
-from imgstage.errors import DestinationError
+from imgstage.errors import DestinationError, UsageError
 
 from ..helpers import names, picture, snapshot, write
 from ..test_dataset import as_nobody
@@ -30,10 +30,11 @@ def test_bytes_times_modes_and_sub_folders_survive(pairs: Dataset) -> None:
 def test_a_name_with_different_bytes_in_two_splits_refuses(pairs: Dataset) -> None:
     pairs.split()
     root = pairs.root.path
-    write(root / "val/x.jpg", picture(1))
-    write(root / "test/X.jpg", picture(2))
+    for number, role in enumerate(("before", "after")):
+        write(root / f"val/x_{role}.jpg", picture(101 + number))
+        write(root / f"test/X_{role}.jpg", picture(201 + number))
     before = snapshot(root)
-    with pytest.raises(DestinationError, match=r"test/X\.jpg and val/x\.jpg have one name and different bytes"):
+    with pytest.raises(DestinationError, match=r"test/X_after\.jpg and val/x_after\.jpg have one name and different"):
         pairs.unsplit()
     assert snapshot(root) == before
 
@@ -112,8 +113,26 @@ def test_a_pair_of_which_one_half_cannot_be_read_stays_whole(pairs: Dataset) -> 
 def test_of_equal_files_in_two_splits_the_first_in_order_goes(pairs: Dataset) -> None:
     root = pairs.root.path
     for split in ("val", "test", "train"):
-        write(root / split / "same.png", picture(77, "PNG"))
+        for number, role in enumerate(("before", "after")):
+            write(root / split / f"same_{role}.png", picture(77 + number, "PNG"))
     notes = {note.path: note.reason for note in pairs.plan_unsplit().report.held}
     assert notes == {
-        f"{split}/same.png": "twins: the same name and bytes as test/same.png" for split in ("train", "val")
+        f"{split}/same_{role}.png": f"twins: the same name and bytes as test/same_{role}.png"
+        for split in ("train", "val")
+        for role in ("before", "after")
     }
+
+
+def test_images_of_no_sample_stay_in_their_split(pairs: Dataset) -> None:
+    """No row could remember that they are test images; mended in `stage_data/`, they would be drawn anew."""
+    root = pairs.root.path
+    pairs.split()
+    stray = write(root / "test/odd one.jpg", picture(900))
+    plan = pairs.plan_unsplit()
+    assert [note.path for note in plan.report.held] == ["test/odd one.jpg"]
+    plan.apply()
+    assert stray.exists()
+    pairs.hold(troubled=True)
+    assert stray.exists()
+    with pytest.raises(UsageError, match="no sample that could go"):
+        pairs.hold("test/odd one.jpg")

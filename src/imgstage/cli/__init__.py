@@ -6,6 +6,7 @@ stdout carries the result, stderr messages and progress. Exit codes: 0 done, 2 w
 from __future__ import annotations
 
 import gc
+import io
 import os
 import sys
 from contextlib import suppress
@@ -63,6 +64,9 @@ def group(ctx: click.Context, root: str | None) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and end the process with its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that lacks a letter of a name is no failure
     gc.disable()  # nothing here lives in cycles, and looking for them among a million small tuples takes long
     code = run(arguments)
     for stream in (sys.stdout, sys.stderr):
@@ -97,9 +101,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
         sys.stdout = None
         return 0
     except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
+        if error.filename is None:  # our own output
+            complain(f"imgstage: The result could not be written ({error.strerror or error}).")
+            return 2
         complain(
-            f"imgstage: {where}{error.strerror or error}. No image was lost. See how things stand: imgstage status."
+            f"imgstage: {error.filename}: {error.strerror}. No image was lost. See how things stand: imgstage status."
         )
         return 3
     return result if isinstance(result, int) else 0

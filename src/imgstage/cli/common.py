@@ -64,10 +64,11 @@ def _done_all_the_same(number: int | None) -> Iterator[None]:
         yield
     except BrokenPipeError:  # the reader has seen enough
         raise
-    except OSError as error:
+    except (OSError, KeyboardInterrupt) as error:
         if number is None:
             raise
-        complain(f"imgstage: Operation {number} is done, but its summary could not be written ({error.strerror}).")
+        why = getattr(error, "strerror", None) or "interrupted"
+        complain(f"imgstage: Operation {number} is done, but its summary could not be written ({why}).")
 
 
 def _tell(

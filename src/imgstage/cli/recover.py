@@ -11,6 +11,7 @@ from .render import print_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from ..journal import Recovery
 
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 @click.pass_obj
 def command(root: str | None, without_missing: bool, as_json: bool) -> None:
     """Take back the operation that a crash, a power cut or a second Ctrl-C broke off. Otherwise nothing changes."""
-    recovery = open_dataset(root).recover(without_missing=without_missing)
+    dataset = open_dataset(root)
+    recovery = dataset.recover(without_missing=without_missing)
     if as_json:
         restored = recovery.restored
         body = {"verb": "recover", "operation": recovery.operation, "of": recovery.verb}
@@ -29,17 +31,18 @@ def command(root: str | None, without_missing: bool, as_json: bool) -> None:
     elif recovery.operation is None:
         click.echo("Nothing was broken off; nothing was changed.")
     else:
-        click.echo("\n".join(_told(recovery)))
+        click.echo("\n".join(_told(recovery, dataset.root.path)))
 
 
-def _told(recovery: Recovery) -> Iterator[str]:
-    returned, removed, kept, vault = recovery.restored
+def _told(recovery: Recovery, root: Path) -> Iterator[str]:
+    returned, removed, kept, vault, left = recovery.restored
     parts = [f"{returned:,} files went back to where they were"] if returned or not removed else []
     parts += [f"{removed:,} copies were taken away again"] if removed else []
     yield f"Operation {recovery.operation} ({recovery.verb}) was taken back: {' and '.join(parts)}."
+    yield from (f"  left out: {path}" for path in left)
     if kept:
         yield (
-            f"The sources of {kept:,} copies are gone or were changed, so these are kept in {vault}/ of the root: copy"
-            " them out of there, and add them again."
+            f"Sources of these copies are gone or were changed, so all {kept:,} are kept in {root / vault}/: copy that"
+            " folder out of the root, and add it."
         )
     yield "Run the command again when you like."

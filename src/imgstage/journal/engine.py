@@ -228,7 +228,7 @@ class Journal:
                 started = datetime.now().astimezone().isoformat(timespec="seconds")
                 record = PlanRecord.of(plan, inodes, started)
                 self._run(record, method, watch, interrupted)
-            self._clean_up()
+                self._clean_up()
         head = record.head
         return Operation(head.number, head.verb, head.started, State.DONE, head.files, head.undoes)
 
@@ -337,12 +337,19 @@ class Journal:
             if self.records.has(record.number, State.DONE):  # past the commit point nothing is taken back
                 problem = f"Operation {record.number} is done, but the disk did not confirm it"
                 raise BrokenOffError(problem, f"Check the disk, then run: {self._command('recover')}") from None
-            begun = done if isinstance(reason, ChangedError) else done + 1  # a rename by link may be half done
+            # A step that failed may be half of a rename by link; the others say that they did not begin.
+            begun = done if isinstance(reason, (ChangedError, _InterruptedError)) else done + 1
             try:
-                go_back(self.root, self.records, record, method, Silent(), begun=begun)
+                restored = go_back(self.root, self.records, record, method, Silent(), begun=begun)
             except (OSError, KeyboardInterrupt) as error:
                 problem = f"Operation {record.number} broke off and could not be taken back ({error})"
                 raise BrokenOffError(problem, f"When the disk is well, run: {self._command('recover')}") from error
+            if restored.kept:
+                problem = f"{record.verb} was taken back ({reason}), but sources of its copies are gone or were changed"
+                where = os.path.join(self.root, restored.vault)
+                raise ChangedError(
+                    problem, f"All {restored.kept} copies are kept in {where}: copy them out of there"
+                ) from None
             raise
 
     def _clean_up(self, keep: Container[str] = ()) -> None:
@@ -367,6 +374,7 @@ def _reported(verb: str) -> Iterator[None]:
         problem = f"{verb} was interrupted, and everything is back where it was"
         raise RefusedError(problem, "Run the command again when you like") from None
     except OSError as error:
-        where = f" {error.filename}" if error.filename else ""
-        problem = f"{verb} could not go on at{where}: {error.strerror}; everything is back where it was"
+        where = error.filename2 or error.filename  # of a rename, the name that the file was to get
+        at = f" at {show(where)}" if isinstance(where, str) else ""
+        problem = f"{verb} could not go on{at}: {error.strerror}; everything is back where it was"
         raise DestinationError(problem, "Mend that, then run the command again") from error

@@ -10,7 +10,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import BrokenOffError, ChangedError
-from ..plan import VAULT, MakeFolder, RemoveFolder, Rename, some
+from ..plan import INCOMING, VAULT, MakeFolder, RemoveFolder, Rename, some
 from ..root import STATE, fold, is_own, show
 from .preflight import folders_of
 from .records import State
@@ -39,14 +39,16 @@ class Restored(NamedTuple):
     Attributes:
         returned: how many went back to where they had been.
         removed: how many that it had brought are gone from where they can be seen.
-        kept: how many of these are kept in the vault, because what they are copies of is gone or was changed.
-        vault: the folder they are kept in, relative to the root.
+        kept: how many of these are kept in the vault, because something they are copies of is gone or was changed.
+        vault: the folder they are kept in, relative to the root; empty when none is.
+        left: files that were left out, where the user knows them.
     """
 
     returned: int = 0
     removed: int = 0
     kept: int = 0
     vault: str = ""
+    left: tuple[str, ...] = ()
 
 
 _NO_INODE = -1
@@ -65,7 +67,7 @@ def do(root: str, record: PlanRecord, step: Step, method: RenameMethod) -> None:
         identity, places = record.journeys[number]
         source = f"{root}/{places[leg]}"
         if not is_file(source, identity):
-            problem = f"{show(source)} changed in the midst of {record.verb}"
+            problem = f"{_shown(record, number)} changed in the midst of {record.verb}"
             raise ChangedError(problem, "Run the command again; it will look anew")
         rename(source, f"{root}/{places[leg + 1]}", method)
     elif isinstance(step, MakeFolder):
@@ -136,25 +138,47 @@ def go_back(
     finally:
         watch.finish()
     sync(root, record)
-    vault = f"{VAULT}/{record.number:06d}"
-    kept = _keep_last_copies(root, record, vault)
+    kept = _keep_last_copies(root, record)
     records.write_end(record.number, State.ABORTED)
-    return Restored(moved[False], moved[True], kept, vault)
+    left = tuple(
+        _shown(record, number) for number, leg in enumerate(legs) if leg == _NOWHERE and number not in untouched
+    )
+    return Restored(moved[False], moved[True], kept, f"{VAULT}/{record.number:06d}" if kept else "", left)
 
 
-def _keep_last_copies(root: str, record: PlanRecord, vault: str) -> int:
-    """What was copied waits in `incoming/` to be cleared away; that must not be the last there is of a file."""
+def _keep_last_copies(root: str, record: PlanRecord) -> int:
+    """What was copied waits in `incoming/` to be cleared away; that must not be the last there is of a file.
+
+    When one source is gone or was changed, all copies are kept, so that no sample is kept by halves.
+    """
+    copies = [journey for journey in record.journeys if journey.places[0] in record.sources]
+    if all(_is_unchanged(record.sources[places[0]], identity) for identity, places in copies):
+        return 0
     kept = 0
-    for identity, places in record.journeys:
-        source = record.sources.get(places[0])
-        copy = os.path.join(root, places[0])
-        if source is not None and not _is_unchanged(source, identity) and os.path.lexists(copy):
-            path = os.path.join(root, vault, places[-1])
+    for identity, places in copies:
+        copy, path = os.path.join(root, places[0]), os.path.join(root, _kept_place(record, places[-1]))
+        if os.path.lexists(copy):
             make_folder(os.path.dirname(path))
-            copy_durable(copy, path, identity)
+            _keep(copy, path, identity)
             sync_folder(os.path.dirname(path))
             kept += 1
     return kept
+
+
+def _kept_place(record: PlanRecord, place: str) -> str:
+    return f"{VAULT}/{record.number:06d}/{place.partition('/')[2]}"
+
+
+def _keep(copy: str, path: str, identity: Identity) -> None:
+    """Give a copy a second name, which needs no space and no longer name; the first one is about to be cleared away."""
+    try:
+        os.link(copy, path)
+    except FileExistsError:  # kept by an earlier try
+        return
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EACCES):
+            raise
+        copy_durable(copy, path, identity)  # a file system without links
 
 
 def _is_unchanged(source: str, identity: Identity) -> bool:
@@ -181,11 +205,7 @@ def _locate(
     """
     uses = Counter(fold(place) for journey in record.journeys for place in journey.places)
     found = [_found_at(root, journey, uses) for journey in record.journeys]
-    lost = [
-        show(journey.places[0])
-        for number, (journey, legs) in enumerate(zip(record.journeys, found, strict=True))
-        if not legs and number not in untouched
-    ]
+    lost = [_shown(record, number) for number, legs in enumerate(found) if not legs and number not in untouched]
     state = f"{STATE}/journal/{record.number:06d}.plan"
     if lost and not without_missing:
         problem = (
@@ -222,6 +242,12 @@ def _locate(
         with suppress(FileNotFoundError):  # where case is folded, two spellings are one name
             os.unlink(os.path.join(root, place))
     return legs
+
+
+def _shown(record: PlanRecord, journey: int) -> str:
+    """Where the user knows a file: where it was, or where one that is new was to go."""
+    places = record.journeys[journey].places
+    return show(places[-1] if places[0].startswith(INCOMING) else places[0])
 
 
 def _found_at(root: str, journey: Journey, uses: Counter[str]) -> list[int]:

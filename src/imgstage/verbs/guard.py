@@ -120,8 +120,7 @@ def refuse_unexplained(catalog: Catalog, usable: list[Sample], wish: SplitWish) 
     unknown = unknown_to_ledger(catalog, usable)
     if wish.foreign_ledger:
         refuse_foreign(unknown)
-    training = TRAIN if TRAIN in wish.ratios else max(wish.ratios, key=lambda name: wish.ratios[name])
-    doubts = [*_without_rule(catalog, unknown, wish), *_in_place_of_held_out(catalog, usable, unknown, training)]
+    doubts = [*_without_rule(catalog, unknown, wish), *_in_place_of_held_out(catalog, usable, unknown)]
     if doubts:
         remedy = "If all of these are new pictures that stand for themselves, say so with --accept-new; else mend that"
         raise ChangedError(". ".join(doubts), remedy)
@@ -136,17 +135,16 @@ def _without_rule(catalog: Catalog, unknown: Iterable[Sample], wish: SplitWish) 
         )
 
 
-def _in_place_of_held_out(
-    catalog: Catalog, usable: Iterable[Sample], unknown: Iterable[Sample], training: str
-) -> Iterator[str]:
-    """Unknown images that may be held-out ones, which are gone or now lie under another name."""
-    held_out = {path: row for path, row in catalog.rows.items() if row.split != training and row.role != SIDECAR}
-    missing = [
-        row for row in catalog.missing if row.split != training and row.role != SIDECAR and not row.is_acknowledged
-    ]
+def _in_place_of_held_out(catalog: Catalog, usable: Iterable[Sample], unknown: Iterable[Sample]) -> Iterator[str]:
+    """Unknown images that may be held-out ones, which are gone or now lie under another name.
+
+    Whoever calls no split `train` has no split that nobody minds.
+    """
+    held_out = {path: row for path, row in catalog.rows.items() if row.split != TRAIN and row.role != SIDECAR}
+    missing = [row for row in catalog.missing if row.split != TRAIN and row.role != SIDECAR and not row.is_acknowledged]
     suspects = [*unknown]
     if missing:  # an edited training image may be a held-out one that took its name
-        edited = {path for path in catalog.edited if catalog.rows[path].split == training}
+        edited = {path for path in catalog.edited if catalog.rows[path].split == TRAIN}
         suspects += [sample for sample in usable if any(record.path in edited for record in sample.files)]
     if missing and suspects:
         gone = some([f"{show(row.last_path)} ({row.split})" for row in missing])

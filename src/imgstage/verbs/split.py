@@ -149,7 +149,10 @@ def _ties(catalog: Catalog, group_of: Mapping[str, str]) -> dict[str, str]:
     Equal masks tie nothing: many samples have an empty one. Rows of missing files tie too, under their own paths.
     """
     pictures = {sample.id: _pictures(sample) for sample in catalog.samples}
-    gone = [row.digest for row in catalog.missing if _is_picture(row.role)]
+    for path, row in catalog.rows.items():  # of an edited picture, the one that it was counts too
+        if row.first_digest != catalog.index.by_path[path].digest and _is_picture(row.role):
+            pictures[row.sample].append(row.first_digest)
+    gone = [digest for row in catalog.missing if _is_picture(row.role) for digest in {row.digest, row.first_digest}]
     times = Counter(chain(gone, chain.from_iterable(pictures.values())))
     names: dict[str, set[str]] = {}
     ties: dict[str, str] = {}
@@ -160,7 +163,7 @@ def _ties(catalog: Catalog, group_of: Mapping[str, str]) -> dict[str, str]:
         else:
             names[sample.id] = _tie_names(set(own), group) or {f"sample {sample.id}"}
     for row in catalog.missing:
-        names[row.path] = _tie_names({row.digest} if _is_picture(row.role) else set(), row.group)
+        names[row.path] = _tie_names({row.digest, row.first_digest} if _is_picture(row.role) else set(), row.group)
     return ties | merge(names)
 
 

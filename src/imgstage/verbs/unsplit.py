@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def plan_unsplit(catalog: Catalog, draft: Draft) -> Plan:
     """Plan the way back.
 
-    Held samples go back too: it is in `stage_data/` that they can be mended.
+    Held samples go back too: it is in `stage_data/` that they can be mended. Images of no sample stay in their split.
 
     Args:
         catalog: what there is.
@@ -34,11 +34,15 @@ def plan_unsplit(catalog: Catalog, draft: Draft) -> Plan:
         DestinationError: two files with different bytes have one name.
     """
     sidecars = {record.path for sample in catalog.samples for record in sample.sidecars}
+    # What belongs to no sample has no row that could remember its split: it stays where only its place tells.
+    strays = {path: reason for path, reason in catalog.strays if top(path) not in (STAGE, HELD)}
     files = [
         record
         for record in catalog.index.files
         if record.digest and top(record.path) != HELD and (record.kind is Kind.IMAGE or record.path in sidecars)
     ]
+    strays = {record.path: strays[record.path] for record in files if record.path in strays}
+    files = [record for record in files if record.path not in strays]
     staying = _twins(catalog, files)
     away = [record for record in files if top(record.path) != STAGE and record.path not in staying]
     target = {record.path: f"{STAGE}/{below(record.path)}" for record in away}
@@ -57,7 +61,7 @@ def plan_unsplit(catalog: Catalog, draft: Draft) -> Plan:
     )
     emptied = tuple(emptied_folders(catalog.index, [*moves, *wishes.moves], places))
     held = [Note(r.path, r.trouble) for r in catalog.index.files if not r.digest and r.kind is not Kind.IGNORED]
-    held += [Note(path, reason) for path, reason in staying.items()]
+    held += [Note(path, reason) for path, reason in {**strays, **staying}.items()]
     held += [note for note in catalog.held() if top(note.path) == HELD and catalog.index.by_path[note.path].digest]
     back = Counter(s.place for s in catalog.samples if any(record.path in target for record in s.files))
     report = Report(

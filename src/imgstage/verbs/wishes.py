@@ -107,45 +107,40 @@ def write_ledger(
     """
     rows: list[Row] = [mark_missing(row, acknowledged=acknowledged) for row in catalog.missing]
     rows.extend(catalog.unread)
+    elsewhere: dict[int, str] = {}  # where the file of a row is, when the row says otherwise
     known = catalog.rows
     astray = set(known)
     for sample in catalog.samples:
         split = splits.get(sample.id)
         group = groups.get(sample.id, sample.group) if groups else sample.group
+        keeps = not settle or bool(sample.held)
         for role, records in (*sample.images.items(), (SIDECAR, sample.sidecars)):
-            for record in records:
-                path, digest = record.path, record.digest
+            for path, digest in ((record.path, record.digest) for record in records):
                 row = known.get(path)
+                place = target.get(path, path)
                 if row is not None:
                     astray.discard(path)
-                elif split is None:
-                    continue
-                place = target.get(path, path)
-                if row is None:
-                    rows.append(Row(sample.id, split or "", group, role, place, digest, digest))
-                    continue
-                if not settle or sample.held:
-                    place, digest = target.get(path, row.path), row.digest
-                kept = row.split if split is None else split
-                rows.append(Row(sample.id, kept, group, role, place, digest, row.first_digest))
+                    if keeps:
+                        digest = row.digest
+                        if place == path != row.path:
+                            elsewhere[len(rows)], place = path, row.path
+                    kept = row.split if split is None else split
+                    rows.append(Row(sample.id, kept, group, role, place, digest, row.first_digest))
+                elif split is not None:
+                    rows.append(Row(sample.id, split, group, role, place, digest, digest))
     rows.extend(catalog.rows[path]._replace(path=target.get(path, path)) for path in astray)
-    rows = _each_at_its_own_path(rows, catalog, target)
+    _give_way(rows, elsewhere)
     if not rows and LEDGER not in draft.tables:
         return Wishes([], [])
     return write_table(draft, LEDGER, ledger.write(rows))
 
 
-def _each_at_its_own_path(rows: list[Row], catalog: Catalog, target: Mapping[str, str]) -> list[Row]:
-    """Rows that remember an old path give way to the row of the file that is there now."""
-    times = Counter(row.path for row in rows)
-    if len(times) == len(rows):
-        return rows
-    there = {row: target.get(path, path) for path, row in catalog.rows.items()}
-    places = {(row.sample, row.role, row.first_digest): place for row, place in there.items()}
-    return [
-        row._replace(path=places.get((row.sample, row.role, row.first_digest), row.path)) if times[row.path] > 1 else row
-        for row in rows
-    ]
+def _give_way(rows: list[Row], elsewhere: Mapping[int, str]) -> None:
+    """A row that remembers an old path leaves it to the file that is there now."""
+    times = Counter(row.path for row in rows) if elsewhere else Counter[str]()
+    for number, path in elsewhere.items():
+        if times[rows[number].path] > 1:
+            rows[number] = rows[number]._replace(path=path)
 
 
 def settings_text(
