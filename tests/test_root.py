@@ -13,7 +13,7 @@ from imgstage.errors import NotARootError, RefusedError
 from imgstage.root import check_new_root, find_layout, find_root, fold, images_astray, show, show_apart
 
 
-@pytest.mark.parametrize("made", ["stage_data", ".imgstage", "train", "test", "valid"])
+@pytest.mark.parametrize("made", ["stage_data", ".imgstage", "train", "test", "valid", "TEST", "Val"])
 def test_a_root_is_known_by_its_folders(tmp_path: Path, made: str) -> None:
     (tmp_path / made).mkdir()
     assert find_root(tmp_path).path == tmp_path

@@ -108,7 +108,11 @@ def _is_made(path: Path) -> bool:
 
 
 def _split_folders(path: Path) -> list[str]:
-    return [name for name in (*DEFAULT_RATIOS, *_SPELLINGS) if (path / name).is_dir()]
+    try:
+        there = {fold(entry.name) for entry in path.iterdir() if entry.is_dir()}
+    except OSError:  # what cannot be looked at is said when it is read
+        return []
+    return [name for name in (*DEFAULT_RATIOS, *_SPELLINGS) if name in there]
 
 
 def _nearest_root() -> Path:

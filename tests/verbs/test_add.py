@@ -305,3 +305,48 @@ def test_a_source_that_is_written_to_between_plan_and_copy_refuses(empty: Datase
     with pytest.raises(ChangedError, match=r"x\.jpg changed while it was copied"):
         plan.apply()
     assert snapshot(empty.root.path) == before
+
+
+def test_copies_of_an_add_that_died_before_it_had_a_plan_are_kept_too(
+    empty: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The card was emptied after the kill: other verbs refuse, and recover keeps what was copied."""
+    write_pairs(tmp_path / "card", range(1, 5))
+    write_pairs(tmp_path / "other", range(10, 12))
+    originals = snapshot(tmp_path / "card")
+
+    def die(*_: object) -> None:
+        raise SystemExit
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Records, "write_plan", die)
+        with pytest.raises(SystemExit):
+            empty.add(tmp_path / "card")
+    shutil.move(tmp_path / "card", tmp_path / "gone")
+    with pytest.raises(RefusedError, match=r"To keep the copies, run: imgstage .*recover"):
+        empty.add(tmp_path / "other")
+    assert run(["-C", str(empty.root.path), "recover"]) == 0
+    kept = empty.root.path / ".imgstage/vault/000001"
+    assert f"so all 8 are kept in {kept}/" in capsys.readouterr().out
+    assert snapshot(kept) == originals
+    assert empty.add(tmp_path / "other").number == 2  # type: ignore[union-attr]
+    assert run(["-C", str(empty.root.path), "recover"]) == 0
+    assert "Nothing was broken off" in capsys.readouterr().out
+
+
+def test_copies_without_a_plan_are_cleared_away_while_their_sources_are_there(
+    empty: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_pairs(tmp_path / "card", range(1, 5))
+
+    def die(*_: object) -> None:
+        raise SystemExit
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Records, "write_plan", die)
+        with pytest.raises(SystemExit):
+            empty.add(tmp_path / "card")
+    assert len(list((empty.root.path / ".imgstage/incoming").iterdir())) == 8
+    assert empty.recover().restored.kept == 0
+    assert not list((empty.root.path / ".imgstage/incoming").iterdir())
+    assert not list((empty.root.path / ".imgstage/journal").iterdir())

@@ -140,3 +140,41 @@ def test_the_names_that_the_advice_for_mixed_halves_speaks_of_stay_in_the_ledger
     empty.split()
     after = set((empty.root.path / "splits.csv").read_text().splitlines())
     assert {row for row in rows if "github_01" in row or "github_02" in row} <= after
+
+
+@pytest.mark.parametrize("verb", ["hold", "unsplit"])
+def test_an_unknown_image_put_into_train_by_hand_gets_no_row_by_the_way(empty: Dataset, verb: str) -> None:
+    """A test image was moved to train, renamed and edited."""
+    lone(empty, "png", range(20), 0)
+    empty.split()
+    key = next(sample.key for sample in empty.samples if sample.split == "test")
+    other = next(sample.key for sample in empty.samples if sample.split == "train")
+    (empty.root.path / f"test/{key}.png").unlink()
+    write(empty.root.path / "train/q.png", picture(777))
+    with pytest.raises(ChangedError, match=rf"{key}.*unknown samples have appeared: q"):
+        empty.split()
+    if verb == "unsplit":
+        with pytest.raises(ChangedError, match=rf"{key}.*unknown samples have appeared: q.*split --accept-new"):
+            empty.unsplit()
+    else:
+        empty.hold(other)
+    with pytest.raises(ChangedError, match=rf"{key}.*unknown samples have appeared: q"):
+        empty.split()
+    empty.split(accept_new=True)
+    empty.unsplit()
+
+
+def test_renumbering_and_editing_all_at_once_is_asked_about(empty: Dataset) -> None:
+    """Every name has moved on by one, and every byte is new: the names alone would carry test images into train."""
+    for number in range(20):
+        write(empty.root.path / f"stage_data/img{number:02}.png", picture(number))
+    empty.split()
+    first = empty.root.path / "stage_data/img00.png"
+    assert next(sample.split for sample in empty.samples if sample.key == "img00") == "train", "no test image is gone"
+    empty.unsplit()
+    for number in reversed(range(20)):
+        (empty.root.path / f"stage_data/img{number:02}.png").unlink()
+        write(empty.root.path / f"stage_data/img{number + 1:02}.png", picture(1000 + number))
+    assert not first.exists()
+    with pytest.raises(ChangedError, match=r"img00\.png.*img20"):
+        empty.split()

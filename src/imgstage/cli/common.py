@@ -53,22 +53,26 @@ def carry_out(
     """Apply a plan unless this is a dry run, then say what it changed and how to undo it."""
     operation = None if dry_run else plan.apply()
     number = operation.number if operation else None
-    with _done_all_the_same(number):
+    with done_all_the_same(f"Operation {number} is done" if number else ""):
         _tell(root, plan, render, number, dry_run=dry_run, as_json=as_json, show_all=show_all)
 
 
 @contextmanager
-def _done_all_the_same(number: int | None) -> Iterator[None]:
-    """What was done is done, though its summary cannot be written; nobody shall take it for a failure."""
+def done_all_the_same(what: str) -> Iterator[None]:
+    """What was done is done, though its summary cannot be written; nobody shall take it for a failure.
+
+    Args:
+        what: what was done; empty when nothing was.
+    """
     try:
         yield
     except BrokenPipeError:  # the reader has seen enough
         raise
     except (OSError, KeyboardInterrupt) as error:
-        if number is None:
+        if not what:
             raise
         why = getattr(error, "strerror", None) or "interrupted"
-        complain(f"imgstage: Operation {number} is done, but its summary could not be written ({why}).")
+        complain(f"imgstage: {what}, but its summary could not be written ({why}).")
 
 
 def _tell(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .common import command_line
+from .common import command_line, done_all_the_same
 
 
 @click.command("init", short_help="Make a folder a root.")
@@ -19,10 +19,11 @@ def command(root: str | None, folder: str | None) -> None:
 
     given = next((name for name in (folder, root) if name is not None), "data")
     Dataset.create(given)
-    click.echo(f"{given} is a root. Its images go into {given}/{STAGE}/.")
-    astray = images_astray(Path(given))
-    if astray:
-        click.echo(
-            f"It holds images outside of that, such as {show(astray)}; no command sees them there: move them in."
-        )
-    click.echo(f"Next: {command_line(given, 'add', 'FOLDER_WITH_IMAGES')}")
+    with done_all_the_same(f"{given} is a root"):
+        click.echo(f"{given} is a root. Its images go into {given}/{STAGE}/.")
+        astray = images_astray(Path(given))
+        if astray:
+            click.echo(
+                f"It holds images outside of that, such as {show(astray)}; no command sees them there: move them in."
+            )
+        click.echo(f"Next: {command_line(given, 'add', 'FOLDER_WITH_IMAGES')}")

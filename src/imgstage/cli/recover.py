@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .common import json_option, open_dataset
+from .common import done_all_the_same, json_option, open_dataset
 from .render import print_json
 
 if TYPE_CHECKING:
@@ -24,21 +24,24 @@ def command(root: str | None, without_missing: bool, as_json: bool) -> None:
     """Take back the operation that a crash, a power cut or a second Ctrl-C broke off. Otherwise nothing changes."""
     dataset = open_dataset(root)
     recovery = dataset.recover(without_missing=without_missing)
-    if as_json:
-        restored = recovery.restored
-        body = {"verb": "recover", "operation": recovery.operation, "of": recovery.verb}
-        print_json(body | {"changed": restored.returned + restored.removed} | restored._asdict())
-    elif recovery.operation is None:
-        click.echo("Nothing was broken off; nothing was changed.")
-    else:
-        click.echo("\n".join(_told(recovery, dataset.root.path)))
+    restored = recovery.restored
+    done = recovery.operation is not None or restored.kept
+    with done_all_the_same(f"The {recovery.verb} was taken back" if done else ""):
+        if as_json:
+            body = {"verb": "recover", "operation": recovery.operation, "of": recovery.verb}
+            print_json(body | {"changed": restored.returned + restored.removed} | restored._asdict())
+        elif done:
+            click.echo("\n".join(_told(recovery, dataset.root.path)))
+        else:
+            click.echo("Nothing was broken off; nothing was changed.")
 
 
 def _told(recovery: Recovery, root: Path) -> Iterator[str]:
     returned, removed, kept, vault, left = recovery.restored
     parts = [f"{returned:,} files went back to where they were"] if returned or not removed else []
     parts += [f"{removed:,} copies were taken away again"] if removed else []
-    yield f"Operation {recovery.operation} ({recovery.verb}) was taken back: {' and '.join(parts)}."
+    what = f"Operation {recovery.operation}" if recovery.operation else "An operation that died while it copied"
+    yield f"{what} ({recovery.verb}) was taken back: {' and '.join(parts)}."
     yield from (f"  left out: {path}" for path in left)
     if kept:
         yield (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -22,10 +22,10 @@ from ..errors import (
 from ..parallel import Progress, Silent
 from ..plan import HOP, INCOMING, VAULT, Plan, Preparation
 from ..root import STAGE, STATE, show
-from .interrupts import quietly_interruptible
+from .interrupts import InterruptedStepError, quietly_interruptible, reported
 from .preflight import check, refuse_links
 from .records import PlanRecord, Records, State
-from .steps import Restored, do, go_back, sync
+from .steps import Restored, do, go_back, keep_last_copies, lost_sources, sync
 from .system import (
     RenameMethod,
     copy_durable,
@@ -38,7 +38,7 @@ from .system import (
 from .undo import plan_undo
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterator
+    from collections.abc import Callable, Container
 
 
 @dataclass(frozen=True)
@@ -75,10 +75,6 @@ class Recovery:
     operation: int | None = None
     verb: str = ""
     restored: Restored = field(default_factory=Restored)
-
-
-class _InterruptedError(Exception):
-    """The user pressed Ctrl-C once."""
 
 
 class Journal:
@@ -219,13 +215,15 @@ class Journal:
             if self.next_number() != plan.operation:
                 problem = f"Another operation came between the plan and its start in {self.root}"
                 raise ChangedError(problem, "Run the command again; it will look anew")
-            with _reported(plan.verb), quietly_interruptible() as interrupted:
-                self._clean_up(keep={preparation.place for preparation in plan.preparations})
+            with reported(plan.verb), quietly_interruptible() as interrupted:
+                self._clear_for(plan)
                 check(self.root, plan)
                 method = self._method or probe(os.path.join(self.root, INCOMING))
+                started = datetime.now().astimezone().isoformat(timespec="seconds")
+                if any(preparation.source for preparation in plan.preparations):
+                    self.records.write_copies(PlanRecord.of(plan, {}, started))
                 inodes = self._prepare(plan.preparations, watch, interrupted)
                 self._make_vault(plan)
-                started = datetime.now().astimezone().isoformat(timespec="seconds")
                 record = PlanRecord.of(plan, inodes, started)
                 self._run(record, method, watch, interrupted)
                 self._clean_up()
@@ -248,7 +246,7 @@ class Journal:
         self._open()
         with locked(os.path.join(self._state, "lock")):
             number = self.pending()
-            result = Recovery()
+            result = Recovery() if number is not None else self._keep_copies_without_plan()
             if number is not None:
                 record = self.records.read(number)
                 try:
@@ -273,7 +271,7 @@ class Journal:
             try:
                 for preparation in preparations:
                     if interrupted():
-                        raise _InterruptedError
+                        raise InterruptedStepError
                     path = os.path.join(self.root, preparation.place)
                     if not self._is_prepared(path, preparation):
                         self._write(path, preparation)
@@ -320,7 +318,7 @@ class Journal:
             try:
                 for step in record.steps:
                     if interrupted():
-                        raise _InterruptedError
+                        raise InterruptedStepError
                     do(self.root, record, step, method)
                     done += 1
                     watch.advance()
@@ -331,20 +329,22 @@ class Journal:
         except KeyboardInterrupt:
             problem = f"Operation {record.number} was interrupted twice and left as it was"
             raise BrokenOffError(problem, f"Run: {self._command('recover')}") from None
-        except (OSError, ImgstageError, _InterruptedError) as reason:
+        except (OSError, ImgstageError, InterruptedStepError) as reason:
             if not self.records.has_plan(record.number):  # the intent was not written down, so nothing was done
                 raise
             if self.records.has(record.number, State.DONE):  # past the commit point nothing is taken back
                 problem = f"Operation {record.number} is done, but the disk did not confirm it"
                 raise BrokenOffError(problem, f"Check the disk, then run: {self._command('recover')}") from None
             # A step that failed may be half of a rename by link; the others say that they did not begin.
-            begun = done if isinstance(reason, (ChangedError, _InterruptedError)) else done + 1
+            begun = done if isinstance(reason, (ChangedError, InterruptedStepError)) else done + 1
             try:
                 restored = go_back(self.root, self.records, record, method, Silent(), begun=begun)
             except (OSError, KeyboardInterrupt) as error:
-                problem = f"Operation {record.number} broke off and could not be taken back ({error})"
+                why = str(error) or "interrupted again"
+                problem = f"Operation {record.number} broke off and could not be taken back ({why})"
                 raise BrokenOffError(problem, f"When the disk is well, run: {self._command('recover')}") from error
             if restored.kept:
+                self._clean_up()
                 problem = f"{record.verb} was taken back ({reason}), but sources of its copies are gone or were changed"
                 where = os.path.join(self.root, restored.vault)
                 raise ChangedError(
@@ -352,29 +352,36 @@ class Journal:
                 ) from None
             raise
 
+    def _clear_for(self, plan: Plan) -> None:
+        """Clear away what an earlier run left, but for what this plan can use.
+
+        Raises:
+            RefusedError: there are copies among it that are the last there is of a file.
+        """
+        wanted = {preparation.place for preparation in plan.preparations}
+        begun = self.records.copies()
+        if begun is not None and lost_sources(self.root, begun, wanted):
+            problem = (
+                f"An {begun.verb} was killed in {self.root}, and files that it had copied are gone or were changed"
+            )
+            raise RefusedError(problem, f"To keep the copies, run: {self._command('recover')}")
+        self._clean_up(keep=wanted)
+
+    def _keep_copies_without_plan(self) -> Recovery:
+        """Of an operation that died while it copied, nothing moved; but its copies may be the last there are."""
+        begun = self.records.copies()
+        if begun is None or not lost_sources(self.root, begun):
+            return Recovery()
+        return Recovery(None, begun.verb, keep_last_copies(self.root, begun))
+
     def _clean_up(self, keep: Container[str] = ()) -> None:
         """Clear away what is not needed any more; that it is still there would harm nothing."""
         incoming = os.path.join(self.root, INCOMING)
         try:
-            self.records.clean()
             for name in os.listdir(incoming):
                 # an original on its way that was left out is never a leftover
                 if not name.startswith(HOP) and f"{INCOMING}/{name}" not in keep:
                     os.unlink(os.path.join(incoming, name))
+            self.records.clean((".part",) if keep else (".part", ".copies"))
         except OSError:
             return
-
-
-@contextmanager
-def _reported(verb: str) -> Iterator[None]:
-    """Turn what stopped an operation into an error that says so; the state is as before."""
-    try:
-        yield
-    except _InterruptedError:
-        problem = f"{verb} was interrupted, and everything is back where it was"
-        raise RefusedError(problem, "Run the command again when you like") from None
-    except OSError as error:
-        where = error.filename2 or error.filename  # of a rename, the name that the file was to get
-        at = f" at {show(where)}" if isinstance(where, str) else ""
-        problem = f"{verb} could not go on{at}: {error.strerror}; everything is back where it was"
-        raise DestinationError(problem, "Mend that, then run the command again") from error

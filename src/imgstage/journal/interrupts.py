@@ -1,4 +1,4 @@
-"""Ctrl-C while an operation is at work: the first one is heard between two steps, the second ends the process."""
+"""What stops an operation: Ctrl-C, heard between two steps (a second one ends the process), and failing calls."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import signal
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+
+from ..errors import DestinationError, RefusedError
+from ..root import show
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,3 +40,22 @@ def quietly_interruptible() -> Iterator[Callable[[], bool]]:
         yield pressed.is_set
     finally:
         signal.signal(signal.SIGINT, previous)
+
+
+class InterruptedStepError(Exception):
+    """The user pressed Ctrl-C once, and the next step was not begun."""
+
+
+@contextmanager
+def reported(verb: str) -> Iterator[None]:
+    """Turn what stopped an operation into an error that says so; the state is as before."""
+    try:
+        yield
+    except InterruptedStepError:
+        problem = f"{verb} was interrupted, and everything is back where it was"
+        raise RefusedError(problem, "Run the command again when you like") from None
+    except OSError as error:
+        where = error.filename2 or error.filename  # of a rename, the name that the file was to get
+        at = f" at {show(where)}" if isinstance(where, str) else ""
+        problem = f"{verb} could not go on{at}: {error.strerror}; everything is back where it was"
+        raise DestinationError(problem, "Mend that, then run the command again") from error

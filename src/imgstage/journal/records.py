@@ -140,8 +140,8 @@ class Records:
         with _undamaged(self._path(number, "plan")):
             return _head(next(self._lines(number), {}))
 
-    def read(self, number: int) -> PlanRecord:
-        """The plan of an operation.
+    def read(self, number: int, kind: str = "plan") -> PlanRecord:
+        """The plan of an operation; of the kind "copies", the one it was when its copies were begun.
 
         Raises:
             BrokenOffError: the file was damaged.
@@ -149,14 +149,27 @@ class Records:
         journeys: list[Journey] = []
         steps: list[Step] = []
         sources: dict[str, str] = {}
-        with _undamaged(self._path(number, "plan")):
-            lines = self._lines(number)
+        with _undamaged(self._path(number, kind)):
+            lines = self._lines(number, kind)
             head = _head(next(lines, {}))
             for line in lines:
                 journeys += [Journey(Identity(*who), tuple(places)) for who, places in line.get("journeys", ())]
                 steps += [_step(*row) for row in line.get("steps", ())]
                 sources |= line.get("sources", {})
         return PlanRecord(head, tuple(journeys), tuple(steps), sources)
+
+    def write_copies(self, record: PlanRecord) -> None:
+        """Note, before the first of them is made, which copies a plan needs, and of what."""
+        self._write(record.number, "copies", _plan_lines(record))
+
+    def copies(self) -> PlanRecord | None:
+        """The plan whose copies were begun last, and may not have come to be written down.
+
+        Raises:
+            BrokenOffError: the file was damaged.
+        """
+        numbers = [int(name.partition(".")[0]) for name in os.listdir(self._folder) if name.endswith(".copies")]
+        return self.read(max(numbers), "copies") if numbers else None
 
     def write_plan(self, record: PlanRecord) -> None:
         """Make an intent durable."""
@@ -166,10 +179,10 @@ class Records:
         """Make the end of an operation durable; for DONE, this is the commit point."""
         self._write(number, "commit" if state is State.DONE else "abort", [{"number": number}])
 
-    def clean(self) -> None:
-        """Remove what a death in the midst of writing left behind."""
+    def clean(self, endings: tuple[str, ...] = (".part", ".copies")) -> None:
+        """Remove what a death in the midst of writing left behind, and notes that are not needed any more."""
         for name in os.listdir(self._folder):
-            if name.endswith(".part"):
+            if name.endswith(endings):
                 os.unlink(os.path.join(self._folder, name))
 
     def has_plan(self, number: int) -> bool:
@@ -187,10 +200,10 @@ class Records:
         write_durable(self._path(number, kind), _encoded(lines))
         sync_folder(self._folder)
 
-    def _lines(self, number: int) -> Iterator[dict[str, Any]]:
+    def _lines(self, number: int, kind: str = "plan") -> Iterator[dict[str, Any]]:
         """What the lines between the first and the last say; the last one is checked and not yielded."""
         hasher = blake3()
-        with open(self._path(number, "plan"), "rb") as stream:
+        with open(self._path(number, kind), "rb") as stream:
             first = stream.readline()
             name = json.loads(first)
             if name != _FORMAT and name.keys() == _FORMAT.keys():

@@ -138,31 +138,41 @@ def go_back(
     finally:
         watch.finish()
     sync(root, record)
-    kept = _keep_last_copies(root, record)
+    kept = keep_last_copies(root, record)
     records.write_end(record.number, State.ABORTED)
     left = tuple(
         _shown(record, number) for number, leg in enumerate(legs) if leg == _NOWHERE and number not in untouched
     )
-    return Restored(moved[False], moved[True], kept, f"{VAULT}/{record.number:06d}" if kept else "", left)
+    return kept._replace(returned=moved[False], removed=moved[True], left=left)
 
 
-def _keep_last_copies(root: str, record: PlanRecord) -> int:
+def lost_sources(root: str, record: PlanRecord, wanted: Container[str] = ()) -> bool:
+    """Whether `incoming/` has a copy, other than those that are wanted still, whose source is gone or was changed."""
+    return any(
+        places[0] not in wanted
+        and not _is_unchanged(record.sources[places[0]], identity)
+        and os.path.lexists(os.path.join(root, places[0]))
+        for identity, places in record.journeys
+        if places[0] in record.sources
+    )
+
+
+def keep_last_copies(root: str, record: PlanRecord) -> Restored:
     """What was copied waits in `incoming/` to be cleared away; that must not be the last there is of a file.
 
     When one source is gone or was changed, all copies are kept, so that no sample is kept by halves.
     """
-    copies = [journey for journey in record.journeys if journey.places[0] in record.sources]
-    if all(_is_unchanged(record.sources[places[0]], identity) for identity, places in copies):
-        return 0
+    if not lost_sources(root, record):
+        return Restored()
     kept = 0
-    for identity, places in copies:
+    for identity, places in record.journeys:
         copy, path = os.path.join(root, places[0]), os.path.join(root, _kept_place(record, places[-1]))
-        if os.path.lexists(copy):
+        if places[0] in record.sources and os.path.lexists(copy):
             make_folder(os.path.dirname(path))
             _keep(copy, path, identity)
             sync_folder(os.path.dirname(path))
             kept += 1
-    return kept
+    return Restored(kept=kept, vault=f"{VAULT}/{record.number:06d}")
 
 
 def _kept_place(record: PlanRecord, place: str) -> str:

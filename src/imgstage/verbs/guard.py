@@ -126,6 +126,19 @@ def refuse_unexplained(catalog: Catalog, usable: list[Sample], wish: SplitWish) 
         raise ChangedError(". ".join(doubts), remedy)
 
 
+def refuse_doubtful_places(catalog: Catalog) -> None:
+    """That unknown images lie in `train` must not become their row while they may be held-out ones.
+
+    Raises:
+        ChangedError: held-out images are missing, and unknown ones lie in `train`.
+    """
+    placed = [s for s in unknown_to_ledger(catalog, catalog.samples) if s.place == TRAIN and not s.held]
+    doubts = list(_in_place_of_held_out(catalog, (), placed))
+    if doubts:
+        remedy = "Mend that, or say that they are new with: imgstage split --accept-new"
+        raise ChangedError(". ".join(doubts), remedy)
+
+
 def _without_rule(catalog: Catalog, unknown: Iterable[Sample], wish: SplitWish) -> Iterator[str]:
     came = [show(sample.key) for sample in unknown]
     if came and not wish.groups and any(row.group for row in catalog.rows.values()):
@@ -152,6 +165,14 @@ def _in_place_of_held_out(catalog: Catalog, usable: Iterable[Sample], unknown: I
         yield f"Held-out images are missing: {gone}. At the same time unknown samples have appeared: {came}"
     if not held_out:
         return
+    lost = [row for row in catalog.missing if row.role != SIDECAR and not row.is_acknowledged]
+    changed = [path for path in catalog.edited if path in held_out]
+    if lost and not missing and suspects and changed:
+        gone, came = some([show(row.last_path) for row in lost]), some([show(sample.key) for sample in suspects])
+        yield (
+            f"Held-out images hold other bytes than before ({some([show(path) for path in changed])}) while others are"
+            f" gone ({gone}) and unknown samples have appeared ({came}): if files were renumbered, each may be another"
+        )
     new = {below(r.path): r.path for s in unknown for records in s.images.values() for r in records}
     for path, row in held_out.items():
         other = new.get(below(row.last_path))

@@ -107,7 +107,9 @@ def _plan(
     moves = [Move(record.path, target[record.path], Identity.of(record)) for record in files]
     splits = {sample.id: sample.split for sample in catalog.samples if sample.split}
     usable = [sample for sample in catalog.samples if _is_usable_after(sample, target)]
-    wishes = write_ledger(draft, catalog, splits, target)
+    # Who is new, and is not moved here, is for `split` to look at.
+    known = {row.sample for row in catalog.rows.values()} | {sample.id for sample in _moved(catalog, target)}
+    wishes = write_ledger(draft, catalog, {name: split for name, split in splits.items() if name in known}, target)
     wishes |= write_table(draft, REASONS, write_reasons(reasons) if reasons else None)
     wishes |= write_metadata(draft, catalog, usable, splits, target)[0]
     places = {top(path) for path in (*target, *target.values())} - {STAGE}
@@ -126,6 +128,10 @@ def _plan(
         details={"samples": dict(sorted(into.items())), "files": sorted(show(path) for path in target)},
     )
     return Plan(verb, draft.operation, journeys, steps, tuple(wishes.preparations), report)
+
+
+def _moved(catalog: Catalog, target: Mapping[str, str]) -> list[Sample]:
+    return [sample for sample in catalog.samples if any(record.path in target for record in sample.files)]
 
 
 def _is_usable_after(sample: Sample, target: Mapping[str, str]) -> bool:

@@ -11,6 +11,7 @@ from ..index import FileRecord, Kind
 from ..plan import Identity, Move, Note, Plan, Report, arrange, emptied_folders, folder_modes, some
 from ..reasons import Why, about, because
 from ..root import HELD, STAGE, fold, show, show_apart
+from .guard import refuse_doubtful_places
 from .metadata import write_metadata
 from .wishes import write_ledger
 
@@ -32,7 +33,9 @@ def plan_unsplit(catalog: Catalog, draft: Draft) -> Plan:
 
     Raises:
         DestinationError: two files with different bytes have one name.
+        ChangedError: held-out images are missing, and unknown ones lie in `train`.
     """
+    refuse_doubtful_places(catalog)
     sidecars = {record.path for sample in catalog.samples for record in sample.sidecars}
     # What belongs to no sample has no row that could remember its split: it stays where only its place tells.
     strays = {path: reason for path, reason in catalog.strays if top(path) not in (STAGE, HELD)}
