@@ -41,7 +41,7 @@ def plan_hold(catalog: Catalog, names: Sequence[str], reason: str, draft: Draft,
         UsageError: a name means nothing here, or nothing was named.
         DestinationError: a name in `held/` is taken.
     """
-    files = _named(catalog, names, lambda record: top(record.path) != HELD)
+    files = _named(catalog, names, lambda record: top(record.path) != HELD, STAGE)
     why_of = dict.fromkeys((record.path for record in files), show(reason) or "you put it there")
     strays = _strays_of_splits(catalog)
     if troubled:
@@ -76,7 +76,7 @@ def plan_release(catalog: Catalog, names: Sequence[str], draft: Draft, *, everyt
     """
     aside = [record for record in catalog.index.files if top(record.path) == HELD and record.digest]
     aside = [record for record in aside if record.path != REASONS]
-    files = aside if everything else _named(catalog, names, lambda record: top(record.path) == HELD)
+    files = aside if everything else _named(catalog, names, lambda record: top(record.path) == HELD, HELD)
     sample_of = {record.path: sample for sample in catalog.samples for record in sample.files}
     filled = {sample.split for sample in catalog.samples if sample.place == sample.split and not sample.held}
     target: dict[str, str] = {}
@@ -145,8 +145,8 @@ def _strays_of_splits(catalog: Catalog) -> set[str]:
     return {note.path for note in catalog.strays if top(note.path) not in (STAGE, HELD)}
 
 
-def _named(catalog: Catalog, names: Sequence[str], fits: Callable[[FileRecord], bool]) -> list[FileRecord]:
-    """The files that are meant, in the order of their paths.
+def _named(catalog: Catalog, names: Sequence[str], fits: Callable[[FileRecord], bool], where: str) -> list[FileRecord]:
+    """The files that are meant, in the order of their paths; the error says where they may lie.
 
     Raises:
         UsageError: a name means nothing here.
@@ -175,6 +175,8 @@ def _named(catalog: Catalog, names: Sequence[str], fits: Callable[[FileRecord], 
             raise UsageError(problem, "Give the path of one of the sample's files, or of one in the folder")
         if name not in by_name:
             problem = f"{show(name)} is no sample that could go: neither a key, nor the path of a file or folder"
-            raise UsageError(problem, "Give a path, such as stage_data/x.jpg, as `imgstage status --all` lists it")
+            raise UsageError(
+                problem, f"Give the path of one of its files, as they lie in {where}/, or of a folder there"
+            )
         found |= {record.path: record for record in by_name[name]}
     return sorted(found.values())
