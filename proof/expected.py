@@ -52,7 +52,7 @@ class Expected:
         hidden = {path: entry for path, entry in vault.items() if path.endswith(".jpg")}
         self.wanted = judge.originals(visible) | judge.originals(hidden)
         self._source = judge.look(root.parent / PHOTOS)
-        self._samples = {
+        self.samples = {
             entry.digest: found[1]
             for path, entry in self.before.items()
             if entry.digest and not is_own(path) and (found := _KEY.match(path)) is not None
@@ -97,7 +97,7 @@ class Expected:
             problem = problem or self._state(now, done=done)
         if onwards and self._scenario.undoable:
             problem = problem or (self._back(root) if partial or self._is_after(now) else self._again(root))
-        return Verdict(lost, len(judge.torn(now, self._samples)), problem)
+        return Verdict(lost, len(judge.torn(now, self.samples)), problem)
 
     def _early(self, root: Path, outcome: Outcome) -> str:
         """What is wrong before `recover`."""

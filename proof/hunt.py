@@ -50,13 +50,13 @@ def by_races(seed: int, share: float) -> Iterator[str]:
                 with staged(scenario, method) as stage:
                     for _ in range(round(_DEEDS * share)):
                         call, deed = rng.choice(stage.calls), rng.choice(races.DEEDS)
-                        verdict, _ = races.disturb(stage, call, deed, rng)
+                        verdict, _, _ = races.disturb(stage, call, deed, rng)
                         if verdict.is_harm:
                             yield f"a hand ({deed.__name__}) in {scenario.name}, {method}: {verdict}"
                     for _ in range(max(1, round(_ROTS * share))):
-                        verdict = races.rot(stage, rng.choice(stage.calls), rng)
-                        if verdict.is_harm:
-                            yield f"prepared bytes that rotted in {scenario.name}, {method}: {verdict}"
+                        rotten = races.rot(stage, rng.choice(stage.calls), rng)
+                        if rotten is not None and rotten.is_harm:
+                            yield f"prepared bytes that rotted in {scenario.name}, {method}: {rotten}"
 
 
 def by_faults(seed: int, share: float) -> Iterator[str]:

@@ -67,12 +67,14 @@ def disturbed(number: int, method: str, seed: int) -> Table:
     with staged(scenario, method) as stage:
         for count in range(_DEEDS):
             call, deed = rng.choice(stage.calls), races.DEEDS[count % len(races.DEEDS)]
-            verdict, outcome = races.disturb(stage, call, deed, rng)
-            if outcome.hit:
+            verdict, _, acted = races.disturb(stage, call, deed, rng)
+            if acted:
                 table.add((scenario.name, method, deed.__name__), verdict, call)
         for _ in range(_DEEDS // len(races.DEEDS)):
             call = rng.choice(stage.calls)
-            table.add((scenario.name, method, races.rot.__name__), races.rot(stage, call, rng), call)
+            rotten = races.rot(stage, call, rng)
+            if rotten is not None:
+                table.add((scenario.name, method, races.rot.__name__), rotten, call)
     return table
 
 

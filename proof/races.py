@@ -60,6 +60,11 @@ class Hand:
         self.unseen = self.early and not prepared
 
     @property
+    def has_acted(self) -> bool:
+        """Whether there was anything that the deed could be done to."""
+        return bool(self.gone or self.made or self.foreign)
+
+    @property
     def operation(self) -> int:
         """The number of the operation that is under way."""
         return self.expected.operation
@@ -158,8 +163,10 @@ def edit_source(hand: Hand) -> None:
 DEEDS: tuple[Callable[[Hand], None], ...] = (edit, replace, take, occupy, come_back, settle, edit_source)
 
 
-def disturb(stage: Stage, call: Call, deed: Callable[[Hand], None], rng: random.Random) -> tuple[Verdict, Outcome]:
-    """Let a hand act after one call of a verb, and judge what comes of it."""
+def disturb(
+    stage: Stage, call: Call, deed: Callable[[Hand], None], rng: random.Random
+) -> tuple[Verdict, Outcome, bool]:
+    """Let a hand act after one call of a verb, and judge what comes of it; tells whether it did act."""
     with stage.root() as root:
         hand = Hand(root, stage.expected, rng)
 
@@ -169,7 +176,7 @@ def disturb(stage: Stage, call: Call, deed: Callable[[Hand], None], rng: random.
 
         stop = Injection(call.name, call.number, Fault.STOP)
         outcome = run(lambda: stage.scenario.command(root), [*stage.refusals, stop], act)
-        return _judge(stage, root, hand, outcome), outcome
+        return _judge(stage, root, hand, outcome), outcome, outcome.hit and hand.has_acted
 
 
 def _judge(stage: Stage, root: Path, hand: Hand, outcome: Outcome) -> Verdict:
@@ -177,6 +184,8 @@ def _judge(stage: Stage, root: Path, hand: Hand, outcome: Outcome) -> Verdict:
     must = (expected.wanted.keys() - hand.gone) | hand.made
     lost = len(must - judge.kept(root).keys())
     problem = _early(hand, outcome)
+    if outcome.code == 2 and not hand.unseen:  # it says that nothing was changed, so nothing is left to recover
+        problem = problem or _neither(expected, judge.look(root), hand, only_before=True)
     for words in (("recover",), ("recover", "--without-missing")):
         recovery = run(lambda words=words: cli(*words)(root), stage.refusals)  # type: ignore[misc]
         if "Traceback" in recovery.stderr:
@@ -196,7 +205,8 @@ def _judge(stage: Stage, root: Path, hand: Hand, outcome: Outcome) -> Verdict:
         problem = problem or "it took in a file that it had never seen so"
     if recovery.code == 0 and not unseen:
         problem = problem or _neither(expected, now, hand)
-    return Verdict(lost, 0, problem)
+    torn = judge.torn(now, expected.samples) if recovery.code == 0 and not unseen else []
+    return Verdict(lost, len(torn), problem)
 
 
 def _is_moved(path: str, expected: Expected, now: judge.Tree, hand: Hand) -> bool:
@@ -216,26 +226,32 @@ def _early(hand: Hand, outcome: Outcome) -> str:
     return ""
 
 
-def _neither(expected: Expected, now: judge.Tree, hand: Hand) -> str:
+def _neither(expected: Expected, now: judge.Tree, hand: Hand, *, only_before: bool = False) -> str:
     """Of the originals that the hand left alone, all must be where they were before, or all where they are after."""
     mine = {entry.digest for entry in expected.before.values() if entry.digest in expected.wanted} - hand.gone
 
     def places(tree: judge.Tree) -> dict[str, str]:
         return {entry.digest: path for path, entry in tree.items() if entry.digest in mine}
 
-    if places(now) in (places(expected.before), places(expected.after)):
+    if places(now) == places(expected.before) or (not only_before and places(now) == places(expected.after)):
         return ""
     ways = sorted(places(now).items() ^ places(expected.before).items())
     return "neither before nor after: " + ", ".join(path for _, path in ways[:4])
 
 
-def rot(stage: Stage, call: Call, rng: random.Random) -> Verdict:
-    """Kill a verb, let what it prepared rot on the disk with its size and times kept, and run it again."""
+def rot(stage: Stage, call: Call, rng: random.Random) -> Verdict | None:
+    """Kill a verb, let what it prepared rot on the disk with its size and times kept, and run it again.
+
+    None when nothing was there that could rot.
+    """
     with stage.root() as root:
         run(lambda: stage.scenario.command(root), [*stage.refusals, Injection(call.name, call.number, Fault.KILL)])
         if any((root / STATE / "journal").glob(f"{stage.expected.operation:06d}.plan")):
-            return Verdict()  # it was past that
-        for path in sorted((root / STATE / "incoming").glob("*")):
+            return None  # it was past that
+        prepared = sorted((root / STATE / "incoming").glob("*"))
+        if not prepared:
+            return None
+        for path in prepared:
             status = path.stat()
             path.write_bytes(rng.randbytes(status.st_size))
             os.utime(path, ns=(status.st_mtime_ns, status.st_mtime_ns))
