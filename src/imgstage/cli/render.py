@@ -168,8 +168,8 @@ def surprises(details: Mapping[str, Any], *, show_all: bool) -> list[str]:
     lines: list[str] = []
     if details.get("foreign_ledger"):
         lines.append(
-            "  splits.csv is gone, or is not the one imgstage wrote last; restore it from git or a backup, or take the last"
-            " operation back with `undo --without-missing`"
+            "  splits.csv is gone, or is not the one imgstage wrote last; restore it from git or a backup, or take the"
+            " last operation back with `undo --without-missing`"
         )
     missing = [
         f"{row['path']} ({row['split']})" if isinstance(row, dict) else row for row in details.get("missing", ())
