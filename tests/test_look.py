@@ -102,3 +102,12 @@ def test_imgstages_own_tables_are_no_files_of_the_users(tmp_path: Path) -> None:
     }
     report = dataset.status().report
     assert report.found == len(names(tmp_path)) - len(own) == 50
+
+
+def test_splits_that_only_the_ledger_names_are_still_looked_at(tmp_path: Path) -> None:
+    write_pairs(tmp_path / "stage_data", range(1, 11))
+    Dataset(tmp_path).split(ratios="learn=0.8,check=0.2")
+    (tmp_path / "imgstage.toml").unlink()
+    found = Dataset(tmp_path).status()
+    assert (found.samples["learn"], found.samples["check"]) == (8, 2)
+    assert not found.report.details["missing"]

@@ -71,3 +71,14 @@ def test_held_out_images_stay_held_out_when_an_old_ledger_comes_back(pairs: Data
     (pairs.root.path / "splits.csv").write_bytes(last)
     pairs.split()
     assert {sample.id for sample in pairs.samples if sample.split in ("val", "test")} == held_out
+
+
+def test_accept_new_draws_whom_an_old_ledger_does_not_know(pairs: Dataset) -> None:
+    """The advice of the refusal works, and the new ledger is the last one then."""
+    old = _grown(pairs)
+    (pairs.root.path / "splits.csv").write_bytes(old)
+    with pytest.raises(ChangedError, match="--accept-new"):
+        pairs.split()
+    pairs.split(accept_new=True)
+    assert not pairs.status().report.details["foreign_ledger"]
+    assert pairs.split() is None

@@ -108,3 +108,18 @@ def test_labels_are_spread_over_old_and_new_together(empty: Dataset) -> None:
     empty.split(ratios="train=0.5,val=0.5")
     found = empty.plan_split().report.details["labels"]["rare"]
     assert abs(found["train"] - found["val"]) <= 2, found
+
+
+def test_a_group_stays_where_its_missing_member_was(empty: Dataset) -> None:
+    """The only picture of a patient in test is gone; the patient's next one still belongs there."""
+    fill(empty, range(12))
+    empty.split(group=r"p(\d+)")
+    sample = next(sample for sample in empty.samples if sample.split == "test")
+    members = [other for other in empty.samples if other.group == sample.group]
+    for member in members:
+        (empty.root.path / member.files[0].path).unlink()
+    for number in range(3):
+        write(empty.root.path / f"stage_data/p{sample.group}_new{number}.jpg", picture(7000 + number))
+    empty.split(group=r"p(\d+)", accept_new=True)
+    found = {other.split for other in empty.samples if "_new" in other.key}
+    assert found == {"test"}

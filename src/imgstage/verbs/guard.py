@@ -83,7 +83,7 @@ def refuse_dropped(past: Mapping[str, str], wish: SplitWish) -> None:
     dropped = Counter(split for split in past.values() if split not in wish.ratios)
     if dropped:
         names = ", ".join(f"{split} ({count} samples)" for split, count in sorted(dropped.items()))
-        problem = f"The ratios leave out {names}"
+        problem = f"The ratios leave out {names}, who have samples in splits.csv or their folders"
         raise UsageError(problem, "Name every split that has samples, or draw all of them anew with --reshuffle")
 
 
