@@ -115,7 +115,8 @@ def write_ledger(
         group = groups.get(sample.id, sample.group) if groups else sample.group
         keeps = not settle or bool(sample.held)
         for role, records in (*sample.images.items(), (SIDECAR, sample.sidecars)):
-            for path, digest in ((record.path, record.digest) for record in records):
+            for record in records:
+                path, digest = record.path, record.digest
                 row = known.get(path)
                 place = target.get(path, path)
                 if row is not None:
