@@ -146,3 +146,25 @@ def test_a_tie_between_splits_is_drawn_not_given_to_the_first() -> None:
     groups = [*old, Group("new", 1)]  # a and b lack one each
     drawn = Counter(assign(groups, shares, seed).splits["new"] for seed in range(200))
     assert min(drawn["a"], drawn["b"]) > 60
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_large_groups_are_placed_first(seed: int) -> None:
+    """The other way round the last and largest group would overshoot: 7 to 9."""
+    groups = [Group(f"{number}", size) for number, size in enumerate([2, 2, 2, 3, 3, 4])]
+    splits = assign(groups, parse_ratios("a=0.5,b=0.5"), seed).splits
+    sizes = Counter[str]()
+    for group in groups:
+        sizes[splits[group.id]] += group.size
+    assert sizes == {"a": 8, "b": 8}
+
+
+def test_an_empty_split_takes_a_large_group_only_when_nothing_else_is_left() -> None:
+    groups = [Group("big", 10), Group("large", 10), *(Group(f"{number}", 1) for number in range(10))]
+    splits = assign(groups, DEFAULT_RATIOS).splits
+    assert (splits["big"], splits["large"]) == ("train", "train")
+    assert set(splits.values()) == {"train", "val", "test"}
+
+
+def test_the_one_that_every_split_gets_is_taken_from_the_largest() -> None:
+    assert targets(10, parse_ratios("x=0.1,y=0.88,z=0.02")) == {"x": 1, "y": 8, "z": 1}
