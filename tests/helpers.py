@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +64,22 @@ def write_pairs(folder: Path, numbers: range, prefix: str = "github") -> None:
         for side, role in enumerate(("before", "after")):
             name = f"{prefix}_{number:02d}_{role}.jpg"
             write(folder / name, picture(2 * number + side), 1_500_000_000 + number, 0o640 if side else 0o604)
+
+
+@contextmanager
+def dying_at(owner: object, name: str) -> Iterator[None]:
+    """What is done within dies, as a killed process does, where it calls that method."""
+
+    def die(*_: object) -> None:
+        raise SystemExit
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(owner, name, die)
+        try:
+            yield
+        except SystemExit:
+            return
+    pytest.fail(f"{name} was never called")
 
 
 Entry = tuple[bytes, int, int]

@@ -84,6 +84,12 @@ class Catalog:
     unread: tuple[Row, ...] = ()
     layout: Layout = field(default_factory=Layout)
 
+    def strays_of_splits(self) -> dict[str, str]:
+        """Sound images in a split that belong to no sample, with the reason: no row could remember their split."""
+        by_path = self.index.by_path
+        inside = [note for note in self.strays if top(note.path) not in (STAGE, HELD)]
+        return {note.path: note.reason for note in inside if by_path[note.path].digest}
+
     def held(self) -> tuple[Note, ...]:
         """Every file that is held, with the reason."""
         notes = [Note(record.path, sample.held) for sample in self.samples if sample.held for record in sample.files]

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from .status import Status
 
 
-class SplitWishes(TypedDict, total=False):
+class SplitOptions(TypedDict, total=False):
     """What `plan_split` takes; see there."""
 
     ratios: str | Mapping[str, Fraction] | None
@@ -279,7 +279,7 @@ class Dataset:
         """`plan_add(...)`, applied. None when there was nothing to do."""
         return self._done(self.plan_add(*sources, into=into))
 
-    def split(self, **wishes: Unpack[SplitWishes]) -> Operation | None:
+    def split(self, **wishes: Unpack[SplitOptions]) -> Operation | None:
         """`plan_split(...)`, applied. None when there was nothing to do."""
         return self._done(self.plan_split(**wishes))
 

@@ -15,7 +15,7 @@ from imgstage.errors import ChangedError, DestinationError, PairingError, Refuse
 from imgstage.journal import steps
 from imgstage.journal.records import Records
 
-from ..helpers import names, picture, snapshot, write, write_pairs
+from ..helpers import dying_at, names, picture, snapshot, write, write_pairs
 
 
 def stage(dataset: Dataset) -> Path:
@@ -192,20 +192,14 @@ def test_what_is_held_in_the_root_does_not_count_as_there(pairs: Dataset, tmp_pa
     assert {"again_01_before.jpg", "again_01_after.jpg"} <= names(stage(pairs))
 
 
-def copies_broken_off(dataset: Dataset, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def copies_broken_off(dataset: Dataset, source: Path) -> None:
     """An `add` that died when all of its copies were in place."""
-
-    def die(*_: object) -> None:
-        raise SystemExit
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Records, "write_end", die)
-        with pytest.raises(SystemExit):
-            dataset.add(source)
+    with dying_at(Records, "write_end"):
+        dataset.add(source)
 
 
 def test_recover_keeps_copies_whose_source_is_gone_or_was_changed(
-    empty: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    empty: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """After a kill somebody sees the copies, takes the originals off the card, and only then runs recover."""
     source = tmp_path / "card"
@@ -213,7 +207,7 @@ def test_recover_keeps_copies_whose_source_is_gone_or_was_changed(
     write_pairs(source / "day 2", range(5, 6))
     before = snapshot(empty.root.path)
     originals = snapshot(source)
-    copies_broken_off(empty, source, monkeypatch)
+    copies_broken_off(empty, source)
     (source / "day 2/github_05_before.jpg").unlink()
     (source / "github_02_after.jpg").write_bytes(b"formatted")
     assert run(["-C", str(empty.root.path), "recover"]) == 0
@@ -230,11 +224,9 @@ def test_recover_keeps_copies_whose_source_is_gone_or_was_changed(
     assert not any(sample.held for sample in empty.samples)
 
 
-def test_the_longest_name_is_kept_and_a_second_recover_has_nothing_to_do(
-    empty: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_longest_name_is_kept_and_a_second_recover_has_nothing_to_do(empty: Dataset, tmp_path: Path) -> None:
     source = write(tmp_path / "card" / f"{'n' * 251}.jpg", picture(1))
-    copies_broken_off(empty, source.parent, monkeypatch)
+    copies_broken_off(empty, source.parent)
     source.unlink()
     assert empty.recover().restored.kept == 1
     assert (empty.root.path / ".imgstage/vault/000001" / source.name).exists()
@@ -263,33 +255,23 @@ def test_an_add_that_is_taken_back_at_once_says_where_last_copies_are(
     assert len(list((empty.root.path / ".imgstage/vault/000001").iterdir())) == 6
 
 
-def test_recover_twice_keeps_the_last_copies_too(
-    empty: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_recover_twice_keeps_the_last_copies_too(empty: Dataset, tmp_path: Path) -> None:
     """Killed after they were kept, and before the end was written down."""
     source = tmp_path / "card"
     write_pairs(source, range(1, 3))
     originals = snapshot(source)
-    copies_broken_off(empty, source, monkeypatch)
+    copies_broken_off(empty, source)
     for path in source.iterdir():
         path.unlink()
-
-    def die(*_: object) -> None:
-        raise SystemExit
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Records, "write_end", die)
-        with pytest.raises(SystemExit):
-            empty.recover()
+    with dying_at(Records, "write_end"):
+        empty.recover()
     assert tuple(empty.recover().restored) == (0, 0, 4, ".imgstage/vault/000001", ())
     assert snapshot(empty.root.path / ".imgstage/vault/000001") == originals
 
 
-def test_recover_keeps_no_copy_of_what_is_still_there(
-    empty: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_recover_keeps_no_copy_of_what_is_still_there(empty: Dataset, tmp_path: Path) -> None:
     write_pairs(tmp_path / "card", range(1, 5))
-    copies_broken_off(empty, tmp_path / "card", monkeypatch)
+    copies_broken_off(empty, tmp_path / "card")
     assert empty.recover().restored.kept == 0
     assert not list((empty.root.path / ".imgstage/vault").iterdir())
 
@@ -308,20 +290,14 @@ def test_a_source_that_is_written_to_between_plan_and_copy_refuses(empty: Datase
 
 
 def test_copies_of_an_add_that_died_before_it_had_a_plan_are_kept_too(
-    empty: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    empty: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The card was emptied after the kill: other verbs refuse, and recover keeps what was copied."""
     write_pairs(tmp_path / "card", range(1, 5))
     write_pairs(tmp_path / "other", range(10, 12))
     originals = snapshot(tmp_path / "card")
-
-    def die(*_: object) -> None:
-        raise SystemExit
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Records, "write_plan", die)
-        with pytest.raises(SystemExit):
-            empty.add(tmp_path / "card")
+    with dying_at(Records, "write_plan"):
+        empty.add(tmp_path / "card")
     shutil.move(tmp_path / "card", tmp_path / "gone")
     with pytest.raises(RefusedError, match=r"To keep the copies, run: imgstage .*recover"):
         empty.add(tmp_path / "other")
@@ -334,18 +310,10 @@ def test_copies_of_an_add_that_died_before_it_had_a_plan_are_kept_too(
     assert "Nothing was broken off" in capsys.readouterr().out
 
 
-def test_copies_without_a_plan_are_cleared_away_while_their_sources_are_there(
-    empty: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_copies_without_a_plan_are_cleared_away_while_their_sources_are_there(empty: Dataset, tmp_path: Path) -> None:
     write_pairs(tmp_path / "card", range(1, 5))
-
-    def die(*_: object) -> None:
-        raise SystemExit
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Records, "write_plan", die)
-        with pytest.raises(SystemExit):
-            empty.add(tmp_path / "card")
+    with dying_at(Records, "write_plan"):
+        empty.add(tmp_path / "card")
     assert len(list((empty.root.path / ".imgstage/incoming").iterdir())) == 8
     assert empty.recover().restored.kept == 0
     assert not list((empty.root.path / ".imgstage/incoming").iterdir())

@@ -40,8 +40,10 @@ def _told(recovery: Recovery, root: Path) -> Iterator[str]:
     returned, removed, kept, vault, left = recovery.restored
     parts = [f"{returned:,} files went back to where they were"] if returned or not removed else []
     parts += [f"{removed:,} copies were taken away again"] if removed else []
-    what = f"Operation {recovery.operation}" if recovery.operation else "An operation that died while it copied"
-    yield f"{what} ({recovery.verb}) was taken back: {' and '.join(parts)}."
+    if recovery.operation is None:
+        yield f"An {recovery.verb} stopped while it copied; nothing had come into stage_data/ yet."
+    else:
+        yield f"Operation {recovery.operation} ({recovery.verb}) was taken back: {' and '.join(parts)}."
     yield from (f"  left out: {path}" for path in left)
     if kept:
         yield (

@@ -246,16 +246,18 @@ class Journal:
         self._open()
         with locked(os.path.join(self._state, "lock")):
             number = self.pending()
-            result = Recovery() if number is not None else self._keep_copies_without_plan()
-            if number is not None:
-                record = self.records.read(number)
-                try:
+            try:
+                if number is None:
+                    result = self._keep_copies_without_plan()
+                else:
+                    record = self.records.read(number)
                     method = self._method or probe(os.path.join(self.root, INCOMING))
                     restored = go_back(self.root, self.records, record, method, watch, without_missing=without_missing)
                     result = Recovery(number, record.verb, restored)
-                except OSError as error:
-                    problem = f"Operation {number} could not be taken back yet ({error})"
-                    raise BrokenOffError(problem, f"Mend that, then run: {self._command('recover')}") from error
+            except OSError as error:
+                what = f"Operation {number} could not be taken back" if number else "The last copies could not be kept"
+                problem = f"{what} yet ({error})"
+                raise BrokenOffError(problem, f"Mend that, then run: {self._command('recover')}") from error
             self._clean_up()
         return result
 
@@ -361,9 +363,7 @@ class Journal:
         wanted = {preparation.place for preparation in plan.preparations}
         begun = self.records.copies()
         if begun is not None and lost_sources(self.root, begun, wanted):
-            problem = (
-                f"An {begun.verb} was killed in {self.root}, and files that it had copied are gone or were changed"
-            )
+            problem = f"An {begun.verb} stopped while it copied, and sources of its copies are gone or were changed"
             raise RefusedError(problem, f"To keep the copies, run: {self._command('recover')}")
         self._clean_up(keep=wanted)
 

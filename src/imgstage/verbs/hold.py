@@ -43,7 +43,7 @@ def plan_hold(catalog: Catalog, names: Sequence[str], reason: str, draft: Draft,
     """
     files = _named(catalog, names, lambda record: top(record.path) != HELD, STAGE)
     why_of = dict.fromkeys((record.path for record in files), show(reason) or "you put it there")
-    strays = _strays_of_splits(catalog)
+    strays = catalog.strays_of_splits()
     if troubled:
         for note in catalog.held():
             record = catalog.index.by_path[note.path]
@@ -140,11 +140,6 @@ def _is_usable_after(sample: Sample, target: Mapping[str, str]) -> bool:
     return HELD not in places and (not sample.held or why(sample.held) is Why.ASIDE)
 
 
-def _strays_of_splits(catalog: Catalog) -> set[str]:
-    """Images of no sample that lie in a split: no row could remember that, so they stay where their place tells."""
-    return {note.path for note in catalog.strays if top(note.path) not in (STAGE, HELD)}
-
-
 def _named(catalog: Catalog, names: Sequence[str], fits: Callable[[FileRecord], bool], where: str) -> list[FileRecord]:
     """The files that are meant, in the order of their paths; the error says where they may lie.
 
@@ -162,7 +157,7 @@ def _named(catalog: Catalog, names: Sequence[str], fits: Callable[[FileRecord], 
             by_name[record.path] = [record] if divided else files
             for folder in folders.intersection(map(str, PurePosixPath(record.path).parents)):
                 by_name.setdefault(folder, []).extend(files)
-    strays = _strays_of_splits(catalog)
+    strays = catalog.strays_of_splits()
     for note in catalog.strays:
         record = catalog.index.by_path[note.path]
         if record.digest and fits(record) and note.path not in strays:

@@ -37,15 +37,15 @@ def plan_unsplit(catalog: Catalog, draft: Draft) -> Plan:
     """
     refuse_doubtful_places(catalog)
     sidecars = {record.path for sample in catalog.samples for record in sample.sidecars}
-    # What belongs to no sample has no row that could remember its split: it stays where only its place tells.
-    strays = {path: reason for path, reason in catalog.strays if top(path) not in (STAGE, HELD)}
+    strays = catalog.strays_of_splits()  # they stay where only their place tells their split
     files = [
         record
         for record in catalog.index.files
-        if record.digest and top(record.path) != HELD and (record.kind is Kind.IMAGE or record.path in sidecars)
+        if record.digest
+        and top(record.path) != HELD
+        and (record.kind is Kind.IMAGE or record.path in sidecars)
+        and record.path not in strays
     ]
-    strays = {record.path: strays[record.path] for record in files if record.path in strays}
-    files = [record for record in files if record.path not in strays]
     staying = _twins(catalog, files)
     away = [record for record in files if top(record.path) != STAGE and record.path not in staying]
     target = {record.path: f"{STAGE}/{below(record.path)}" for record in away}

@@ -1,4 +1,4 @@
-"""What verbs wish of the text files in a root: `splits.csv` and, only while it is absent, `imgstage.toml`."""
+"""What verbs wish of the text files in a root, such as `splits.csv`, and what planners must know of those there are."""
 
 from __future__ import annotations
 
