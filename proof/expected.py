@@ -109,6 +109,9 @@ class Expected:
             return "it said that nothing was changed: " + judge.difference(judge.look(root), self.before)
         if outcome.code not in (0, 2, 3, -9):
             return f"exit code {outcome.code}: {outcome.stderr}"
+        pending = Journal(root).pending() is not None
+        if self._scenario.undoable and outcome.code >= 0 and pending != (outcome.code == 3):
+            return f"exit code {outcome.code}, but {'an' if pending else 'no'} operation waits for recover"
         return ""
 
     def _is_after(self, tree: Tree) -> bool:

@@ -18,6 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from imgstage import Dataset, ledger
 from imgstage.errors import ImgstageError
+from imgstage.journal import Journal
 from imgstage.pairing import SIDECAR
 from imgstage.root import is_own
 
@@ -242,6 +243,8 @@ class Histories(RuleBasedStateMachine):
     def _check(self, outcome: Outcome) -> None:
         assert "Traceback" not in outcome.stderr, outcome.stderr
         assert outcome.code in (0, 2, 3, -9), outcome
+        if outcome.code >= 0:
+            assert (Journal(self.root).pending() is not None) == (outcome.code == 3), outcome
 
     # -- what must be so ----------------------------------------------------------------------------------------------
 

@@ -27,7 +27,7 @@ _DOUBLE = 500  # double faults a verb
 _DEEDS = 150  # of a second hand, a verb and way to rename
 _ON_DISKS = 16  # faults a verb and file system; of those served by Python, a quarter
 _SUBSETS = 60  # of unconfirmed writes, a verb and disk
-_LIVES, _STEPS = 70, 30  # of each of four jobs of histories
+_LIVES, _STEPS = 120, 30  # of each of four jobs of histories
 
 
 def single(number: int, method: str, part: int, seed: int) -> Table:

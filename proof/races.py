@@ -192,6 +192,8 @@ def _judge(stage: Stage, root: Path, hand: Hand, outcome: Outcome) -> Verdict:
             problem = problem or recovery.stderr[-400:]
         if recovery.code == 0:
             break
+    else:
+        problem = problem or f"there is no way on: {recovery.stderr}"
     there = judge.kept(root)
     lost = max(lost, len(must - there.keys()))
     if any(there[digest] > 1 for digest in hand.made):

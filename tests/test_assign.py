@@ -168,3 +168,17 @@ def test_an_empty_split_takes_a_large_group_only_when_nothing_else_is_left() -> 
 
 def test_the_one_that_every_split_gets_is_taken_from_the_largest() -> None:
     assert targets(10, parse_ratios("x=0.1,y=0.88,z=0.02")) == {"x": 1, "y": 8, "z": 1}
+
+
+def test_a_bridge_fills_no_split() -> None:
+    """Whose its samples are is not known, so others do not give way to them."""
+    old = [Group(f"{split}{number}", 1, frozenset((split,))) for split in "abc" for number in range(2)]
+    new = [Group(f"n{number}", 1) for number in range(6)]
+    splits = assign([*old, Group("bridge", 6, frozenset("ab")), *new], parse_ratios("a=1/3,b=1/3,c=1/3")).splits
+    assert sorted(splits[group.id] for group in new) == ["a", "a", "b", "b", "c", "c"]
+
+
+def test_up_to_two_hundred_labels_are_spread() -> None:
+    groups = [Group(f"{label} {number}", 1, frozenset(), ((str(label), 1),)) for label in range(200) for number in "ab"]
+    splits = assign(groups, parse_ratios("a=0.5,b=0.5")).splits
+    assert all({splits[f"{label} a"], splits[f"{label} b"]} == {"a", "b"} for label in range(200))

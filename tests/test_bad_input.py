@@ -13,8 +13,7 @@ import pytest
 from imgstage import Dataset
 from imgstage.cli import run
 
-from .helpers import picture, write, write_pairs
-from .test_dataset import as_nobody
+from .helpers import as_nobody, picture, write, write_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +12,7 @@ from imgstage import ChangedError, Dataset, NotARootError, PendingError, Refused
 from imgstage.journal import steps
 from imgstage.journal.records import Records
 
-from .helpers import names, picture, snapshot, write, write_pairs
+from .helpers import as_nobody, names, picture, snapshot, write, write_pairs
 
 
 def test_the_public_names_are_these() -> None:
@@ -216,24 +213,6 @@ def test_no_link_inside_a_root_is_followed(pairs: Dataset, tmp_path: Path) -> No
         ("stage_data/linked", "link: a symbolic link; only the file itself is staged"),
         ("stage_data/x_after.jpg", "link: a symbolic link; only the file itself is staged"),
     }
-
-
-@contextmanager
-def as_nobody(folder: Path) -> Iterator[None]:
-    """Root ignores modes: let a user without rights own the folder and act for a while."""
-    if os.geteuid() != 0:
-        yield
-        return
-    for path in (folder, *folder.rglob("*")):
-        os.chown(path, 65534, 65534)
-    for parent in folder.parents:
-        if parent.stat().st_uid == 0 and parent != Path("/"):
-            parent.chmod(parent.stat().st_mode | 0o055)
-    os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
 
 
 @pytest.mark.parametrize("locked", ["stage_data", ".imgstage/journal", "."])

@@ -134,3 +134,30 @@ def test_the_id_of_a_sample_depends_on_key_and_contents_only() -> None:
 def test_of_two_edited_files_of_one_name_the_first_in_order_has_the_row() -> None:
     rows = [row("val/a", "old")]
     assert match(rows, {"train/a": "new", "stage_data/a": "new2"}) == {"stage_data/a": "val/a"}
+
+
+@pytest.mark.parametrize("lost", ["missing:", "gone:"])
+def test_a_file_that_comes_back_is_known_by_where_it_was(lost: str) -> None:
+    """By its bytes under any name, by its old path when it was edited too, and by its first bytes."""
+    gone = row(f"{lost}test/a", "B", first="A", split="test")
+    for files in ({"stage_data/new": "B"}, {"test/a": "C"}, {"stage_data/a": "C"}, {"stage_data/new": "A"}):
+        assert match([gone], files) == dict.fromkeys(files, gone.path)
+    assert gone.last_path == "test/a"
+    assert gone.is_acknowledged == (lost == "gone:")
+
+
+def test_bytes_go_before_the_path_and_the_path_before_first_bytes() -> None:
+    rows = [row("train/a", "B", first="A"), row("test/b", "C", first="D", split="test")]
+    assert match(rows, {"train/a": "C", "test/b": "B"}) == {"train/a": "test/b", "test/b": "train/a"}
+    assert match(rows, {"train/a": "X", "stage_data/z": "A"}) == {"train/a": "train/a"}
+
+
+def test_an_edited_file_is_known_in_its_own_place_first() -> None:
+    assert match([row("train/a", "A")], {"stage_data/a": "X", "train/a": "Y"}) == {"train/a": "train/a"}
+
+
+@pytest.mark.parametrize("lost", ["missing:", "gone:"])
+def test_two_that_are_gone_may_have_had_one_path(tmp_path: Path, lost: str) -> None:
+    rows = [row(f"{lost}train/a", "A"), row(f"{lost}train/a", "B")]
+    (tmp_path / "splits.csv").write_bytes(ledger.write(rows))
+    assert ledger.read(Root(tmp_path)) == tuple(rows)

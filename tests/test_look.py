@@ -11,7 +11,7 @@ from imgstage import Dataset
 from imgstage.errors import ChangedError, RefusedError
 from imgstage.root import is_own
 
-from .helpers import names, snapshot, write_pairs
+from .helpers import names, picture, snapshot, write, write_pairs
 
 
 def splits(root: Path) -> dict[str, str]:
@@ -111,3 +111,23 @@ def test_splits_that_only_the_ledger_names_are_still_looked_at(tmp_path: Path) -
     found = Dataset(tmp_path).status()
     assert (found.samples["learn"], found.samples["check"]) == (8, 2)
     assert not found.report.details["missing"]
+
+
+def test_what_is_held_is_not_what_an_old_ledger_must_know(pairs: Dataset) -> None:
+    """An incomplete sample gets no row by any verb, so an older `splits.csv` may be written on."""
+    root = pairs.root.path
+    pairs.split()
+    older = (root / "splits.csv").read_bytes()
+    pairs.hold("github_03")
+    write(root / "stage_data/lonely_before.jpg", picture(5000))
+    (root / "splits.csv").write_bytes(older.replace(b"\n", b"\r\n"))
+    pairs.release("github_03")
+    assert "held/" not in (root / "splits.csv").read_text()
+
+
+def test_the_usual_folders_are_looked_at_whatever_the_ratios_say(pairs: Dataset) -> None:
+    root = pairs.root.path
+    (root / "imgstage.toml").write_text('ratios = "learn=0.8,check=0.2"\n')
+    write(root / "test/x_before.jpg", picture(5000))
+    write(root / "test/x_after.jpg", picture(5001))
+    assert pairs.status().samples["test"] == 1

@@ -10,7 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imgstage.errors import NotARootError, RefusedError
-from imgstage.root import check_new_root, find_layout, find_root, fold, images_astray, show, show_apart
+from imgstage.root import (
+    DEFAULT_RATIOS,
+    check_new_root,
+    find_layout,
+    find_root,
+    fold,
+    images_astray,
+    is_own,
+    show,
+    show_apart,
+)
 
 
 @pytest.mark.parametrize("made", ["stage_data", ".imgstage", "train", "test", "valid", "TEST", "Val"])
@@ -128,3 +138,27 @@ def test_two_folders_for_one_split_are_refused_in_the_same_words_whatever_the_or
         monkeypatch.setattr(Path, "iterdir", lambda _, listed=listed: iter(listed))
         with pytest.raises(RefusedError, match=r"/Val and .*/valid both stand for val"):
             find_layout(tmp_path, ["val"])
+
+
+def test_imgstages_own_files_are_told_by_their_places() -> None:
+    own = ["splits.csv", "imgstage.toml", "held/reasons.csv", "train/metadata.jsonl", "train.metadata.jsonl"]
+    assert all(map(is_own, own))
+    others = ["held/metadata.jsonl", "stage_data/metadata.jsonl", "stage_data/splits.csv", "train/reasons.csv", "x.csv"]
+    assert not any(map(is_own, others))
+
+
+def test_a_file_called_as_a_split_is_no_folder_of_it(tmp_path: Path) -> None:
+    (tmp_path / "valid").mkdir()
+    (tmp_path / "Val").write_bytes(b"")
+    assert find_layout(tmp_path, DEFAULT_RATIOS).folder("val") == "valid"
+
+
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [
+        ("\u1f52\u0323", "\u1f52\u0323".upper()),  # case folding takes marks apart, in an order that is not canonical
+        ("\u03b1\u0345\u0301", "\u1fb4"),  # a mark that folds to a letter, out of order
+    ],
+)
+def test_names_fold_alike_whatever_the_order_of_their_marks(name: str, other: str) -> None:
+    assert fold(name) == fold(other)

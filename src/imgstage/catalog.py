@@ -132,22 +132,25 @@ def build(
     sound = [
         record for record in index.files if record.digest and (record.kind is Kind.IMAGE or not is_own(record.path))
     ]
+    unread = [record for record in index.files if not record.digest and not is_own(record.path)]
     names = {record.path: below(record.path) for record in sound}
-    images = [record for record in sound if record.kind is Kind.IMAGE]
     known = ledger.match(rows, index.by_path, names) if rows else {}
+    shut = [record for record in unread if record.trouble and why(record.trouble) is Why.UNREADABLE]
+    names |= {record.path: below(record.path) for record in shut}
+    images = [record for record in (*sound, *shut) if record.kind is Kind.IMAGE]
     pairings = pairing.detect([names[record.path] for record in images], given)
     draft = _Draft(names, pairings, known, rows, layout or Layout())
     draft.place_images(images)
-    draft.place_sidecars([record for record in sound if record.kind is Kind.SIDECAR])
+    draft.place_sidecars([record for record in (*sound, *shut) if record.kind is Kind.SIDECAR])
     draft.hold_twins(sound)
     draft.hold_mixed()
-    unread = [record for record in index.files if not record.digest and not is_own(record.path)]
+    draft.hold_shut()
     unreadable = [Note(record.path, record.trouble) for record in unread if record.kind is not Kind.IGNORED]
     ignored = [Note(record.path, record.trouble) for record in unread if record.kind is Kind.IGNORED]
     found = {id(row) for row in known.values()}
     closed = {record.path for record in unread if record.kind is not Kind.IGNORED}
-    shut = tuple(f"{note.path}/" for note in ignored if why(note.reason) is Why.CLOSED)
-    closed |= {row.path for row in rows if row.path.startswith(shut)} if shut else set()
+    folders = tuple(f"{note.path}/" for note in ignored if why(note.reason) is Why.CLOSED)
+    closed |= {row.path for row in rows if row.path.startswith(folders)} if folders else set()
     absent = [row for row in rows if id(row) not in found]
     return Catalog(
         index,
@@ -184,49 +187,63 @@ class _Draft:
         self._sidecars: dict[str, list[FileRecord]] = defaultdict(list)
         self._rows: dict[str, list[Row]] = defaultdict(list)
         self._held: dict[str, str] = {}
-        self._place = {folder: layout.place(folder) for folder in {top(path) for path in names}}
+        self._shut: list[tuple[str, FileRecord]] = []
+        self._splits = {folder: layout.place(folder) for folder in {top(path) for path in names}}
+        self._row_at: dict[str, Row] = {}
         for row in rows:  # those of missing files too: they tell what a sample lacks
             self._rows[row.sample].append(row)
+            self._row_at[row.path] = row
+
+    def _row(self, record: FileRecord) -> Row | None:
+        """The row of a file; of one that cannot be read, its path is all there is to go by."""
+        return self._known.get(record.path) if record.digest else self._row_at.get(record.path)
+
+    def _put(self, handle: str, record: FileRecord, role: str = SIDECAR, entry: _Entry = None) -> None:
+        if not record.digest:
+            self._shut.append((handle, record))
+        elif role == SIDECAR:
+            self._sidecars[handle].append(record)
+        else:
+            self._images[handle].append((role, record, entry))
 
     def place_images(self, images: Sequence[FileRecord]) -> None:
         """Put each image into its sample: known ones by their rows, others by their names."""
         taken: dict[tuple[str, str], str] = {}  # (identity, role) of known samples -> handle
         unknown: list[FileRecord] = []
         for record in images:
-            row = self._known.get(record.path)
+            row = self._row(record)
             if row is None:
                 unknown.append(record)
                 continue
             entry = self._slots.get(self._names[record.path])
-            self._images[row.sample].append((row.role, record, entry))
+            self._put(row.sample, record, row.role, entry)
             if entry is not None:
                 taken[entry[0].identity, row.role] = row.sample
         owners = {identity: handle for (identity, _), handle in taken.items()}
         for record in unknown:
             entry = self._slots.get(self._names[record.path])
             if entry is None:
-                reason = because(Why.TEMPLATE, "its name fits none of the templates of its folder")
-                self.strays.append(Note(record.path, reason))
+                if record.digest:
+                    reason = because(Why.TEMPLATE, "its name fits none of the templates of its folder")
+                    self.strays.append(Note(record.path, reason))
                 continue
             slot = entry[0]
             owner = owners.get(slot.identity)
             joins = owner is not None and (slot.many or (slot.identity, slot.role) not in taken)
             handle = owner if owner and joins else f"{top(record.path)}/{slot.identity}"
-            self._images[handle].append((slot.role, record, entry))
+            self._put(handle, record, slot.role, entry)
 
     def _key(self, members: Sequence[_Member]) -> str:
-        for _, _, entry in members:
-            if entry is not None:
-                return entry[0].key
-        return self._names[members[0][1].path]
+        keys = (entry[0].key for _, _, entry in members if entry is not None)
+        return next(keys, self._names[members[0][1].path])
 
     def place_sidecars(self, sidecars: Sequence[FileRecord]) -> None:
         """Put each sidecar into the sample that it goes with, in its own place first."""
         by_place: dict[str, list[FileRecord]] = defaultdict(list)
         for record in sidecars:
-            row = self._known.get(record.path)
+            row = self._row(record)
             if row is not None and row.sample in self._images:
-                self._sidecars[row.sample].append(record)
+                self._put(row.sample, record)
             else:
                 by_place[top(record.path)].append(record)
         if not by_place:
@@ -242,8 +259,9 @@ class _Draft:
                 more, astray = pairing.attach(astray, anywhere | here, keys)
                 found |= more
             for name, handle in found.items():
-                self._sidecars[handle].append(names[name])
-            self.ignored.extend(Note(names[name].path, because(Why.ALONE, reason)) for name, reason in astray.items())
+                self._put(handle, names[name])
+            alone = [(names[name], because(Why.ALONE, reason)) for name, reason in astray.items()]
+            self.ignored.extend(Note(record.path, reason) for record, reason in alone if record.digest)
 
     def hold_twins(self, records: Iterable[FileRecord]) -> None:
         """Hold new samples that have a file with another file's name; what lies in `held/` is in nobody's way."""
@@ -280,6 +298,12 @@ class _Draft:
                 for handle in handles:
                     self._held.setdefault(handle, because(Why.MIXED, reason))
 
+    def hold_shut(self) -> None:
+        """Hold samples of which a file cannot be read: it cannot be moved with the others."""
+        for handle, record in self._shut:
+            if handle in self._images:
+                self._held[handle] = about(show(record.path), record.trouble)
+
     def _is_lone(self, handle: str) -> bool:
         return len({row.role for row in self._rows.get(handle, ())} - {SIDECAR}) < 2
 
@@ -295,9 +319,9 @@ class _Draft:
         images = _by_role(members, rule.roles if rule else ())
         sidecars = tuple(sorted(self._sidecars[handle])) if handle in self._sidecars else ()
         key = first[0].key if first else self._names[members[0][1].path]
-        places = {self._place[record.path.partition("/")[0]] for _, record, _ in members}
+        places = {self._splits[record.path.partition("/")[0]] for _, record, _ in members}
         if sidecars:
-            places.update(self._place[top(record.path)] for record in sidecars)
+            places.update(self._splits[top(record.path)] for record in sidecars)
         split = place = next(iter(places))
         if len(places) > 1 or place in _NO_SPLITS:
             splits = places.difference(_NO_SPLITS)
@@ -312,7 +336,8 @@ class _Draft:
 
 
 _NO_SPLITS = frozenset((STAGE, HELD))
-_Member = tuple[str, FileRecord, tuple["Slot", "Rule"] | None]
+_Entry = tuple["Slot", "Rule"] | None
+_Member = tuple[str, FileRecord, _Entry]
 """A role, the file in it, and what the rule of its folder reads in its name."""
 
 

@@ -82,3 +82,18 @@ def test_accept_new_draws_whom_an_old_ledger_does_not_know(pairs: Dataset) -> No
     pairs.split(accept_new=True)
     assert not pairs.status().report.details["foreign_ledger"]
     assert pairs.split() is None
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_an_undone_split_does_not_make_a_foreign_ledger_the_last_one(pairs: Dataset, gone: bool) -> None:
+    """A mistake that was taken back has not answered the question: it is asked again."""
+    old, path = _grown(pairs), pairs.root.path / "splits.csv"
+    path.unlink() if gone else path.write_bytes(old)
+    pairs.split(accept_new=True, seed=5)
+    pairs.undo()
+    assert pairs.status().report.details["foreign_ledger"]
+    for verb in (Dataset.split, *VERBS.values()):
+        with pytest.raises(ChangedError, match="--accept-new"):
+            verb(pairs)
+    pairs.undo()  # the undo of the undo: as after the mistake
+    assert not pairs.status().report.details["foreign_ledger"]

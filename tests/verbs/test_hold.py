@@ -12,7 +12,7 @@ from imgstage import Dataset
 from imgstage.errors import DestinationError, UsageError
 from imgstage.reasons import Why, why
 
-from ..helpers import names, picture, snapshot, write, write_pairs
+from ..helpers import as_nobody, names, picture, snapshot, write, write_pairs
 
 PAIR = {"github_03_before.jpg", "github_03_after.jpg"}
 
@@ -212,3 +212,77 @@ def test_release_goes_to_stage_data_while_only_held_samples_lie_in_the_split(pai
     pairs.release(test[0])
     assert names(root, "test") == {"lonely_before.jpg"} | {name for name in names(root, "test") if "metadata" in name}
     assert f"{test[0]}_before.jpg" in names(root, "stage_data")
+
+
+def test_only_what_lies_there_goes_by_its_own_path(pairs: Dataset) -> None:
+    """Of an image of no sample, too: `release` means what is in `held/`, and `hold` what is not."""
+    root = pairs.root.path
+    write(root / "stage_data/odd one.jpg", picture(900))
+    with pytest.raises(UsageError, match="no sample that could go"):
+        pairs.release("stage_data/odd one.jpg")
+    pairs.hold("stage_data/odd one.jpg")
+    with pytest.raises(UsageError, match="no sample that could go"):
+        pairs.hold("held/odd one.jpg")
+    pairs.release("held/odd one.jpg")
+    assert (root / "stage_data/odd one.jpg").exists()
+
+
+def test_of_two_that_have_one_name_only_the_named_file_goes(pairs: Dataset) -> None:
+    root = pairs.root.path
+    pairs.split()
+    (root / "stage_data").mkdir(exist_ok=True)
+    twin = write(root / "stage_data/github_03_before.jpg", picture(900))
+    twins = [path for path, reason in reasons(pairs).items() if why(reason) is Why.TWINS]
+    assert twins == ["stage_data/github_03_before.jpg"]
+    write(root / "stage_data/github_03_after.jpg", picture(901))
+    pairs.hold("stage_data/github_03_before.jpg")
+    assert not twin.exists()
+    assert (root / "stage_data/github_03_after.jpg").exists()
+
+
+def test_a_reason_is_of_what_was_named_and_not_of_all_that_is_troubled(pairs: Dataset) -> None:
+    write(pairs.root.path / "stage_data/github_05_after.jpg", b"no picture")
+    write(pairs.root.path / "stage_data/github_06_after.jpg", b"no picture either")
+    pairs.hold("github_05", reason="blurred", troubled=True)
+    found = reasons(pairs)
+    assert {found[f"held/github_05_{role}.jpg"] for role in ("before", "after")} == {"aside: blurred"}
+    assert found["held/github_06_before.jpg"].startswith("aside: broken: ")
+
+
+@pytest.mark.parametrize("place", ["stage_data", "test"])
+@pytest.mark.parametrize("shut", ["github_03_after.jpg", "github_03.json"])
+def test_a_sample_of_which_a_file_cannot_be_read_does_not_go_in_part(pairs: Dataset, place: str, shut: str) -> None:
+    root = pairs.root.path
+    write(root / "stage_data/github_03.json", b"{}")
+    if place == "test":
+        (root / "test").mkdir()
+        for path in (root / "stage_data").glob("github_03*"):
+            path.rename(root / "test" / path.name)
+        pairs.split()
+    (root / place / shut).chmod(0)
+    before = names(root)
+    with as_nobody(root):
+        held = {note.path: note.reason for note in pairs.status().report.held}
+        assert pairs.plan_hold(troubled=True).report.changed == 0
+        for name in ("github_03", f"{place}/github_03_before.jpg"):
+            with pytest.raises(UsageError, match=r"github_03 cannot go whole .*cannot be read.*chmod"):
+                pairs.hold(name)
+        pairs.split()
+        unsplit = pairs.plan_unsplit().report
+    assert held[f"{place}/github_03_before.jpg"] == f"unreadable: {place}/{shut}: it cannot be read (Permission denied)"
+    assert names(root, place) & {path.name for path in root.glob(f"{place}/github_03*")} == {
+        path.removeprefix(f"{place}/") for path in before if "github_03" in path
+    }
+    assert unsplit.found == unsplit.done + len(unsplit.held)
+    (root / place / shut).chmod(0o644)
+    pairs.hold("github_03")
+    (root / "held" / shut).chmod(0)
+    with as_nobody(root):
+        plan = pairs.plan_release(everything=True)
+        assert plan.is_empty
+        assert {note.path for note in plan.report.held} == {
+            f"held/{name}" for name in ("github_03_after.jpg", "github_03_before.jpg", "github_03.json") if name != shut
+        }
+    (root / "held" / shut).chmod(0o644)
+    pairs.release(everything=True)
+    assert not names(root, "held")

@@ -9,8 +9,7 @@ import pytest
 from imgstage import Dataset
 from imgstage.errors import DestinationError, UsageError
 
-from ..helpers import names, picture, snapshot, write
-from ..test_dataset import as_nobody
+from ..helpers import as_nobody, names, picture, snapshot, write
 
 
 def test_bytes_times_modes_and_sub_folders_survive(pairs: Dataset) -> None:
@@ -136,3 +135,17 @@ def test_images_of_no_sample_stay_in_their_split(pairs: Dataset) -> None:
     assert stray.exists()
     with pytest.raises(UsageError, match="no sample that could go"):
         pairs.hold("test/odd one.jpg")
+
+
+def test_unknown_twins_in_two_splits_get_no_row_that_fits_both(pairs: Dataset) -> None:
+    """One id, two splits: which was drawn is unknown, so none is written down."""
+    root = pairs.root.path
+    for split in ("train", "test"):
+        for number, role in enumerate(("before", "after")):
+            write(root / split / f"same_{role}.jpg", picture(77 + number))
+    write(root / "val/lone_before.jpg", picture(80))
+    write(root / "val/lone_after.jpg", picture(81))
+    pairs.unsplit()
+    table = (root / "splits.csv").read_text()
+    assert "same_" not in table
+    assert "lone_" in table

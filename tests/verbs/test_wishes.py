@@ -9,7 +9,7 @@ import pytest
 from imgstage import Dataset
 from imgstage.catalog import Sample
 
-from ..helpers import picture, write, write_pairs
+from ..helpers import as_nobody, picture, write, write_pairs
 
 
 def stored(dataset: Dataset) -> dict[str, object]:
@@ -76,3 +76,24 @@ def test_one_pair_too_few_for_detection_is_still_a_pair_by_the_stored_rule(empty
         write(empty.root.path / f"stage_data/IMG_{number}.jpg", picture(7000 + number))
     reasons = {note.reason for note in empty.plan_split().report.held}
     assert reasons == {"template: its name fits none of the templates of its folder"}
+
+
+def test_rows_of_what_cannot_be_read_or_is_of_no_sample_stay(pairs: Dataset) -> None:
+    """Their images are there: to forget their split would let them be drawn anew."""
+    root = pairs.root.path
+    write(root / "stage_data/github_07.json", b"{}")
+    pairs.split()
+    table = (root / "splits.csv").read_text()
+    path = next(record.path for sample in pairs.samples if sample.key == "github_03" for record in sample.files)
+    for record in next(sample for sample in pairs.samples if sample.key == "github_07").files:
+        if record.path.endswith(".jpg"):  # the sidecar has a row, and no sample any more
+            (root / record.path).rename(root.parent / record.path.rpartition("/")[2])
+    (root / path).chmod(0)
+    with as_nobody(root):
+        pairs.hold("github_09")
+    (root / path).chmod(0o644)
+    kept = {line.split(",")[4]: line for line in (root / "splits.csv").read_text().splitlines()}
+    before = {line.split(",")[4]: line for line in table.splitlines()}
+    sidecar = next(name for name in before if name.endswith("github_07.json"))
+    assert kept[path] == before[path]
+    assert kept[sidecar] == before[sidecar]

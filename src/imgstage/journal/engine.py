@@ -136,12 +136,19 @@ class Journal:
         return shlex.join(("imgstage", "-C", self.root, *words))
 
     def last_written(self) -> dict[str, str]:
-        """Of imgstage's own text files, the digest of what the operations left last; empty where they took it away."""
+        """Of imgstage's own text files, the digest of what the operations left last; empty where they took it away.
+
+        What was undone was never written: a `splits.csv` that was foreign before is so again.
+        """
         tables: dict[str, str] = {}
+        before: dict[int, dict[str, str]] = {}
         for number, state in self.records.states().items():
             if state is State.DONE:
                 with suppress(BrokenOffError):  # a damaged file must not hide the others
-                    tables |= self.records.head(number).tables
+                    head = self.records.head(number)
+                    before[number] = tables
+                    first = min(head.undoes, default=0)
+                    tables = before.get(first, {**tables, **head.tables})
         return tables
 
     def plan_undo(self, since: int | None = None, *, without_missing: bool = False) -> Plan:
@@ -226,7 +233,8 @@ class Journal:
                 self._make_vault(plan)
                 record = PlanRecord.of(plan, inodes, started)
                 self._run(record, method, watch, interrupted)
-                self._clean_up()
+                with suppress(KeyboardInterrupt):  # it is done, whatever comes
+                    self._clean_up()
         head = record.head
         return Operation(head.number, head.verb, head.started, State.DONE, head.files, head.undoes)
 
@@ -244,7 +252,7 @@ class Journal:
             return Recovery()
         watch = progress or Silent()
         self._open()
-        with locked(os.path.join(self._state, "lock")):
+        with locked(os.path.join(self._state, "lock")), quietly_interruptible():
             number = self.pending()
             try:
                 if number is None:
@@ -254,9 +262,9 @@ class Journal:
                     method = self._method or probe(os.path.join(self.root, INCOMING))
                     restored = go_back(self.root, self.records, record, method, watch, without_missing=without_missing)
                     result = Recovery(number, record.verb, restored)
-            except OSError as error:
+            except (OSError, KeyboardInterrupt) as error:
                 what = f"Operation {number} could not be taken back" if number else "The last copies could not be kept"
-                problem = f"{what} yet ({error})"
+                problem = f"{what} yet ({str(error) or 'interrupted twice'})"
                 raise BrokenOffError(problem, f"Mend that, then run: {self._command('recover')}") from error
             self._clean_up()
         return result

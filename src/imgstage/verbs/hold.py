@@ -38,16 +38,18 @@ def plan_hold(catalog: Catalog, names: Sequence[str], reason: str, draft: Draft,
         The plan. Its report counts the files that go.
 
     Raises:
-        UsageError: a name means nothing here, or nothing was named.
+        UsageError: a name means nothing here, nothing was named, or a file of a named sample cannot be read.
         DestinationError: a name in `held/` is taken.
     """
     files = _named(catalog, names, lambda record: top(record.path) != HELD, STAGE)
+    _refuse_shut(catalog, files)
     why_of = dict.fromkeys((record.path for record in files), show(reason) or "you put it there")
     strays = catalog.strays_of_splits()
     if troubled:
         for note in catalog.held():
             record = catalog.index.by_path[note.path]
-            if record.digest and top(note.path) != HELD and note.path not in why_of and note.path not in strays:
+            shut = why(note.reason) is Why.UNREADABLE  # then its sample cannot go whole
+            if not shut and top(note.path) != HELD and note.path not in why_of and note.path not in strays:
                 files.append(record)
                 why_of[note.path] = note.reason
     target = {record.path: f"{HELD}/{below(record.path)}" for record in files}
@@ -83,7 +85,7 @@ def plan_release(catalog: Catalog, names: Sequence[str], draft: Draft, *, everyt
     held: list[Note] = []
     for record in files:
         sample = sample_of.get(record.path)
-        trouble = next((r.trouble for r in sample.files if r.trouble), "") if sample else record.trouble
+        trouble = next((r.trouble for r in sample.files if r.trouble), _shut(sample)) if sample else record.trouble
         if trouble:
             held.append(Note(record.path, trouble))
             continue
@@ -138,6 +140,19 @@ def _is_usable_after(sample: Sample, target: Mapping[str, str]) -> bool:
     """Whether a sample is not held when the files have moved: as far as their places tell."""
     places = {top(target.get(record.path, record.path)) for record in sample.files}
     return HELD not in places and (not sample.held or why(sample.held) is Why.ASIDE)
+
+
+def _shut(sample: Sample) -> str:
+    """Why a sample cannot go whole: a file of it cannot be read."""
+    return sample.held if sample.held and why(sample.held) is Why.UNREADABLE else ""
+
+
+def _refuse_shut(catalog: Catalog, files: Iterable[FileRecord]) -> None:
+    paths = {record.path for record in files}
+    for sample in catalog.samples:
+        if _shut(sample) and any(record.path in paths for record in sample.files):
+            problem = f"{show(sample.key)} cannot go whole ({sample.held})"
+            raise UsageError(problem, "Allow reading that file (chmod), then run the command again")
 
 
 def _named(catalog: Catalog, names: Sequence[str], fits: Callable[[FileRecord], bool], where: str) -> list[FileRecord]:

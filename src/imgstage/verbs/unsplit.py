@@ -9,7 +9,7 @@ from ..catalog import Catalog, Sample, below, top
 from ..errors import DestinationError
 from ..index import FileRecord, Kind
 from ..plan import Identity, Move, Note, Plan, Report, arrange, emptied_folders, folder_modes, some
-from ..reasons import Why, about, because
+from ..reasons import Why, about, because, why
 from ..root import HELD, STAGE, fold, show, show_apart
 from .guard import refuse_doubtful_places
 from .metadata import write_metadata
@@ -100,11 +100,9 @@ def _twins(catalog: Catalog, files: list[FileRecord]) -> dict[str, str]:
                 staying[other.path] = because(Why.TWINS, f"the same name and bytes as {show(first.path)}")
     if clashes:
         raise DestinationError(some(clashes), "Rename one of each, then run the command again")
-    closed = {row.sample for row in catalog.unread}
     for sample in catalog.samples:
-        if sample.id in closed:
-            reason = because(Why.UNREADABLE, "a file of its sample cannot be read")
-            staying |= {record.path: reason for record in sample.files if top(record.path) != STAGE}
+        if sample.held and why(sample.held) is Why.UNREADABLE:
+            staying |= {record.path: sample.held for record in sample.files if top(record.path) not in (STAGE, HELD)}
         _stay_whole(sample, staying)
     return staying
 
@@ -113,5 +111,5 @@ def _stay_whole(sample: Sample, staying: dict[str, str]) -> None:
     reason = next((staying[record.path] for record in sample.files if record.path in staying), None)
     if reason is not None:
         for record in sample.files:
-            if top(record.path) != STAGE:
+            if top(record.path) not in (STAGE, HELD):
                 staying.setdefault(record.path, about("stays with its sample", reason))
