@@ -192,8 +192,6 @@ def _judge(stage: Stage, root: Path, hand: Hand, outcome: Outcome) -> Verdict:
             problem = problem or recovery.stderr[-400:]
         if recovery.code == 0:
             break
-    else:
-        problem = problem or f"there is no way on: {recovery.stderr}"
     there = judge.kept(root)
     lost = max(lost, len(must - there.keys()))
     if any(there[digest] > 1 for digest in hand.made):
@@ -207,8 +205,21 @@ def _judge(stage: Stage, root: Path, hand: Hand, outcome: Outcome) -> Verdict:
         problem = problem or "it took in a file that it had never seen so"
     if recovery.code == 0 and not unseen:
         problem = problem or _neither(expected, now, hand)
-    torn = judge.torn(now, expected.samples) if recovery.code == 0 and not unseen else []
+    # A file that the hand destroyed under one of its two names may stay behind under the other.
+    whole = {digest: sample for digest, sample in expected.samples.items() if digest not in hand.gone}
+    torn = judge.torn(now, whole) if recovery.code == 0 and not unseen else []
+    if recovery.code != 0:
+        problem = problem or _stuck(stage, root, hand)
     return Verdict(lost, len(torn), problem)
+
+
+def _stuck(stage: Stage, root: Path, hand: Hand) -> str:
+    """What `recover` asks for is that the hand's file goes elsewhere: then it must go through."""
+    for path, entry in judge.look(root).items():
+        if entry.digest in hand.made:
+            (root / path).rename(root.parent / "elsewhere")
+    recovery = run(lambda: cli("recover", "--without-missing")(root), stage.refusals)
+    return "" if recovery.code == 0 else f"there is no way on: {recovery.stderr}"
 
 
 def _is_moved(path: str, expected: Expected, now: judge.Tree, hand: Hand) -> bool:

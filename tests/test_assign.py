@@ -182,3 +182,10 @@ def test_up_to_two_hundred_labels_are_spread() -> None:
     groups = [Group(f"{label} {number}", 1, frozenset(), ((str(label), 1),)) for label in range(200) for number in "ab"]
     splits = assign(groups, parse_ratios("a=0.5,b=0.5")).splits
     assert all({splits[f"{label} a"], splits[f"{label} b"]} == {"a", "b"} for label in range(200))
+
+
+def test_the_advice_to_one_group_of_all_is_not_fewer_splits() -> None:
+    with pytest.raises(RefusedError, match="put fewer samples into one group"):
+        assign([Group("all", 20)], DEFAULT_RATIOS)
+    with pytest.raises(RefusedError, match="fewer splits"):
+        assign([Group("one", 10), Group("two", 10)], DEFAULT_RATIOS)

@@ -122,3 +122,47 @@ def test_after_ctrl_c_all_is_before_or_after(tmp_path: Path, verb: str) -> None:
         assert os.listdir(root / ".imgstage/incoming") == []
         shutil.rmtree(root)
     assert outcomes - {0}
+
+
+@pytest.mark.parametrize("when", ["plan.apply", "_tell", "done_all_the_same"])
+def test_ctrl_c_after_the_commit_comes_too_late(pairs: Dataset, when: str) -> None:
+    """Whenever it is pressed from then on, the exit code says what is so."""
+    code = f"""
+import os, signal, sys
+from imgstage import cli, plan
+from imgstage.cli import common
+def pressed(function):
+    def call(*arguments, **named):
+        try:
+            return function(*arguments, **named)
+        finally:
+            os.kill(os.getpid(), signal.SIGINT)
+    return call
+if {when!r} == "plan.apply":
+    plan.Plan.apply = pressed(plan.Plan.apply)
+else:
+    common.{when.rpartition(".")[2]} = pressed(common.{when.rpartition(".")[2]})
+cli.main(["-C", sys.argv[1], "split"])
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", code, str(pairs.root.path)], capture_output=True, text=True, check=False
+    )
+    assert (result.returncode, "Traceback" in result.stderr) == (0, False), result
+    assert pairs.status().samples["stage_data"] == 0
+
+
+def test_ctrl_c_before_the_commit_changes_nothing(pairs: Dataset) -> None:
+    code = """
+import os, signal, sys
+from imgstage import cli, dataset
+dataset.Dataset.plan_split = lambda *_, **__: os.kill(os.getpid(), signal.SIGINT)
+cli.main(["-C", sys.argv[1], "split"])
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", code, str(pairs.root.path)], capture_output=True, text=True, check=False
+    )
+    assert (result.returncode, result.stderr.lstrip()) == (
+        2,
+        "imgstage: Interrupted. See how things stand: imgstage status\n",
+    )
+    assert pairs.status().samples["stage_data"] == 25

@@ -212,18 +212,22 @@ class Dataset:
         with thinking(self._progress, "Planning"):
             return self._bound(plan_split(seen.catalog, wish, seen.draft))
 
-    def plan_unsplit(self) -> Plan:
+    def plan_unsplit(self, *, trust: Trust | None = None) -> Plan:
         """Plan to move everything back to `stage_data/`.
+
+        Args:
+            trust: "folders" or "csv", where a folder and `splits.csv` disagree.
 
         Raises:
             DestinationError: two files with different bytes have one name; nothing was changed.
-            ChangedError: `splits.csv` is not the last one, and does not know all samples; nothing was changed.
+            ChangedError: `splits.csv` is not the last one, and does not know all samples, or disagrees with the
+                folders; nothing was changed.
         """
         self.journal.refuse_if_pending()
         seen = self._look_whole()
         seen.refuse_foreign_ledger()
         with thinking(self._progress, "Planning"):
-            return self._bound(plan_unsplit(seen.catalog, seen.draft))
+            return self._bound(plan_unsplit(seen.catalog, seen.draft, trust))
 
     def plan_hold(self, *names: str | Path, reason: str = "", troubled: bool = False) -> Plan:
         """Plan to put samples out of the way, into `held/`.
@@ -283,9 +287,9 @@ class Dataset:
         """`plan_split(...)`, applied. None when there was nothing to do."""
         return self._done(self.plan_split(**wishes))
 
-    def unsplit(self) -> Operation | None:
-        """`plan_unsplit()`, applied. None when there was nothing to do."""
-        return self._done(self.plan_unsplit())
+    def unsplit(self, *, trust: Trust | None = None) -> Operation | None:
+        """`plan_unsplit(...)`, applied. None when there was nothing to do."""
+        return self._done(self.plan_unsplit(trust=trust))
 
     def hold(self, *names: str | Path, reason: str = "", troubled: bool = False) -> Operation | None:
         """`plan_hold(...)`, applied. None when there was nothing to do."""

@@ -263,15 +263,19 @@ def check_split_names(names: list[str]) -> None:
     Raises:
         UsageError: a name is empty, taken by imgstage, hidden, holds a slash, or stands twice.
     """
-    folded: set[str] = set()
+    folded: dict[str, str] = {}
     for name in names:
         if not re.fullmatch(r"[^\W_][\w.-]*", name) or fold(name) in _RESERVED:
             problem = f"{name!r} cannot be the name of a split"
             raise UsageError(problem, "Use a plain folder name such as train, val or test")
-        if fold(name) in folded:
+        other = folded.get(fold(name))
+        if other == name:
             problem = f"The split {name!r} is given twice"
             raise UsageError(problem, "Give each split once")
-        folded.add(fold(name))
+        if other:
+            problem = f"The splits {other!r} and {name!r} would be one folder on many disks"
+            raise UsageError(problem, "Spell it as it is spelled already, or choose another name")
+        folded[fold(name)] = name
 
 
 def did_you_mean(word: str, known: tuple[str, ...]) -> str:

@@ -14,6 +14,7 @@ from imgstage.journal.system import (
     is_alias,
     is_file,
     locked,
+    make_folder,
     probe,
     rename,
     spelling,
@@ -51,6 +52,20 @@ def test_a_rename_by_link_takes_no_file_away_that_has_just_come(
     rename(str(source), str(target), RenameMethod.LINK)
     assert target.read_bytes() == b"1"
     assert (source.read_bytes() if source.exists() else None) == saved
+
+
+def test_each_folder_that_is_made_is_made_durable_before_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A power cut must not take a folder away together with the originals that came into it."""
+    seen: list[str] = []
+    real = os.mkdir
+    monkeypatch.setattr("imgstage.journal.system.sync_folder", lambda path: seen.append(f"sync {path}"))
+    monkeypatch.setattr(os, "mkdir", lambda path: (seen.append(f"make {path}"), real(path)))
+    make_folder(f"{tmp_path}/a/b")
+    assert seen == [f"make {tmp_path}/a", f"sync {tmp_path}", f"make {tmp_path}/a/b", f"sync {tmp_path}/a"]
+    make_folder(f"{tmp_path}/a/b")
+    assert len(seen) == 4
 
 
 def test_probe_finds_a_method_and_leaves_nothing(tmp_path: Path) -> None:

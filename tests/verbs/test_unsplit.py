@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from imgstage import Dataset
-from imgstage.errors import DestinationError, UsageError
+from imgstage.errors import ChangedError, DestinationError, UsageError
 
 from ..helpers import as_nobody, names, picture, snapshot, write
 
@@ -149,3 +149,20 @@ def test_unknown_twins_in_two_splits_get_no_row_that_fits_both(pairs: Dataset) -
     table = (root / "splits.csv").read_text()
     assert "same_" not in table
     assert "lone_" in table
+
+
+def test_where_folders_and_ledger_disagree_it_asks_too(pairs: Dataset) -> None:
+    """In `stage_data/` nothing would tell any more that a hand had moved them."""
+    root = pairs.root.path
+    pairs.split()
+    sample = next(sample for sample in pairs.samples if sample.split == "train")
+    for record in sample.files:
+        (root / record.path).rename(root / "val" / record.path.removeprefix("train/"))
+    before = snapshot(root)
+    with pytest.raises(ChangedError, match=r"1 sample lies in another folder.*--trust folders or --trust csv"):
+        pairs.unsplit()
+    assert snapshot(root) == before
+    for trust, split in (("csv", "train"), ("folders", "val")):
+        pairs.unsplit(trust="csv" if trust == "csv" else "folders")
+        assert {row.split for row in pairs.samples if row.id == sample.id} == {split}
+        pairs.undo()

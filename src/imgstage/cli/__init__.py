@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import io
 import os
+import signal
 import sys
 from contextlib import suppress
 from importlib import import_module
@@ -17,7 +18,7 @@ import click
 
 from .. import __version__
 from ..errors import ImgstageError
-from .common import complain
+from .common import complain, finished
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,6 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             stream.reconfigure(errors="backslashreplace")  # a terminal that lacks a letter of a name is no failure
     gc.disable()  # nothing here lives in cycles, and looking for them among a million small tuples takes long
     code = run(arguments)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the code is known
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError):  # the reader may have gone
             if stream is not None:
@@ -85,6 +87,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
+    finished.clear()
     try:
         result: Any = group.main(arguments, prog_name="imgstage", standalone_mode=False)
     except ImgstageError as error:
@@ -95,6 +98,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
             error.show()
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
+        if any(finished):  # it came too late to stop anything
+            return 0
         complain("imgstage: Interrupted. See how things stand: imgstage status")
         return 2
     except BrokenPipeError:  # the reader of our output has gone, as in `imgstage log | head`
@@ -104,10 +109,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
         if error.filename is None:  # our own output
             complain(f"imgstage: The result could not be written ({error.strerror or error}).")
             return 2
-        complain(
-            f"imgstage: {error.filename}: {error.strerror}. No image was lost. See how things stand: imgstage status."
-        )
-        return 3
+        # The journal says itself what it could not do; so this came up while looking.
+        complain(f"imgstage: {error.filename}: {error.strerror}; nothing was changed. Mend that, then run it again.")
+        return 2
     return result if isinstance(result, int) else 0
 
 

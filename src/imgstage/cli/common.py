@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+import signal
+import threading
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +21,14 @@ dry_run_option = click.option("-n", "--dry-run", is_flag=True, help="Show what w
 threads_option = click.option(
     "--threads", type=click.IntRange(min=1), metavar="N", help="Files to read at once. Default: one for each core."
 )
+trust_option = click.option(
+    "--trust", type=click.Choice(["folders", "csv"]), help="Which is right where folders and splits.csv disagree."
+)
 all_option = click.option("--all", "show_all", is_flag=True, help="List everything, not just the first or last few.")
+
+
+finished: list[str] = []
+"""What this process has done, for whoever interrupts it when there is nothing left to stop."""
 
 
 def open_dataset(root: str | None, *, threads: int | None = None, dry_run: bool = False) -> Dataset:
@@ -51,10 +60,27 @@ def carry_out(
     show_all: bool,
 ) -> None:
     """Apply a plan unless this is a dry run, then say what it changed and how to undo it."""
-    operation = None if dry_run else plan.apply()
-    number = operation.number if operation else None
-    with done_all_the_same(f"Operation {number} is done" if number else ""):
+    with heard_by_the_journal_alone():
+        operation = None if dry_run else plan.apply()
+        number = operation.number if operation else None
+        done = f"Operation {number} is done" if number else ""
+        finished.append(done)
+    with done_all_the_same(done):
         _tell(root, plan, render, number, dry_run=dry_run, as_json=as_json, show_all=show_all)
+
+
+@contextmanager
+def heard_by_the_journal_alone() -> Iterator[None]:
+    """The journal listens to Ctrl-C while there is something to stop; else it must not hide what was done."""
+    previous = signal.getsignal(signal.SIGINT)
+    if previous in (None, signal.SIG_IGN) or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signal.signal(signal.SIGINT, lambda *_: None)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous)
 
 
 @contextmanager

@@ -53,9 +53,11 @@ def command(folder: str) -> int:
 def _say(*words: str) -> None:
     """Run a command line of our own, as the user would."""
     from . import group
+    from .common import finished
 
     click.echo(f"\n$ {shlex.join(('imgstage', *words))}")
     group.main(list(words), prog_name="imgstage", standalone_mode=False)
+    finished.clear()  # the demo itself goes on
 
 
 def _splits(root: Path) -> dict[str, str]:

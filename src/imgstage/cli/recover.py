@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .common import done_all_the_same, json_option, open_dataset
+from .common import done_all_the_same, finished, heard_by_the_journal_alone, json_option, open_dataset
 from .render import print_json
 
 if TYPE_CHECKING:
@@ -23,10 +23,12 @@ if TYPE_CHECKING:
 def command(root: str | None, without_missing: bool, as_json: bool) -> None:
     """Take back the operation that a crash, a power cut or a second Ctrl-C broke off. Otherwise nothing changes."""
     dataset = open_dataset(root)
-    recovery = dataset.recover(without_missing=without_missing)
-    restored = recovery.restored
-    done = recovery.operation is not None or restored.kept
-    with done_all_the_same(f"The {recovery.verb} was taken back" if done else ""):
+    with heard_by_the_journal_alone():
+        recovery = dataset.recover(without_missing=without_missing)
+        restored = recovery.restored
+        done = f"The {recovery.verb} was taken back" if recovery.operation is not None or restored.kept else ""
+        finished.append(done)
+    with done_all_the_same(done):
         if as_json:
             body = {"verb": "recover", "operation": recovery.operation, "of": recovery.verb}
             print_json(body | {"changed": restored.returned + restored.removed} | restored._asdict())

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from .common import all_option, carry_out, dry_run_option, json_option, open_dataset, threads_option
+from .common import all_option, carry_out, dry_run_option, json_option, open_dataset, threads_option, trust_option
 from .render import groups, pairing, splits, surprises
 
 if TYPE_CHECKING:
@@ -29,9 +29,7 @@ if TYPE_CHECKING:
 )
 @click.option("--reshuffle", is_flag=True, help="Draw all samples anew; test images may become train images.")
 @click.option("--accept-new", is_flag=True, help="Unknown samples are new although held-out images are missing.")
-@click.option(
-    "--trust", type=click.Choice(["folders", "csv"]), help="Which is right where folders and splits.csv disagree."
-)
+@trust_option
 @click.option(
     "--manifest", is_flag=True, help="Move nothing; write splits.csv and one SPLIT.metadata.jsonl a split instead."
 )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
-from .common import all_option, carry_out, dry_run_option, json_option, open_dataset, threads_option
+from .common import all_option, carry_out, dry_run_option, json_option, open_dataset, threads_option, trust_option
 from .render import surprises
 
 if TYPE_CHECKING:
@@ -17,11 +17,19 @@ if TYPE_CHECKING:
 @dry_run_option
 @json_option
 @all_option
+@trust_option
 @threads_option
 @click.pass_obj
-def command(root: str | None, dry_run: bool, as_json: bool, show_all: bool, threads: int | None) -> None:
+def command(
+    root: str | None,
+    dry_run: bool,
+    as_json: bool,
+    show_all: bool,
+    trust: Literal["folders", "csv"] | None,
+    threads: int | None,
+) -> None:
     """Move everything back to stage_data/, sub-folders kept. splits.csv remembers who was where for the next split."""
-    plan = open_dataset(root, threads=threads, dry_run=dry_run).plan_unsplit()
+    plan = open_dataset(root, threads=threads, dry_run=dry_run).plan_unsplit(trust=trust)
 
     def render(made: Plan) -> list[str]:
         back = made.report.details["samples"]

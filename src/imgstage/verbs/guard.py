@@ -52,10 +52,16 @@ class SplitWish:
     manifest: bool = False
 
 
-def past_splits(usable: Iterable[Sample], wish: SplitWish) -> dict[str, str]:
-    """The split of each sample that has one, by id; refuses while folders and ledger disagree."""
-    if wish.reshuffle:
-        return {}
+def past_splits(usable: Iterable[Sample], trust: Trust | None) -> dict[str, str]:
+    """The split of each sample that has one, by id.
+
+    Args:
+        usable: the samples.
+        trust: which is right where a folder and `splits.csv` disagree.
+
+    Raises:
+        ChangedError: they disagree, and nobody said which is right.
+    """
     past: dict[str, str] = {}
     disagreeing: list[tuple[str, str, str]] = []
     for sample in usable:
@@ -64,9 +70,9 @@ def past_splits(usable: Iterable[Sample], wish: SplitWish) -> dict[str, str]:
         past[sample.id] = sample.split
         if sample.place not in (STAGE, sample.split):
             disagreeing.append((show(sample.key), sample.place, sample.split))
-            if wish.trust == "folders":
+            if trust == "folders":
                 past[sample.id] = sample.place
-    if disagreeing and wish.trust is None:
+    if disagreeing and trust is None:
         count = len(disagreeing)
         problem = f"{count:,} sample{'s lie' if count > 1 else ' lies'} in another folder than splits.csv says"
         remedy = "Say which is right, with --trust folders or --trust csv"

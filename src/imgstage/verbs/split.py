@@ -49,7 +49,7 @@ def plan_split(catalog: Catalog, wish: SplitWish, draft: Draft) -> Plan:
         raise RefusedError(
             problem, "Bring images in with: imgstage add FOLDER; see why files are held with: imgstage status"
         )
-    past = past_splits(usable, wish)
+    past = {} if wish.reshuffle else past_splits(usable, wish.trust)
     new = [sample for sample in usable if sample.id not in past]
     if not wish.reshuffle:
         refuse_dropped(past, wish)

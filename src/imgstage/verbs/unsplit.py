@@ -11,15 +11,16 @@ from ..index import FileRecord, Kind
 from ..plan import Identity, Move, Note, Plan, Report, arrange, emptied_folders, folder_modes, some
 from ..reasons import Why, about, because, why
 from ..root import HELD, STAGE, fold, show, show_apart
-from .guard import refuse_doubtful_places
+from .guard import past_splits, refuse_doubtful_places
 from .metadata import write_metadata
 from .wishes import write_ledger
 
 if TYPE_CHECKING:
+    from .guard import Trust
     from .wishes import Draft
 
 
-def plan_unsplit(catalog: Catalog, draft: Draft) -> Plan:
+def plan_unsplit(catalog: Catalog, draft: Draft, trust: Trust | None = None) -> Plan:
     """Plan the way back.
 
     Held samples go back too: it is in `stage_data/` that they can be mended. Images of no sample stay in their split.
@@ -27,15 +28,18 @@ def plan_unsplit(catalog: Catalog, draft: Draft) -> Plan:
     Args:
         catalog: what there is.
         draft: about the plan.
+        trust: which is right where a folder and `splits.csv` disagree.
 
     Returns:
         The plan.
 
     Raises:
         DestinationError: two files with different bytes have one name.
-        ChangedError: held-out images are missing, and unknown ones lie in `train`.
+        ChangedError: held-out images are missing, and unknown ones lie in `train`, or folders and ledger disagree.
     """
     refuse_doubtful_places(catalog)
+    usable = [sample for sample in catalog.samples if not sample.held]
+    past = past_splits(usable, trust)
     sidecars = {record.path for sample in catalog.samples for record in sample.sidecars}
     strays = catalog.strays_of_splits()  # they stay where only their place tells their split
     files = [
@@ -51,8 +55,7 @@ def plan_unsplit(catalog: Catalog, draft: Draft) -> Plan:
     target = {record.path: f"{STAGE}/{below(record.path)}" for record in away}
     moves = [Move(record.path, target[record.path], Identity.of(record)) for record in away]
     ids = Counter(sample.id for sample in catalog.samples)  # twins of unknown origin are not told apart by their ids
-    splits = {sample.id: sample.split for sample in catalog.samples if sample.split and ids[sample.id] == 1}
-    usable = [sample for sample in catalog.samples if not sample.held]
+    splits = {s.id: past.get(s.id, s.split) for s in catalog.samples if s.split and ids[s.id] == 1}
     wishes = write_ledger(draft, catalog, splits, target) | write_metadata(draft, catalog, usable, splits, target)[0]
     places = sorted({top(record.path) for record in away})
     journeys, steps = arrange(
