@@ -61,7 +61,12 @@ def test_each_folder_that_is_made_is_made_durable_before_the_next(
     seen: list[str] = []
     real = os.mkdir
     monkeypatch.setattr("imgstage.journal.system.sync_folder", lambda path: seen.append(f"sync {path}"))
-    monkeypatch.setattr(os, "mkdir", lambda path: (seen.append(f"make {path}"), real(path)))
+
+    def make(path: str) -> None:
+        seen.append(f"make {path}")
+        real(path)
+
+    monkeypatch.setattr(os, "mkdir", make)
     make_folder(f"{tmp_path}/a/b")
     assert seen == [f"make {tmp_path}/a", f"sync {tmp_path}", f"make {tmp_path}/a/b", f"sync {tmp_path}/a"]
     make_folder(f"{tmp_path}/a/b")
