@@ -109,7 +109,8 @@ class Expected:
             return "it said that nothing was changed: " + judge.difference(judge.look(root), self.before)
         if outcome.code not in (0, 2, 3, -9):
             return f"exit code {outcome.code}: {outcome.stderr}"
-        pending = Journal(root).pending() is not None
+        # A third state: done, but the disk did not confirm it, so that a power cut may still take it back.
+        pending = Journal(root).pending() is not None or "the disk did not confirm it" in outcome.stderr
         if self._scenario.undoable and outcome.code >= 0 and pending != (outcome.code == 3):
             return f"exit code {outcome.code}, but {'an' if pending else 'no'} operation waits for recover"
         return ""

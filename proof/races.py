@@ -160,7 +160,25 @@ def edit_source(hand: Hand) -> None:
         hand.foreign.add(judge.digest_of(path))
 
 
-DEEDS: tuple[Callable[[Hand], None], ...] = (edit, replace, take, occupy, come_back, settle, edit_source)
+def take_sources(hand: Hand) -> None:
+    """Take away all that is to be added, as who pulls the card out: what was copied is the last there is of it."""
+    copies = {judge.digest_of(path) for path in (hand.root / STATE / "incoming").glob("*") if path.suffix != ".part"}
+    for path in sorted((hand.root.parent / PHOTOS).rglob("*.jpg")):
+        digest = judge.digest_of(path)
+        path.unlink()
+        (hand.made if digest in copies else hand.gone).add(digest)
+
+
+DEEDS: tuple[Callable[[Hand], None], ...] = (
+    edit,
+    replace,
+    take,
+    occupy,
+    come_back,
+    settle,
+    edit_source,
+    take_sources,
+)
 
 
 def disturb(

@@ -176,6 +176,7 @@ def test_something_else_where_a_file_or_folder_of_the_root_should_be(
         (["-C", "@/data", "split", "--ratios", "Train=0.8,val=0.2"], "'train' and 'Train' would be one folder"),
         (["-C", "@/data", "split", "--ratios", ""], "''"),
         (["-C", "@/data", "split", "--group", r"_(\d)"], "group"),
+        (["-C", "@/data", "split", "--group", "(github\udcff?)"], "is no UTF-8, so it cannot be stored"),
         (["-C", "@/data", "split", "--group-csv", "@/photos:x"], "@/photos cannot be read (Is a directory)"),
         (["-C", "@/data", "split", "--group-csv", "@/latin.csv:who"], "@/latin.csv is not UTF-8 text (byte 10)"),
         (["-C", "@/data", "split", "--group-csv", "@/table.csv:patients"], "Did you mean 'patient'?"),

@@ -77,3 +77,10 @@ def test_of_a_file_touched_just_now_only_the_content_is_remembered(path: Path, m
     with Cache(path, write=False) as cache:
         assert cache.get(status(), is_image=True) is None
         assert cache.image("d") == Content("d", INFO)
+
+
+def test_a_cache_that_is_a_link_is_not_written_through(path: Path, tmp_path: Path) -> None:
+    path.parent.mkdir()
+    path.symlink_to(tmp_path / "elsewhere.sqlite")
+    remember(path, status(), Content("d", INFO))
+    assert not (tmp_path / "elsewhere.sqlite").exists()

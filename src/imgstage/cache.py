@@ -142,7 +142,7 @@ class Cache:
     def _store(self, path: Path) -> None:
         for folder in (path.parent.parent, path.parent):  # the root itself must exist
             folder.mkdir(exist_ok=True)
-            if folder.is_symlink():  # nothing is written outside of the root
+            if folder.is_symlink() or path.is_symlink():  # nothing is written outside of the root
                 return
         connection = sqlite3.connect(path)
         try:

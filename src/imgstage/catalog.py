@@ -264,11 +264,11 @@ class _Draft:
             self.ignored.extend(Note(record.path, reason) for record, reason in alone if record.digest)
 
     def hold_twins(self, records: Iterable[FileRecord]) -> None:
-        """Hold new samples that have a file with another file's name; what lies in `held/` is in nobody's way."""
+        """Hold new samples that have another file's name; what lies in `held/` and has no row is in nobody's way."""
         first: dict[str, FileRecord] = {}
         twins: dict[str, str] = {}
         for record in records:
-            if top(record.path) == HELD:
+            if top(record.path) == HELD and record.path not in self._known:
                 continue
             other = first.setdefault(fold(self._names[record.path]), record)
             if other is not record:

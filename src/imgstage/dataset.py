@@ -193,9 +193,8 @@ class Dataset:
         pattern, table = (group, group_csv) if given else (stored.group, stored.group_csv)
         base = Path() if given else self.root.path
         seen = self._look_whole(tuple(shares))
-        usable = [sample for sample in seen.catalog.samples if not sample.held]
         with thinking(self._progress, "Grouping"):  # a rule may take its time
-            group_of = groups_of(usable, pattern, table, base)
+            group_of = groups_of(seen.catalog, pattern, table, base)
         wish = SplitWish(
             ratios=shares,
             seed=seed if seed is not None else stored.seed or 0,

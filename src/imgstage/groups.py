@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
 from .errors import UsageError
-from .root import did_you_mean, fold
+from .root import SETTINGS, did_you_mean, fold, show
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -38,13 +38,25 @@ def toml_line(root: Path, base: Path, pattern: str | None, table: str | None) ->
         base: what the path of the table is relative to.
         pattern: a regular expression.
         table: `FILE:COLUMN`.
+
+    Raises:
+        UsageError: the rule is no UTF-8.
     """
     if table is not None:
         name, column = parse_table(table)
         path = (base / name).resolve()
         stored = path.relative_to(root) if root in path.parents else path
-        return f"group_csv = {json.dumps(f'{stored.as_posix()}:{column}', ensure_ascii=False)}"
-    return f"group = {json.dumps(pattern, ensure_ascii=False)}" if pattern is not None else ""
+        return f"group_csv = {_quoted(f'{stored.as_posix()}:{column}')}"
+    return f"group = {_quoted(pattern)}" if pattern is not None else ""
+
+
+def _quoted(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        problem = f"{show(text)} is no UTF-8, so it cannot be stored in {SETTINGS}"
+        raise UsageError(problem, "Rename the file, or write the rule in UTF-8") from error
+    return json.dumps(text, ensure_ascii=False)
 
 
 def by_pattern(pattern: str, keys: Iterable[str]) -> dict[str, str]:

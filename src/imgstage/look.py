@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from . import catalog, groups, ledger, settings, tables
 from .errors import RefusedError, UsageError
+from .pairing import SIDECAR
 from .parallel import thinking
 from .reasons import Why, why
 from .root import DEFAULT_RATIOS, HELD, LEDGER, STAGE, Root, check_split_names, find_layout, read_regular, show
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from .catalog import Catalog, Sample
+    from .catalog import Catalog
     from .index import Index
     from .journal import Journal
     from .ledger import Row
@@ -111,11 +112,13 @@ def look(
     return Look(said, rows, splits, draft, what)
 
 
-def groups_of(usable: Sequence[Sample], pattern: str | None, table: str | None, base: Path) -> dict[str, str]:
+def groups_of(what: Catalog, pattern: str | None, table: str | None, base: Path) -> dict[str, str]:
     """The group of each sample by the user's rule, by key; samples without one are not in it.
 
+    Held ones have a say too; and so have missing files, under their last paths below the top-level folder.
+
     Args:
-        usable: the samples.
+        what: the samples.
         pattern: a regular expression.
         table: `FILE:COLUMN`, which goes before the pattern.
         base: what the path of the table is relative to.
@@ -123,6 +126,7 @@ def groups_of(usable: Sequence[Sample], pattern: str | None, table: str | None, 
     Raises:
         UsageError: the table cannot be read, or the rule fits nothing.
     """
+    gone = [catalog.below(row.last_path) for row in what.missing if row.role != SIDECAR]
     if table is not None:
         name, column = groups.parse_table(table)
         try:
@@ -131,8 +135,9 @@ def groups_of(usable: Sequence[Sample], pattern: str | None, table: str | None, 
             problem = f"{show(name)} cannot be read ({getattr(error, 'strerror', None) or error})"
             raise UsageError(problem, "Check the path") from error
         rows = groups.read_table(data, name, column)
-        keys = {catalog.below(record.path): sample.key for sample in usable for record in sample.files}
+        keys = {catalog.below(record.path): sample.key for sample in what.samples for record in sample.files}
+        keys |= {path: path for path in gone if path not in keys}
         return groups.merge(groups.by_column(rows, column, keys))
     if pattern is not None:
-        return groups.by_pattern(pattern, [sample.key for sample in usable])
+        return groups.by_pattern(pattern, [*(sample.key for sample in what.samples), *gone])
     return {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from imgstage.journal.records import Records
 from imgstage.journal.system import RenameMethod
 from imgstage.plan import Identity, Move, Plan, Preparation, Report, arrange, vault_place
 
-from ..helpers import snapshot, write
+from ..helpers import dying_at, snapshot, write
 
 
 def identity(path: Path) -> Identity:
@@ -239,6 +240,42 @@ def test_a_second_ctrl_c_leaves_it_to_recover(journal: Journal, monkeypatch: pyt
         journal.apply(make_plan(journal))
     monkeypatch.undo()
     journal.recover()
+    assert snapshot(Path(journal.root)) == before
+
+
+def test_a_second_ctrl_c_after_the_commit_comes_too_late(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    for owner, name in ((Records, "write_end"), (Journal, "_clean_up")):
+        real = getattr(owner, name)
+
+        def press(*arguments: Any, real: Any = real, **named: Any) -> None:
+            real(*arguments, **named)
+            if journal.records.states() == {1: State.DONE}:
+                os.kill(os.getpid(), signal.SIGINT)
+                os.kill(os.getpid(), signal.SIGINT)
+
+        monkeypatch.setattr(owner, name, press)
+    done = journal.apply(make_plan(journal))
+    assert done is not None
+    assert done.state is State.DONE
+
+
+def test_a_second_ctrl_c_in_recover_leaves_it_to_recover(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = snapshot(Path(journal.root))
+    with dying_at(Records, "write_end"):
+        journal.apply(make_plan(journal))
+
+    def press(*_: object, times: int) -> None:
+        for _number in range(times):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(steps, "sync", partial(press, times=2))
+        with pytest.raises(BrokenOffError, match=r"interrupted twice.*recover"):
+            journal.recover()
+    assert journal.pending() == 1
+    with monkeypatch.context() as patch:
+        patch.setattr(steps, "sync", partial(press, times=1))
+        journal.recover()
     assert snapshot(Path(journal.root)) == before
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from pathlib import Path
@@ -12,8 +13,9 @@ import pytest
 from imgstage import Dataset
 from imgstage.cli import run
 from imgstage.errors import ChangedError, DestinationError, PairingError, RefusedError, UsageError
-from imgstage.journal import steps
+from imgstage.journal import steps, system
 from imgstage.journal.records import Records
+from imgstage.plan import Identity
 
 from ..helpers import dying_at, names, picture, snapshot, write, write_pairs
 
@@ -318,3 +320,29 @@ def test_copies_without_a_plan_are_cleared_away_while_their_sources_are_there(em
     assert empty.recover().restored.kept == 0
     assert not list((empty.root.path / ".imgstage/incoming").iterdir())
     assert not list((empty.root.path / ".imgstage/journal").iterdir())
+
+
+@pytest.mark.parametrize("error", [errno.ENOENT, errno.EIO, errno.ENOSPC])
+def test_copies_are_not_cleared_away_when_the_card_is_pulled_out_meanwhile(
+    empty: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: int
+) -> None:
+    """Copying fails as the sources vanish: what was copied is the last there is of it."""
+    write_pairs(tmp_path / "card", range(1, 5))
+    originals = snapshot(tmp_path / "card")
+    real = system.copy_durable
+    done: list[str] = []
+
+    def copy(source: str, target: str, identity: Identity) -> str:
+        if len(done) == 5:
+            shutil.rmtree(tmp_path / "card")
+            raise OSError(error, os.strerror(error), source)
+        done.append(source)
+        return real(source, target, identity)
+
+    monkeypatch.setattr("imgstage.journal.engine.copy_durable", copy)
+    with pytest.raises(RefusedError, match=r"sources of its copies are gone.*recover"):
+        empty.add(tmp_path / "card")
+    monkeypatch.undo()
+    assert empty.recover().restored.kept == 5
+    kept = snapshot(empty.root.path / ".imgstage/vault/000001")
+    assert kept == {Path(path).name: originals[Path(path).name] for path in done}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -10,6 +11,9 @@ from imgstage import Dataset
 from imgstage.errors import ChangedError, UsageError
 
 from ..helpers import picture, write
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def fill(dataset: Dataset, numbers: range) -> None:
@@ -123,3 +127,37 @@ def test_a_group_stays_where_its_missing_member_was(empty: Dataset) -> None:
     empty.split(group=r"p(\d+)", accept_new=True)
     found = {other.split for other in empty.samples if "_new" in other.key}
     assert found == {"test"}
+
+
+WAYS_OUT: dict[str, Callable[[Dataset, str], object]] = {
+    "held": lambda dataset, path: dataset.hold(path),
+    "broken": lambda dataset, path: write(dataset.root.path / path, b"no picture"),
+    "gone": lambda dataset, path: (dataset.root.path / path).rename(dataset.root.path.parent / "away"),
+}
+
+
+@pytest.mark.parametrize("way", WAYS_OUT)
+@pytest.mark.parametrize("reshuffle", [False, True])
+def test_a_rule_that_comes_later_holds_for_what_is_out_of_the_way_too(
+    empty: Dataset, way: str, *, reshuffle: bool
+) -> None:
+    """Its group must not be drawn into train while it is held, broken or gone, and will come back."""
+    root = empty.root.path
+    for number in range(40):
+        write(root / f"stage_data/p{number:02}_a.png", picture(number, "PNG"))
+    empty.split()
+    sample = next(sample for sample in empty.samples if sample.split == "test")
+    path, patient = sample.files[0].path, sample.key[:3]
+    content = (root / path).read_bytes()
+    WAYS_OUT[way](empty, path)
+    for number, scan in enumerate("bcdef"):
+        write(root / f"stage_data/{patient}_{scan}.png", picture(100 + number, "PNG"))
+    empty.split(group=r"^(p\d+)_", accept_new=True, reshuffle=reshuffle and way != "gone", seed=3)
+    if way == "held":
+        empty.release(everything=True)
+    else:
+        write(root / path, content)
+    empty.split(group=r"^(p\d+)_", trust="csv")  # where it was mended, it may lie in its old folder
+    homes = {sample.split for sample in empty.samples if sample.key.startswith(patient)}
+    assert len(homes) == 1
+    assert homes == {"test"} or reshuffle

@@ -178,3 +178,117 @@ def test_renumbering_and_editing_all_at_once_is_asked_about(empty: Dataset) -> N
     assert not first.exists()
     with pytest.raises(ChangedError, match=r"img00\.png.*img20"):
         empty.split()
+
+
+def test_a_retouched_image_whose_original_is_held_does_not_come_in_as_new(empty: Dataset, tmp_path: Path) -> None:
+    """Hold what is too dark, brighten it, add it: the split of the original must not be forgotten."""
+    lone(empty, "png", range(40), 0)
+    empty.split()
+    keys = held_out(empty)
+    empty.hold(*keys)
+    for number, key in enumerate(keys):
+        write(tmp_path / f"bright/{key}.png", picture(7000 + number))
+    assert len(empty.plan_add(tmp_path / "bright").report.held) == len(keys)
+    for number, key in enumerate(keys):  # and by hand
+        write(empty.root.path / f"stage_data/{key}.png", picture(7000 + number))
+    empty.split()
+    assert not {key for key in keys if (empty.root.path / f"train/{key}.png").exists()}
+
+
+def test_copies_of_any_state_of_an_edited_image_follow_it(empty: Dataset) -> None:
+    root = empty.root.path
+    lone(empty, "png", range(40), 0)
+    empty.split()
+    key = held_out(empty)[0]
+    path = next(root / sample.files[0].path for sample in empty.samples if sample.key == key)
+    states = [path.read_bytes(), picture(8001), picture(8002)]
+    write(path, states[1])
+    empty.split()  # the second state is what the ledger knows now
+    write(path, states[2])
+    for number in range(6):
+        write(root / f"stage_data/copy{number}.png", states[number % 3])
+    empty.split()
+    assert {sample.split for sample in empty.samples if sample.key.startswith("copy")} == {path.parent.name}
+
+
+def test_the_first_bytes_of_a_missing_image_tie_too(empty: Dataset) -> None:
+    root = empty.root.path
+    lone(empty, "png", range(40), 0)
+    empty.split()
+    key = held_out(empty)[0]
+    path = next(root / sample.files[0].path for sample in empty.samples if sample.key == key)
+    first = path.read_bytes()
+    write(path, picture(8001))
+    empty.split()
+    path.unlink()
+    for number in range(2):  # two, so that neither is taken for the missing one
+        write(root / f"stage_data/copy{number}.png", first)
+    empty.split(accept_new=True)
+    assert {sample.split for sample in empty.samples if sample.key.startswith("copy")} == {path.parent.name}
+
+
+@pytest.mark.parametrize("verb", ["hold", "unsplit"])
+def test_an_unknown_image_in_train_gets_no_row_by_going_elsewhere(empty: Dataset, verb: str) -> None:
+    root = empty.root.path
+    lone(empty, "png", range(40), 0)
+    empty.split()
+    path = next(root / sample.files[0].path for sample in empty.samples if sample.split == "test")
+    path.unlink()
+    write(root / "train/odd.png", picture(9000))
+    with pytest.raises(ChangedError, match="Held-out images are missing"):
+        empty.hold("train/odd.png") if verb == "hold" else empty.unsplit()
+
+
+def test_an_ambiguous_sample_in_train_gets_no_row_by_unsplit(pairs: Dataset) -> None:
+    root = pairs.root.path
+    pairs.split()
+    for record in next(sample for sample in pairs.samples if sample.split == "test").files:
+        (root / record.path).unlink()
+    for name in ("x_before.jpg", "x_before.png", "x_after.jpg"):
+        write(root / "train" / name, picture(len(name) + ord(name[-1]), "PNG" if name.endswith("png") else "JPEG"))
+    with pytest.raises(ChangedError, match="Held-out images are missing"):
+        pairs.unsplit()
+
+
+def test_renumbering_downwards_while_all_are_edited_is_asked_about(empty: Dataset) -> None:
+    """No name is new then: each image has that of another."""
+    root = empty.root.path
+    for number in range(20):
+        write(root / f"stage_data/{number:02}.png", picture(number))
+    empty.split()
+    gone = next(sample.key for sample in empty.samples if sample.split == "train")
+    empty.unsplit()
+    (root / f"stage_data/{gone}.png").unlink()
+    for number in range(int(gone) + 1, 20):
+        (root / f"stage_data/{number:02}.png").rename(root / f"stage_data/{number - 1:02}.png")
+    for number, path in enumerate(sorted((root / "stage_data").iterdir())):
+        write(path, picture(500 + number))
+    with pytest.raises(ChangedError, match=r"if files were renumbered.*--accept-new"):
+        empty.split()
+
+
+def test_an_image_that_became_a_text_file_stops_nobody(empty: Dataset) -> None:
+    root = empty.root.path
+    lone(empty, "png", range(20), 0)
+    empty.split()
+    path = next(root / sample.files[0].path for sample in empty.samples if sample.split == "train")
+    write(path, picture(8001))
+    empty.split()
+    path.with_suffix(".txt").unlink()
+    path.rename(path.with_suffix(".txt"))
+    empty.split()
+    assert len(empty.samples) == 19
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_names_that_differ_in_the_suffix_alone_share_a_split(empty: Dataset, known: bool) -> None:
+    """The same pictures in another format: imgstage computes one key for both, and must not part them."""
+    lone(empty, "jpg", range(20), 0)
+    if known:
+        empty.split()
+    for number in range(20):
+        write(empty.root.path / f"stage_data/img{number:02}.png", picture(100 + number, "PNG"))
+    empty.split()
+    split_of = {sample.files[0].path.rpartition("/")[2]: sample.split for sample in empty.samples}
+    assert all(split_of[f"img{number:02}.jpg"] == split_of[f"img{number:02}.png"] for number in range(20))
+    assert set(split_of.values()) == {"train", "val", "test"}

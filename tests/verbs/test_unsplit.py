@@ -166,3 +166,18 @@ def test_where_folders_and_ledger_disagree_it_asks_too(pairs: Dataset) -> None:
         pairs.unsplit(trust="csv" if trust == "csv" else "folders")
         assert {row.split for row in pairs.samples if row.id == sample.id} == {split}
         pairs.undo()
+
+
+def test_of_a_pair_that_lies_twice_no_half_goes_without_the_other(pairs: Dataset) -> None:
+    """One half has a twin with its bytes in `stage_data/`, so it stays; so must the other."""
+    root = pairs.root.path
+    pairs.split()
+    sample = next(sample for sample in pairs.samples if sample.split == "train")
+    first, second = (record.path for record in sample.files)
+    (root / "stage_data").mkdir(exist_ok=True)
+    write(root / "stage_data" / first.partition("/")[2], (root / first).read_bytes())
+    notes = {note.path: note.reason for note in pairs.plan_unsplit().report.held}
+    assert {first, second} <= notes.keys()
+    pairs.unsplit()
+    assert (root / first).exists()
+    assert (root / second).exists()

@@ -136,10 +136,7 @@ class Journal:
         return shlex.join(("imgstage", "-C", self.root, *words))
 
     def last_written(self) -> dict[str, str]:
-        """Of imgstage's own text files, the digest of what the operations left last; empty where they took it away.
-
-        What was undone was never written: a `splits.csv` that was foreign before is so again.
-        """
+        """Of imgstage's own text files, the digest of what the operations left last; empty where they took it away."""
         tables: dict[str, str] = {}
         before: dict[int, dict[str, str]] = {}
         for number, state in self.records.states().items():
@@ -147,7 +144,7 @@ class Journal:
                 with suppress(BrokenOffError):  # a damaged file must not hide the others
                     head = self.records.head(number)
                     before[number] = tables
-                    first = min(head.undoes, default=0)
+                    first = min(head.undoes, default=0)  # what was undone was never written
                     tables = before.get(first, {**tables, **head.tables})
         return tables
 
@@ -288,6 +285,7 @@ class Journal:
                     inodes[preparation.place] = os.lstat(path).st_ino
                     watch.advance()
             except OSError:  # such as a full disk: the space goes back
+                self._refuse_to_lose_copies()
                 self._clean_up()
                 raise
             finally:
@@ -337,6 +335,8 @@ class Journal:
             sync(self.root, record)
             self.records.write_end(record.number, State.DONE)
         except KeyboardInterrupt:
+            if self.records.has(record.number, State.DONE):
+                return
             problem = f"Operation {record.number} was interrupted twice and left as it was"
             raise BrokenOffError(problem, f"Run: {self._command('recover')}") from None
         except (OSError, ImgstageError, InterruptedStepError) as reason:
@@ -369,11 +369,14 @@ class Journal:
             RefusedError: there are copies among it that are the last there is of a file.
         """
         wanted = {preparation.place for preparation in plan.preparations}
+        self._refuse_to_lose_copies(wanted)
+        self._clean_up(wanted)
+
+    def _refuse_to_lose_copies(self, wanted: Container[str] = ()) -> None:
         begun = self.records.copies()
         if begun is not None and lost_sources(self.root, begun, wanted):
             problem = f"An {begun.verb} stopped while it copied, and sources of its copies are gone or were changed"
             raise RefusedError(problem, f"To keep the copies, run: {self._command('recover')}")
-        self._clean_up(keep=wanted)
 
     def _keep_copies_without_plan(self) -> Recovery:
         """Of an operation that died while it copied, nothing moved; but its copies may be the last there are."""

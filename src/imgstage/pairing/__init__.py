@@ -1,6 +1,6 @@
 """File names -> samples: which images, in which roles, go together, and which sidecars go with them. Pure."""
 
-from .detect import FolderPairing, describe, detect, is_complete, read_all, toml_table
+from .detect import FolderPairing, describe, detect, is_complete, read_all, stem_of, toml_table
 from .rules import LONE, SIDECAR, Rule, Slot
 from .sidecars import attach
 from .words import is_mask
@@ -17,5 +17,6 @@ __all__ = [
     "is_complete",
     "is_mask",
     "read_all",
+    "stem_of",
     "toml_table",
 ]

@@ -132,13 +132,17 @@ def refuse_unexplained(catalog: Catalog, usable: list[Sample], wish: SplitWish) 
         raise ChangedError(". ".join(doubts), remedy)
 
 
-def refuse_doubtful_places(catalog: Catalog) -> None:
+def refuse_doubtful_places(catalog: Catalog, samples: Iterable[Sample]) -> None:
     """That unknown images lie in `train` must not become their row while they may be held-out ones.
+
+    Args:
+        catalog: what there is.
+        samples: those that would get rows.
 
     Raises:
         ChangedError: held-out images are missing, and unknown ones lie in `train`.
     """
-    placed = [s for s in unknown_to_ledger(catalog, catalog.samples) if s.place == TRAIN and not s.held]
+    placed = [sample for sample in unknown_to_ledger(catalog, samples) if sample.place == TRAIN]
     doubts = list(_in_place_of_held_out(catalog, (), placed))
     if doubts:
         remedy = "Mend that, or say that they are new with: imgstage split --accept-new"
@@ -162,7 +166,8 @@ def _in_place_of_held_out(catalog: Catalog, usable: Iterable[Sample], unknown: I
     held_out = {path: row for path, row in catalog.rows.items() if row.split != TRAIN and row.role != SIDECAR}
     missing = [row for row in catalog.missing if row.split != TRAIN and row.role != SIDECAR and not row.is_acknowledged]
     suspects = [*unknown]
-    if missing:  # an edited training image may be a held-out one that took its name
+    lost = [row for row in catalog.missing if row.role != SIDECAR and not row.is_acknowledged]
+    if lost:  # an edited training image may be a held-out one that took its name
         edited = {path for path in catalog.edited if catalog.rows[path].split == TRAIN}
         suspects += [sample for sample in usable if any(record.path in edited for record in sample.files)]
     if missing and suspects:
@@ -171,13 +176,13 @@ def _in_place_of_held_out(catalog: Catalog, usable: Iterable[Sample], unknown: I
         yield f"Held-out images are missing: {gone}. At the same time unknown samples have appeared: {came}"
     if not held_out:
         return
-    lost = [row for row in catalog.missing if row.role != SIDECAR and not row.is_acknowledged]
     changed = [path for path in catalog.edited if path in held_out]
     if lost and not missing and suspects and changed:
         gone, came = some([show(row.last_path) for row in lost]), some([show(sample.key) for sample in suspects])
         yield (
             f"Held-out images hold other bytes than before ({some([show(path) for path in changed])}) while others are"
-            f" gone ({gone}) and unknown samples have appeared ({came}): if files were renumbered, each may be another"
+            f" gone ({gone}) and unknown or edited samples are there ({came}): if files were renumbered, each may be"
+            " another"
         )
     new = {below(r.path): r.path for s in unknown for records in s.images.values() for r in records}
     for path, row in held_out.items():

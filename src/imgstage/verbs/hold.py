@@ -12,6 +12,7 @@ from ..plan import Identity, Move, Note, Plan, Report, arrange, folder_modes
 from ..reasons import Why, why
 from ..root import HELD, REASONS, STAGE, show
 from ..tables import write_reasons
+from .guard import refuse_doubtful_places
 from .metadata import write_metadata
 from .wishes import Draft, write_ledger, write_table
 
@@ -40,6 +41,7 @@ def plan_hold(catalog: Catalog, names: Sequence[str], reason: str, draft: Draft,
     Raises:
         UsageError: a name means nothing here, nothing was named, or a file of a named sample cannot be read.
         DestinationError: a name in `held/` is taken.
+        ChangedError: held-out images are missing, and an unknown one of `train` would go.
     """
     files = _named(catalog, names, lambda record: top(record.path) != HELD, STAGE)
     _refuse_shut(catalog, files)
@@ -53,6 +55,7 @@ def plan_hold(catalog: Catalog, names: Sequence[str], reason: str, draft: Draft,
                 files.append(record)
                 why_of[note.path] = note.reason
     target = {record.path: f"{HELD}/{below(record.path)}" for record in files}
+    refuse_doubtful_places(catalog, _moved(catalog, target))
     reasons = dict(draft.reasons) | {target[path]: text for path, text in why_of.items()}
     return _plan("hold", catalog, files, target, reasons, draft)
 

@@ -12,10 +12,10 @@ from ..assign import Assignment, Group, assign
 from ..catalog import Catalog, Sample, below
 from ..errors import RefusedError
 from ..groups import merge
-from ..pairing import SIDECAR, is_mask
+from ..pairing import SIDECAR, is_mask, stem_of
 from ..plan import Identity, Move, Note, Plan, Report, arrange, folder_modes
 from ..reasons import Why, because
-from ..root import LEDGER, SETTINGS, show
+from ..root import LEDGER, SETTINGS, fold, show
 from ..settings import format_ratios
 from ..tables import in_split, manifest
 from .guard import SplitWish, past_splits, refuse_dropped, refuse_unexplained
@@ -54,7 +54,8 @@ def plan_split(catalog: Catalog, wish: SplitWish, draft: Draft) -> Plan:
     if not wish.reshuffle:
         refuse_dropped(past, wish)
         refuse_unexplained(catalog, usable, wish)
-    group_of = {sample.id: wish.groups.get(sample.key, sample.group) for sample in usable}
+    group_of = {sample.id: wish.groups.get(sample.key, sample.group) for sample in catalog.samples}
+    group_of |= {row.path: wish.groups.get(below(row.last_path), row.group) for row in catalog.missing}
     splits, bridged, outcome = _assign(catalog, usable, past, group_of, wish)
     layout = catalog.layout
     target: dict[str, str] = {}
@@ -122,7 +123,7 @@ def _assign(
     return splits, {s.id: reasons[group] for group, samples in between.items() for s in samples}, outcome
 
 
-_GROUP = "group "
+_GROUP, _NAME = "group ", "name "
 
 
 def _why_bridged(
@@ -139,32 +140,47 @@ def _why_bridged(
     reasons: dict[str, str] = {}
     for group, of in members.items():
         listed = " and ".join(f"{name} ({split})" for split, name in sorted(of.items()))
-        reasons[group] = f"{f'its {group}' if group.startswith(_GROUP) else 'its picture'} is that of {listed}"
+        what = group if group.startswith(_GROUP) else "name or picture" if group.startswith(_NAME) else "picture"
+        reasons[group] = f"its {what} is that of {listed}"
     return reasons
 
 
 def _ties(catalog: Catalog, group_of: Mapping[str, str]) -> dict[str, str]:
-    """What holds each sample in one split with others: its group, and every picture that has the same bytes.
+    """What holds each sample in one split with others: its group, its name but for the suffix (`3.jpg`, `3.png`), and
+    every picture that has the same bytes.
 
     Equal masks tie nothing: many samples have an empty one. Rows of missing files tie too, under their own paths.
     """
     pictures = {sample.id: _pictures(sample) for sample in catalog.samples}
-    for path, row in catalog.rows.items():  # of an edited picture, the one that it was counts too
-        if row.first_digest != catalog.index.by_path[path].digest and _is_picture(row.role):
-            pictures[row.sample].append(row.first_digest)
+    for path, row in catalog.rows.items():  # of an edited picture, those that it was count too
+        now = catalog.index.by_path[path].digest
+        if (row.first_digest != now or row.digest != now) and _is_picture(row.role) and row.sample in pictures:
+            pictures[row.sample] += {row.first_digest, row.digest} - {now}
     gone = [digest for row in catalog.missing if _is_picture(row.role) for digest in {row.digest, row.first_digest}]
     times = Counter(chain(gone, chain.from_iterable(pictures.values())))
+    stems = {sample.id: _stem(sample) for sample in catalog.samples}
+    alike = Counter(stems.values())
     names: dict[str, set[str]] = {}
     ties: dict[str, str] = {}
     for sample in catalog.samples:
+        repeated = alike[stems[sample.id]] > 1
         own, group = pictures[sample.id], group_of.get(sample.id, sample.group)
-        if own and not group and all(times[digest] == 1 for digest in own):
+        if own and not group and not repeated and all(times[digest] == 1 for digest in own):
             ties[sample.id] = f"picture {min(own)}"  # what `merge` would say
         else:
             names[sample.id] = _tie_names(set(own), group) or {f"sample {sample.id}"}
+            if repeated:
+                names[sample.id].add(_NAME + stems[sample.id])
     for row in catalog.missing:
-        names[row.path] = _tie_names({row.digest, row.first_digest} if _is_picture(row.role) else set(), row.group)
+        names[row.path] = _tie_names(
+            {row.digest, row.first_digest} if _is_picture(row.role) else set(), group_of[row.path]
+        )
     return ties | merge(names)
+
+
+def _stem(sample: Sample) -> str:
+    """What a sample is called, whatever the format of its images."""
+    return fold(stem_of(below(sample.files[0].path)) if sum(map(len, sample.images.values())) == 1 else sample.key)
 
 
 def _pictures(sample: Sample) -> list[str]:

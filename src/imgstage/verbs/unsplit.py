@@ -37,7 +37,7 @@ def plan_unsplit(catalog: Catalog, draft: Draft, trust: Trust | None = None) -> 
         DestinationError: two files with different bytes have one name.
         ChangedError: held-out images are missing, and unknown ones lie in `train`, or folders and ledger disagree.
     """
-    refuse_doubtful_places(catalog)
+    refuse_doubtful_places(catalog, catalog.samples)
     usable = [sample for sample in catalog.samples if not sample.held]
     past = past_splits(usable, trust)
     sidecars = {record.path for sample in catalog.samples for record in sample.sidecars}
