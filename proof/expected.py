@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from imgstage.journal import Journal
+from imgstage.journal import Journal, State
 from imgstage.root import is_own
 
 from . import judge
@@ -109,10 +109,8 @@ class Expected:
             return "it said that nothing was changed: " + judge.difference(judge.look(root), self.before)
         if outcome.code not in (0, 2, 3, -9):
             return f"exit code {outcome.code}: {outcome.stderr}"
-        # A third state: done, but the disk did not confirm it, so that a power cut may still take it back.
-        pending = Journal(root).pending() is not None or "the disk did not confirm it" in outcome.stderr
-        if self._scenario.undoable and outcome.code >= 0 and pending != (outcome.code == 3):
-            return f"exit code {outcome.code}, but {'an' if pending else 'no'} operation waits for recover"
+        if self._scenario.undoable and outcome.code >= 0 and not tells_truth(outcome, Journal(root), self.operation):
+            return f"exit code {outcome.code}, but operation {Journal(root).pending()} waits for recover"
         return ""
 
     def _is_after(self, tree: Tree) -> bool:
@@ -136,6 +134,16 @@ class Expected:
         outcome = run(lambda: self._scenario.command(root))
         now = judge.look(root)
         return "" if self._is_after(now) else f"once more: {judge.difference(now, self.after)} {outcome.stderr}"
+
+
+def tells_truth(outcome: Outcome, journal: Journal, operation: int) -> bool:
+    """Whether an exit code 3 means that there is something to recover, and any other that there is nothing.
+
+    An operation that is done, though the disk did not confirm it, may still be taken back by a power cut: that is a 3.
+    """
+    pending = journal.pending() is not None
+    unsure = journal.records.states().get(operation) is State.DONE
+    return pending or unsure if outcome.code == 3 else not pending
 
 
 def _left_a_folder_out(outcome: Outcome) -> bool:

@@ -23,6 +23,7 @@ from imgstage.pairing import SIDECAR
 from imgstage.root import is_own
 
 from . import judge
+from .expected import tells_truth
 from .process import ERRORS, Fault, Injection, Outcome, run, scratch
 from .scenarios import PHOTOS, cli, picture, write
 
@@ -244,8 +245,8 @@ class Histories(RuleBasedStateMachine):
         assert "Traceback" not in outcome.stderr, outcome.stderr
         assert outcome.code in (0, 2, 3, -9), outcome
         if outcome.code >= 0:
-            pending = Journal(self.root).pending() is not None or "the disk did not confirm it" in outcome.stderr
-            assert pending == (outcome.code == 3), outcome
+            journal = Journal(self.root)
+            assert tells_truth(outcome, journal, journal.next_number() - 1), outcome
 
     # -- what must be so ----------------------------------------------------------------------------------------------
 

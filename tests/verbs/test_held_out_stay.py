@@ -215,16 +215,18 @@ def test_the_first_bytes_of_a_missing_image_tie_too(empty: Dataset) -> None:
     root = empty.root.path
     lone(empty, "png", range(40), 0)
     empty.split()
-    key = held_out(empty)[0]
-    path = next(root / sample.files[0].path for sample in empty.samples if sample.key == key)
-    first = path.read_bytes()
-    write(path, picture(8001))
+    was = {sample.key: root / sample.files[0].path for sample in empty.samples if sample.split in ("val", "test")}
+    first = {key: path.read_bytes() for key, path in was.items()}
+    for number, path in enumerate(was.values()):
+        write(path, picture(8001 + number))
     empty.split()
-    path.unlink()
-    for number in range(2):  # two, so that neither is taken for the missing one
-        write(root / f"stage_data/copy{number}.png", first)
+    for key, path in was.items():
+        path.unlink()
+        for number in range(2):  # two, so that neither is taken for the missing one
+            write(root / f"stage_data/{key}_copy{number}.png", first[key])
     empty.split(accept_new=True)
-    assert {sample.split for sample in empty.samples if sample.key.startswith("copy")} == {path.parent.name}
+    copies = {sample.key: sample.split for sample in empty.samples if "copy" in sample.key}
+    assert copies == {f"{key}_copy{number}": path.parent.name for key, path in was.items() for number in range(2)}
 
 
 @pytest.mark.parametrize("verb", ["hold", "unsplit"])
