@@ -13,6 +13,7 @@ from imgstage.journal.system import (
     copy_durable,
     is_alias,
     is_file,
+    is_same_file,
     locked,
     make_folder,
     probe,
@@ -108,6 +109,17 @@ def test_a_file_is_known_by_its_inode_and_else_by_its_content(tmp_path: Path) ->
     assert not is_file(str(tmp_path / "gone"), same)
     (tmp_path / "link").symlink_to(path)
     assert not is_file(str(tmp_path / "link"), same)
+
+
+def test_a_file_that_was_written_into_is_not_the_same_file(tmp_path: Path) -> None:
+    """Inode and size stay; the time tells."""
+    path = write(tmp_path / "x", b"content")
+    status = path.stat()
+    seen = Identity(7, status.st_mtime_ns, 0o644, "", status.st_ino)
+    assert is_same_file(str(path), seen)
+    write(path, b"CONTENT", 1_600_000_001)
+    assert path.stat().st_ino == status.st_ino
+    assert not is_same_file(str(path), seen)
 
 
 def test_the_lock_is_held_by_one(tmp_path: Path) -> None:

@@ -322,6 +322,13 @@ def test_copies_without_a_plan_are_cleared_away_while_their_sources_are_there(em
     assert not list((empty.root.path / ".imgstage/journal").iterdir())
 
 
+def test_a_source_of_the_same_size_but_another_time_was_changed(empty: Dataset, tmp_path: Path) -> None:
+    source = write(tmp_path / "card/x.jpg", picture(1))
+    copies_broken_off(empty, source.parent)
+    write(source, source.read_bytes()[::-1], 1_600_000_001)
+    assert empty.recover().restored.kept == 1
+
+
 @pytest.mark.parametrize("error", [errno.ENOENT, errno.EIO, errno.ENOSPC])
 def test_copies_are_not_cleared_away_when_the_card_is_pulled_out_meanwhile(
     empty: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: int
