@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from imgstage import Dataset
+
 KIT = Path(os.environ.get("IMGSTAGE_KIT", Path(__file__).parents[2] / "shared" / "data"))
 """Real image sets, not part of the repository; tests on them are skipped by name where they are absent."""
 
@@ -122,3 +124,13 @@ def names(root: Path, within: str = "") -> set[str]:
     """The files below a folder, as paths relative to it."""
     base = root / within
     return {str(path.relative_to(base)) for path in base.rglob("*") if path.is_file() and ".imgstage" not in path.parts}
+
+
+def stage(dataset: Dataset) -> Path:
+    return dataset.root.path / "stage_data"
+
+
+def where(dataset: Dataset) -> dict[str, str]:
+    """The top-level folder of each file, by its name."""
+    root = dataset.root.path
+    return {path.name: path.relative_to(root).parts[0] for path in root.rglob("*.jpg") if ".imgstage" not in path.parts}

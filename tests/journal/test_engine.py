@@ -3,71 +3,19 @@
 from __future__ import annotations
 
 import os
-import signal
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from blake3 import blake3
 
-from imgstage.errors import BrokenOffError, ChangedError, DestinationError, PendingError, RefusedError
-from imgstage.journal import Journal, State, preflight, steps, system
+from imgstage.errors import BrokenOffError, ChangedError, DestinationError, PendingError
+from imgstage.journal import Journal, State, preflight, steps
 from imgstage.journal.records import Records
-from imgstage.journal.system import RenameMethod
-from imgstage.plan import Identity, Move, Plan, Preparation, Report, arrange, vault_place
+from imgstage.plan import Identity, Move, Plan, Preparation, Report, arrange
 
-from ..helpers import dying_at, snapshot, write
-
-
-def identity(path: Path) -> Identity:
-    status = path.stat()
-    return Identity(
-        status.st_size,
-        status.st_mtime_ns,
-        status.st_mode & 0o7777,
-        blake3(path.read_bytes()).hexdigest(),
-        status.st_ino,
-    )
-
-
-def make_root(root: Path) -> None:
-    for number in range(4):
-        write(
-            root / f"stage_data/cats/{number}.jpg",
-            f"picture {number}".encode() * 9,
-            1_400_000_000 + number,
-            0o600 + number,
-        )
-    write(root / "table.csv", b"old", 1_300_000_000)
-
-
-def make_plan(journal: Journal) -> Plan:
-    """Moves into a new folder, a swap, a change of case, and a table that is replaced."""
-    root = Path(journal.root)
-    number = journal.next_number()
-    content = b"new table"
-    new = Identity(len(content), 1_700_000_000_000_000_000, 0o644, blake3(content).hexdigest())
-    wishes = [
-        ("stage_data/cats/0.jpg", "train/cats/0.jpg"),
-        ("stage_data/cats/1.jpg", "stage_data/cats/2.jpg"),
-        ("stage_data/cats/2.jpg", "stage_data/cats/1.jpg"),
-        ("stage_data/cats/3.jpg", "stage_data/cats/3.JPG"),
-        ("table.csv", vault_place(number, 0, "table.csv")),
-    ]
-    moves = [Move(source, target, identity(root / source)) for source, target in wishes]
-    prepared = Preparation(".imgstage/incoming/new", new, content=content)
-    moves.append(Move(prepared.place, "table.csv", new))
-    folders = {"stage_data": 0o755, "stage_data/cats": 0o755}
-    occupied = [source for source, _ in wishes]
-    journeys, planned = arrange(number, moves, occupied, folders, {"train/cats": 0o750})
-    return Plan("test", number, journeys, planned, (prepared,), Report())
-
-
-@pytest.fixture(params=RenameMethod)
-def journal(request: pytest.FixtureRequest, tmp_path: Path) -> Journal:
-    make_root(tmp_path)
-    return Journal(tmp_path, request.param)
+from ..helpers import snapshot, write
+from .plans import PowerCutError, break_off, make_plan, make_root
 
 
 def test_apply_and_undo_and_undo_of_the_undo(journal: Journal) -> None:
@@ -89,10 +37,6 @@ def test_apply_and_undo_and_undo_of_the_undo(journal: Journal) -> None:
     journal.apply(journal.plan_undo(1))
     assert snapshot(root) == before
     assert [entry.state for entry in journal.log()] == [State.DONE] * 4
-
-
-class PowerCutError(BaseException):
-    """The process is gone: nothing more runs."""
 
 
 def test_death_at_any_step_leaves_a_state_that_recover_puts_right(
@@ -213,72 +157,6 @@ def test_past_the_commit_nothing_is_taken_back(journal: Journal, monkeypatch: py
     assert journal.pending() is None
 
 
-def test_ctrl_c_finishes_the_step_and_rolls_back(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = snapshot(Path(journal.root))
-    real = steps.do
-
-    def press(*arguments: Any) -> None:
-        real(*arguments)
-        os.kill(os.getpid(), signal.SIGINT)
-
-    monkeypatch.setattr("imgstage.journal.engine.do", press)
-    with pytest.raises(RefusedError, match="interrupted"):
-        journal.apply(make_plan(journal))
-    assert snapshot(Path(journal.root)) == before
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-
-
-def test_a_second_ctrl_c_leaves_it_to_recover(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = snapshot(Path(journal.root))
-
-    def press(*_: object) -> None:
-        os.kill(os.getpid(), signal.SIGINT)
-        os.kill(os.getpid(), signal.SIGINT)
-
-    monkeypatch.setattr("imgstage.journal.engine.do", press)
-    with pytest.raises(BrokenOffError, match="recover"):
-        journal.apply(make_plan(journal))
-    monkeypatch.undo()
-    journal.recover()
-    assert snapshot(Path(journal.root)) == before
-
-
-def test_a_second_ctrl_c_after_the_commit_comes_too_late(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
-    for owner, name in ((Records, "write_end"), (Journal, "_clean_up")):
-        real = getattr(owner, name)
-
-        def press(*arguments: Any, real: Any = real, **named: Any) -> None:
-            real(*arguments, **named)
-            if journal.records.states() == {1: State.DONE}:
-                os.kill(os.getpid(), signal.SIGINT)
-                os.kill(os.getpid(), signal.SIGINT)
-
-        monkeypatch.setattr(owner, name, press)
-    done = journal.apply(make_plan(journal))
-    assert done is not None
-    assert done.state is State.DONE
-
-
-def test_a_second_ctrl_c_in_recover_leaves_it_to_recover(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = snapshot(Path(journal.root))
-    with dying_at(Records, "write_end"):
-        journal.apply(make_plan(journal))
-
-    def press(*_: object, times: int) -> None:
-        for _number in range(times):
-            os.kill(os.getpid(), signal.SIGINT)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(steps, "sync", partial(press, times=2))
-        with pytest.raises(BrokenOffError, match=r"interrupted twice.*recover"):
-            journal.recover()
-    assert journal.pending() == 1
-    with monkeypatch.context() as patch:
-        patch.setattr(steps, "sync", partial(press, times=1))
-        journal.recover()
-    assert snapshot(Path(journal.root)) == before
-
-
 def test_what_an_interrupted_run_prepared_is_used_again(journal: Journal) -> None:
     plan = make_plan(journal)
     place = Path(journal.root) / plan.preparations[0].place
@@ -385,89 +263,8 @@ def test_a_folder_that_is_a_link_out_of_the_root_is_refused(
     assert not list(outside.iterdir())
 
 
-def break_off(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave an operation pending with all of its steps done."""
-
-    def die(*_: object) -> None:
-        raise PowerCutError
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Records, "write_end", die)
-        with pytest.raises(PowerCutError):
-            journal.apply(make_plan(journal))
-
-
-def test_recover_touches_nothing_while_a_file_is_at_none_of_its_places(
-    journal: Journal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    before = snapshot(tmp_path)
-    break_off(journal, monkeypatch)
-    (tmp_path / "train/cats/0.jpg").rename(tmp_path / "elsewhere.jpg")
-    broken = snapshot(tmp_path)
-    with pytest.raises(BrokenOffError, match=r"stage_data/cats/0\.jpg"):
-        journal.recover()
-    assert snapshot(tmp_path) == broken
-    (tmp_path / "elsewhere.jpg").rename(tmp_path / "train/cats/0.jpg")
-    journal.recover()
-    assert snapshot(tmp_path) == before
-
-
-def test_recover_can_leave_out_what_is_gone_or_was_changed(
-    journal: Journal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    before = snapshot(tmp_path)
-    break_off(journal, monkeypatch)
-    (tmp_path / "train/cats/0.jpg").unlink()
-    write(tmp_path / "stage_data/cats/2.jpg", b"retouched")
-    with pytest.raises(BrokenOffError, match="--without-missing"):
-        journal.recover()
-    with pytest.raises(BrokenOffError, match="old name"):
-        journal.recover(without_missing=True)  # the retouched one lies where another one must go
-    (tmp_path / "stage_data/cats/2.jpg").rename(tmp_path / "mine.jpg")
-    journal.recover(without_missing=True)
-    del before["stage_data/cats/0.jpg"], before["stage_data/cats/1.jpg"]
-    after = snapshot(tmp_path)
-    assert (tmp_path / "mine.jpg").read_bytes() == b"retouched"
-    del after["mine.jpg"]
-    assert after == before
-
-
-def test_recover_never_writes_over_a_new_file(
-    journal: Journal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    before = snapshot(tmp_path)
-    break_off(journal, monkeypatch)
-    new = write(tmp_path / "stage_data/cats/0.jpg", b"somebody's new picture")
-    broken = snapshot(tmp_path)
-    with pytest.raises(BrokenOffError, match="old name"):
-        journal.recover()
-    assert snapshot(tmp_path) == broken
-    new.unlink()
-    journal.recover()
-    assert snapshot(tmp_path) == before
-
-
-def test_a_rename_by_link_that_died_half_way_is_put_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    make_root(tmp_path)
-    journal = Journal(tmp_path, RenameMethod.LINK)
-    before = snapshot(tmp_path)
-    real = os.unlink
-
-    def die(path: str) -> None:
-        if "cats" in str(path):
-            raise PowerCutError
-        real(path)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "unlink", die)
-        with pytest.raises(PowerCutError):
-            journal.apply(make_plan(journal))
-    journal.recover()
-    assert snapshot(tmp_path) == before
-
-
-def test_a_damaged_plan_is_never_guessed_at(journal: Journal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    break_off(journal, monkeypatch)
+def test_a_damaged_plan_is_never_guessed_at(journal: Journal, tmp_path: Path) -> None:
+    break_off(journal)
     plan = tmp_path / ".imgstage/journal/000001.plan"
     plan.write_bytes(plan.read_bytes().replace(b"cats/0", b"cats/9", 1))
     broken = snapshot(tmp_path)
@@ -530,44 +327,6 @@ def test_an_original_that_waits_in_incoming_is_never_a_leftover(tmp_path: Path) 
     assert not leftover.exists()
 
 
-def test_last_copies_are_durable_before_the_end_is_written_down(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """After that, the copies in `incoming/` are cleared away."""
-    journal = Journal(tmp_path)
-    journal.create()
-    source = write(tmp_path / "card/x.jpg", b"picture")
-    place = ".imgstage/incoming/0123"
-    prepared = Preparation(place, identity(source)._replace(inode=0), source=source)
-    journeys, planned = arrange(1, [Move(place, "stage_data/x.jpg", prepared.identity)], (), {"stage_data": 0o755}, {})
-
-    def die(*_: object) -> None:
-        raise PowerCutError
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Records, "write_end", die)
-        with pytest.raises(PowerCutError):
-            journal.apply(Plan("add", 1, journeys, planned, (prepared,), Report()))
-    source.unlink()
-    seen: list[str] = []
-
-    def watch(module: Any, name: str, word: str = "") -> None:
-        real = getattr(module, name)
-
-        def watched(*arguments: Any) -> None:
-            seen.append(word or str(arguments[0]))
-            real(*arguments)
-
-        monkeypatch.setattr(module, name, watched)
-
-    watch(steps, "sync_folder")
-    watch(system, "sync_folder")
-    watch(Records, "write_end", "end")
-    assert journal.recover().restored.kept == 1
-    vault = f"{tmp_path}/.imgstage/vault"
-    assert seen.index(vault) < seen.index(f"{vault}/000001") < seen.index("end")
-
-
 def test_prepared_bytes_that_rotted_are_not_used_again(journal: Journal) -> None:
     """Size, time and mode are right; only the bytes tell."""
     plan = make_plan(journal)
@@ -578,17 +337,3 @@ def test_prepared_bytes_that_rotted_are_not_used_again(journal: Journal) -> None
     os.utime(place, ns=(wanted.mtime_ns, wanted.mtime_ns))
     journal.apply(plan)
     assert (Path(journal.root) / "table.csv").read_bytes() == b"new table"
-
-
-def test_recover_by_link_never_takes_away_a_new_file_under_the_old_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The original has a second name of the user's own, so the number of its names tells nothing."""
-    make_root(tmp_path)
-    os.link(tmp_path / "stage_data/cats/0.jpg", tmp_path / "mine.jpg")
-    journal = Journal(tmp_path, RenameMethod.LINK)
-    break_off(journal, monkeypatch)
-    new = write(tmp_path / "stage_data/cats/0.jpg", b"saved meanwhile")
-    with pytest.raises(BrokenOffError, match="a new file has the old name"):
-        journal.recover()
-    assert new.read_bytes() == b"saved meanwhile"

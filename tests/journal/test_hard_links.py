@@ -15,7 +15,7 @@ from imgstage.journal.system import RenameMethod
 from imgstage.plan import Move, Plan, Report, arrange
 
 from ..helpers import Entry, snapshot, write
-from .test_engine import PowerCutError, identity
+from .plans import PowerCutError, identity
 
 RING = {"x": "y", "y": "z", "z": "x"}
 CHAIN = {"x": "y", "y": "z"}

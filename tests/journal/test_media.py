@@ -19,7 +19,7 @@ from imgstage.journal.system import copy_durable
 from imgstage.plan import Identity
 
 from ..helpers import names, picture, snapshot, write, write_pairs
-from .test_engine import PowerCutError
+from .plans import PowerCutError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

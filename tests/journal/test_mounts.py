@@ -19,7 +19,7 @@ from imgstage.journal.system import probe
 from imgstage.plan import Move, Plan, Report, arrange
 
 from ..helpers import Entry, names, picture, snapshot, write, write_pairs
-from .test_engine import PowerCutError, identity, make_plan, make_root
+from .plans import PowerCutError, identity, make_plan, make_root
 from .test_faults import COMMAND, STRACE, contents, images, make, traced
 
 if TYPE_CHECKING:

@@ -17,11 +17,7 @@ from imgstage.journal import steps, system
 from imgstage.journal.records import Records
 from imgstage.plan import Identity
 
-from ..helpers import dying_at, names, picture, snapshot, write, write_pairs
-
-
-def stage(dataset: Dataset) -> Path:
-    return dataset.root.path / "stage_data"
+from ..helpers import dying_at, names, picture, snapshot, stage, write, write_pairs
 
 
 def test_bytes_times_modes_and_sub_folders_come_along(empty: Dataset, tmp_path: Path) -> None:
