@@ -107,9 +107,11 @@ def run(
     with tempfile.TemporaryDirectory(prefix="proof-", dir=scratch()) as folder:
         out, err, trace = Path(folder, "out"), Path(folder, "err"), keep or Path(folder, "trace")
         ready, go = os.pipe()
-        pid = os.fork()
-        if pid == 0:
-            _child(command, ready, go, out, err)
+        # Opened before the fork: strace may come at any moment, and must count the command's calls only.
+        with out.open("ab") as told, err.open("ab") as complained:
+            pid = os.fork()
+            if pid == 0:
+                _child(command, ready, go, (told.fileno(), complained.fileno()))
         os.close(ready)
         tracer = _attach(pid, trace, injections) if injections else None
         os.write(go, b".")
@@ -135,13 +137,13 @@ def _text(path: Path) -> str:
     return path.read_text(errors="replace") if path.exists() else ""
 
 
-def _child(command: Callable[[], int], ready: int, go: int, out: Path, err: Path) -> NoReturn:
+def _child(command: Callable[[], int], ready: int, go: int, outputs: tuple[int, int]) -> NoReturn:
     """The forked process: wait for the word, then do it."""
     code = 70
     try:
         os.close(go)
-        for number, path in ((1, out), (2, err)):
-            os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600), number)
+        for number, output in enumerate(outputs, start=1):
+            os.dup2(output, number)
         # Whoever runs the harness may have put something else in their place.
         sys.stdout, sys.stderr = (os.fdopen(number, "w", closefd=False) for number in (1, 2))
         signal.signal(signal.SIGINT, signal.default_int_handler)

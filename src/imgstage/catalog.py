@@ -12,7 +12,7 @@ from . import ledger, pairing
 from .index import FileRecord, Index, Kind
 from .pairing import SIDECAR
 from .plan import Note
-from .reasons import Why, about, because, why
+from .reasons import Why, about, because, is_because
 from .root import HELD, STAGE, Layout, fold, is_own, show, show_apart
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def build(
     unread = [record for record in index.files if not record.digest and not is_own(record.path)]
     names = {record.path: below(record.path) for record in sound}
     known = ledger.match(rows, index.by_path, names) if rows else {}
-    shut = [record for record in unread if record.trouble and why(record.trouble) is Why.UNREADABLE]
+    shut = [record for record in unread if is_because(record.trouble, Why.UNREADABLE)]
     names |= {record.path: below(record.path) for record in shut}
     images = [record for record in (*sound, *shut) if record.kind is Kind.IMAGE]
     pairings = pairing.detect([names[record.path] for record in images], given)
@@ -149,7 +149,7 @@ def build(
     ignored = [Note(record.path, record.trouble) for record in unread if record.kind is Kind.IGNORED]
     found = {id(row) for row in known.values()}
     closed = {record.path for record in unread if record.kind is not Kind.IGNORED}
-    folders = tuple(f"{note.path}/" for note in ignored if why(note.reason) is Why.CLOSED)
+    folders = tuple(f"{note.path}/" for note in ignored if is_because(note.reason, Why.CLOSED))
     closed |= {row.path for row in rows if row.path.startswith(folders)} if folders else set()
     absent = [row for row in rows if id(row) not in found]
     return Catalog(
@@ -280,7 +280,7 @@ class _Draft:
             for record in (*(record for _, record, _ in members), *self._sidecars.get(handle, ())):
                 if record.path in twins and record.path not in self._known:
                     names = " and ".join(show_apart(record.path, twins[record.path]))
-                    self._held[handle] = because(Why.TWINS, f"{names} have one name; rename one of them")
+                    self._held[handle] = because(Why.TWINS, f"{names} have one name")
 
     def hold_mixed(self) -> None:
         """Hold known samples whose names now mix them: names and ledger disagree, and nothing is guessed."""

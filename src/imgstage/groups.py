@@ -10,11 +10,17 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
 from .errors import UsageError
+from .pairing import stem_of
 from .root import SETTINGS, did_you_mean, fold, show
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
+
+
+def gone_key(path: str) -> str:
+    """What stands for the key of a sample whose file is gone: its last name, without the suffix."""
+    return stem_of(path.partition("/")[2])
 
 
 def parse_table(text: str) -> tuple[str, str]:

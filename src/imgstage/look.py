@@ -115,7 +115,7 @@ def look(
 def groups_of(what: Catalog, pattern: str | None, table: str | None, base: Path) -> dict[str, str]:
     """The group of each sample by the user's rule, by key; samples without one are not in it.
 
-    Held ones have a say too; and so have missing files, under their last paths below the top-level folder.
+    Held ones have a say too; and so have missing files, under their `groups.gone_key`.
 
     Args:
         what: the samples.
@@ -126,7 +126,7 @@ def groups_of(what: Catalog, pattern: str | None, table: str | None, base: Path)
     Raises:
         UsageError: the table cannot be read, or the rule fits nothing.
     """
-    gone = [catalog.below(row.last_path) for row in what.missing if row.role != SIDECAR]
+    gone = {catalog.below(row.last_path): groups.gone_key(row.last_path) for row in what.missing if row.role != SIDECAR}
     if table is not None:
         name, column = groups.parse_table(table)
         try:
@@ -136,8 +136,8 @@ def groups_of(what: Catalog, pattern: str | None, table: str | None, base: Path)
             raise UsageError(problem, "Check the path") from error
         rows = groups.read_table(data, name, column)
         keys = {catalog.below(record.path): sample.key for sample in what.samples for record in sample.files}
-        keys |= {path: path for path in gone if path not in keys}
+        keys = gone | keys
         return groups.merge(groups.by_column(rows, column, keys))
     if pattern is not None:
-        return groups.by_pattern(pattern, [*(sample.key for sample in what.samples), *gone])
+        return groups.by_pattern(pattern, [*(sample.key for sample in what.samples), *gone.values()])
     return {}

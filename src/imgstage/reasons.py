@@ -45,7 +45,7 @@ HELP: Mapping[Why, str] = MappingProxyType(
         Why.TEMPLATE: "rename it, or widen [pairing] in imgstage.toml",
         Why.INCOMPLETE: "bring its other half with `imgstage add`, or set it aside with `imgstage hold NAME`",
         Why.AMBIGUOUS: "rename or set aside the one too many with `imgstage hold PATH`",
-        Why.TWINS: "rename one of the two",
+        Why.TWINS: "rename one of the two; but an edit of the other belongs in its place, so that it keeps its split",
         Why.MIXED: "give the files their old names (splits.csv has them)",
         Why.TORN: "bring its files together, with `imgstage unsplit`, or `imgstage hold NAME` when one is in held/",
         Why.TIED: "it stays out until its group lies in one split; `imgstage split --reshuffle` draws all anew",
@@ -67,6 +67,11 @@ def why(reason: str) -> Why:
         ValueError: the text is no reason.
     """
     return Why(reason.partition(": ")[0])
+
+
+def is_because(reason: str, *kinds: Why) -> bool:
+    """Whether a reason is of one of some kinds; no reason is of none."""
+    return bool(reason) and why(reason) in kinds
 
 
 def about(path: str, reason: str) -> str:

@@ -98,7 +98,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
             error.show()
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        if any(finished):  # it came too late to stop anything
+        if finished:  # it came too late to stop anything
             return 0
         complain("imgstage: Interrupted. See how things stand: imgstage status")
         return 2

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import signal
-import threading
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -60,27 +58,16 @@ def carry_out(
     show_all: bool,
 ) -> None:
     """Apply a plan unless this is a dry run, then say what it changed and how to undo it."""
-    with heard_by_the_journal_alone():
+    from ..journal.interrupts import quietly_interruptible
+
+    with quietly_interruptible():  # once it is done, Ctrl-C has nothing to stop
         operation = None if dry_run else plan.apply()
         number = operation.number if operation else None
         done = f"Operation {number} is done" if number else ""
-        finished.append(done)
+        if done:
+            finished.append(done)
     with done_all_the_same(done):
         _tell(root, plan, render, number, dry_run=dry_run, as_json=as_json, show_all=show_all)
-
-
-@contextmanager
-def heard_by_the_journal_alone() -> Iterator[None]:
-    """The journal listens to Ctrl-C while there is something to stop; else it must not hide what was done."""
-    previous = signal.getsignal(signal.SIGINT)
-    if previous in (None, signal.SIG_IGN) or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    signal.signal(signal.SIGINT, lambda *_: None)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, previous)
 
 
 @contextmanager

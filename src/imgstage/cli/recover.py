@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .common import done_all_the_same, finished, heard_by_the_journal_alone, json_option, open_dataset
+from .common import done_all_the_same, finished, json_option, open_dataset
 from .render import print_json
 
 if TYPE_CHECKING:
@@ -22,12 +22,15 @@ if TYPE_CHECKING:
 @click.pass_obj
 def command(root: str | None, without_missing: bool, as_json: bool) -> None:
     """Take back the operation that a crash, a power cut or a second Ctrl-C broke off. Otherwise nothing changes."""
+    from ..journal.interrupts import quietly_interruptible
+
     dataset = open_dataset(root)
-    with heard_by_the_journal_alone():
+    with quietly_interruptible():
         recovery = dataset.recover(without_missing=without_missing)
         restored = recovery.restored
         done = f"The {recovery.verb} was taken back" if recovery.operation is not None or restored.kept else ""
-        finished.append(done)
+        if done:
+            finished.append(done)
     with done_all_the_same(done):
         if as_json:
             body = {"verb": "recover", "operation": recovery.operation, "of": recovery.verb}

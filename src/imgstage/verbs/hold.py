@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ..catalog import Catalog, Sample, below, top
 from ..errors import UsageError
 from ..plan import Identity, Move, Note, Plan, Report, arrange, folder_modes
-from ..reasons import Why, why
+from ..reasons import Why, is_because
 from ..root import HELD, REASONS, STAGE, show
 from ..tables import write_reasons
 from .guard import refuse_doubtful_places
@@ -50,7 +50,7 @@ def plan_hold(catalog: Catalog, names: Sequence[str], reason: str, draft: Draft,
     if troubled:
         for note in catalog.held():
             record = catalog.index.by_path[note.path]
-            shut = why(note.reason) is Why.UNREADABLE  # then its sample cannot go whole
+            shut = is_because(note.reason, Why.UNREADABLE)  # then its sample cannot go whole
             if not shut and top(note.path) != HELD and note.path not in why_of and note.path not in strays:
                 files.append(record)
                 why_of[note.path] = note.reason
@@ -88,9 +88,11 @@ def plan_release(catalog: Catalog, names: Sequence[str], draft: Draft, *, everyt
     held: list[Note] = []
     for record in files:
         sample = sample_of.get(record.path)
-        trouble = next((r.trouble for r in sample.files if r.trouble), _shut(sample)) if sample else record.trouble
-        if trouble:
-            held.append(Note(record.path, trouble))
+        troubles = [r.trouble for r in sample.files if r.trouble] if sample else [record.trouble]
+        if sample and is_because(sample.held, Why.UNREADABLE):
+            troubles.append(sample.held)
+        if any(troubles):
+            held.append(Note(record.path, troubles[0]))
             continue
         split = sample.split if sample and sample.split in filled else ""
         target[record.path] = f"{catalog.layout.folder(split) if split else STAGE}/{below(record.path)}"
@@ -142,18 +144,13 @@ def _moved(catalog: Catalog, target: Mapping[str, str]) -> list[Sample]:
 def _is_usable_after(sample: Sample, target: Mapping[str, str]) -> bool:
     """Whether a sample is not held when the files have moved: as far as their places tell."""
     places = {top(target.get(record.path, record.path)) for record in sample.files}
-    return HELD not in places and (not sample.held or why(sample.held) is Why.ASIDE)
-
-
-def _shut(sample: Sample) -> str:
-    """Why a sample cannot go whole: a file of it cannot be read."""
-    return sample.held if sample.held and why(sample.held) is Why.UNREADABLE else ""
+    return HELD not in places and (not sample.held or is_because(sample.held, Why.ASIDE))
 
 
 def _refuse_shut(catalog: Catalog, files: Iterable[FileRecord]) -> None:
     paths = {record.path for record in files}
     for sample in catalog.samples:
-        if _shut(sample) and any(record.path in paths for record in sample.files):
+        if is_because(sample.held, Why.UNREADABLE) and any(record.path in paths for record in sample.files):
             problem = f"{show(sample.key)} cannot go whole ({sample.held})"
             raise UsageError(problem, "Allow reading that file (chmod), then run the command again")
 
@@ -170,7 +167,7 @@ def _named(catalog: Catalog, names: Sequence[str], fits: Callable[[FileRecord], 
         files = [record for record in sample.files if fits(record)]
         for name in (sample.key, sample.id) if files else ():
             by_name.setdefault(name, []).extend(files)
-        divided = bool(sample.held) and why(sample.held) in _DIVIDED
+        divided = is_because(sample.held, *_DIVIDED)
         for record in files:
             by_name[record.path] = [record] if divided else files
             for folder in folders.intersection(map(str, PurePosixPath(record.path).parents)):
@@ -187,7 +184,8 @@ def _named(catalog: Catalog, names: Sequence[str], fits: Callable[[FileRecord], 
             problem = f"{show(name)} is both the key of a sample and a folder"
             raise UsageError(problem, "Give the path of one of the sample's files, or of one in the folder")
         if name not in by_name:
-            problem = f"{show(name)} is no sample that could go: neither a key, nor the path of a file or folder"
+            shown = show(name) or repr(name)
+            problem = f"{shown} is no sample that could go: neither a key, nor the path of a file or folder"
             raise UsageError(
                 problem, f"Give the path of one of its files, as they lie in {where}/, or of a folder there"
             )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..assign import Assignment, Group, assign
 from ..catalog import Catalog, Sample, below
 from ..errors import RefusedError
-from ..groups import merge
+from ..groups import gone_key, merge
 from ..pairing import SIDECAR, is_mask, stem_of
 from ..plan import Identity, Move, Note, Plan, Report, arrange, folder_modes
 from ..reasons import Why, because
@@ -55,7 +55,7 @@ def plan_split(catalog: Catalog, wish: SplitWish, draft: Draft) -> Plan:
         refuse_dropped(past, wish)
         refuse_unexplained(catalog, usable, wish)
     group_of = {sample.id: wish.groups.get(sample.key, sample.group) for sample in catalog.samples}
-    group_of |= {row.path: wish.groups.get(below(row.last_path), row.group) for row in catalog.missing}
+    group_of |= {row.path: wish.groups.get(gone_key(row.last_path), "") for row in catalog.missing}
     splits, bridged, outcome = _assign(catalog, usable, past, group_of, wish)
     layout = catalog.layout
     target: dict[str, str] = {}
@@ -172,9 +172,8 @@ def _ties(catalog: Catalog, group_of: Mapping[str, str]) -> dict[str, str]:
             if repeated:
                 names[sample.id].add(_NAME + stems[sample.id])
     for row in catalog.missing:
-        names[row.path] = _tie_names(
-            {row.digest, row.first_digest} if _is_picture(row.role) else set(), group_of[row.path]
-        )
+        digests = {row.digest, row.first_digest} if _is_picture(row.role) else set()
+        names[row.path] = _tie_names(digests, row.group) | _tie_names(set(), group_of[row.path])
     return ties | merge(names)
 
 

@@ -9,7 +9,7 @@ from ..catalog import Catalog, Sample, below, top
 from ..errors import DestinationError
 from ..index import FileRecord, Kind
 from ..plan import Identity, Move, Note, Plan, Report, arrange, emptied_folders, folder_modes, some
-from ..reasons import Why, about, because, why
+from ..reasons import Why, about, because, is_because
 from ..root import HELD, STAGE, fold, show, show_apart
 from .guard import past_splits, refuse_doubtful_places
 from .metadata import write_metadata
@@ -104,7 +104,7 @@ def _twins(catalog: Catalog, files: list[FileRecord]) -> dict[str, str]:
     if clashes:
         raise DestinationError(some(clashes), "Rename one of each, then run the command again")
     for sample in catalog.samples:
-        if sample.held and why(sample.held) is Why.UNREADABLE:
+        if is_because(sample.held, Why.UNREADABLE):
             staying |= {record.path: sample.held for record in sample.files if top(record.path) not in (STAGE, HELD)}
         _stay_whole(sample, staying)
     return staying
