@@ -243,6 +243,7 @@ def test_a_root_that_is_a_link_works_whole(tmp_path: Path, root: Path) -> None:
         ("data", 0o500, ["split"], "@/data"),
         ("data/stage_data", 0o500, ["split"], "@/data/stage_data cannot be written"),
         ("data/stage_data", 0o300, ["split"], "stage_data cannot be read"),
+        ("data/stage_data", 0o600, ["split"], "stage_data cannot be read"),  # names, but nothing about them
         ("data/stage_data", 0o000, ["add", "@/photos"], "stage_data"),
         ("data/.imgstage/vault", 0o500, ["undo"], "@/data/.imgstage/vault"),
         ("data/.imgstage/incoming", 0o500, ["add", "@/photos"], "@/data/.imgstage/incoming"),

@@ -172,7 +172,7 @@ class _Draft:
     def __init__(
         self,
         names: Mapping[str, str],
-        pairings: Iterable[FolderPairing],
+        pairings: Sequence[FolderPairing],
         known: Mapping[str, Row],
         rows: Iterable[Row],
         layout: Layout,
@@ -198,13 +198,13 @@ class _Draft:
         """The row of a file; of one that cannot be read, its path is all there is to go by."""
         return self._known.get(record.path) if record.digest else self._row_at.get(record.path)
 
-    def _put(self, handle: str, record: FileRecord, role: str = SIDECAR, entry: _Entry = None) -> None:
+    def _put(self, handle: str, record: FileRecord, role: str = SIDECAR, slot: Slot | None = None) -> None:
         if not record.digest:
             self._shut.append((handle, record))
         elif role == SIDECAR:
             self._sidecars[handle].append(record)
         else:
-            self._images[handle].append((role, record, entry))
+            self._images[handle].append((role, record, slot))
 
     def place_images(self, images: Sequence[FileRecord]) -> None:
         """Put each image into its sample: known ones by their rows, others by their names."""
@@ -215,26 +215,25 @@ class _Draft:
             if row is None:
                 unknown.append(record)
                 continue
-            entry = self._slots.get(self._names[record.path])
-            self._put(row.sample, record, row.role, entry)
-            if entry is not None:
-                taken[entry[0].identity, row.role] = row.sample
+            slot = self._slots.get(self._names[record.path])
+            self._put(row.sample, record, row.role, slot)
+            if slot is not None:
+                taken[slot.identity, row.role] = row.sample
         owners = {identity: handle for (identity, _), handle in taken.items()}
         for record in unknown:
-            entry = self._slots.get(self._names[record.path])
-            if entry is None:
+            slot = self._slots.get(self._names[record.path])
+            if slot is None:
                 if record.digest:
                     reason = because(Why.TEMPLATE, "its name fits none of the templates of its folder")
                     self.strays.append(Note(record.path, reason))
                 continue
-            slot = entry[0]
             owner = owners.get(slot.identity)
             joins = owner is not None and (slot.many or (slot.identity, slot.role) not in taken)
             handle = owner if owner and joins else f"{top(record.path)}/{slot.identity}"
-            self._put(handle, record, slot.role, entry)
+            self._put(handle, record, slot.role, slot)
 
     def _key(self, members: Sequence[_Member]) -> str:
-        keys = (entry[0].key for _, _, entry in members if entry is not None)
+        keys = (slot.key for _, _, slot in members if slot is not None)
         return next(keys, self._names[members[0][1].path])
 
     def place_sidecars(self, sidecars: Sequence[FileRecord]) -> None:
@@ -265,6 +264,8 @@ class _Draft:
 
     def hold_twins(self, records: Iterable[FileRecord]) -> None:
         """Hold new samples that have another file's name; what lies in `held/` and has no row is in nobody's way."""
+        if len({fold(name) for name in self._names.values()}) == len(self._names):
+            return
         first: dict[str, FileRecord] = {}
         twins: dict[str, str] = {}
         for record in records:
@@ -288,9 +289,9 @@ class _Draft:
         for handle, members in self._images.items() if self._known else ():
             if self._is_lone(handle):
                 continue
-            for _, record, entry in members:
-                if record.path in self._known and entry is not None:
-                    named[top(record.path), entry[0].identity].setdefault(handle, record.path)
+            for _, record, slot in members:
+                if record.path in self._known and slot is not None:
+                    named[top(record.path), slot.identity].setdefault(handle, record.path)
         for handles in named.values():
             if len(handles) > 1:
                 paths = " and ".join(show(path) for path in handles.values())
@@ -314,11 +315,11 @@ class _Draft:
 
     def _finish(self, handle: str, members: list[_Member], aside: Mapping[str, str]) -> Sample:
         rows = self._rows.get(handle, ())
-        first = members[0][2] or next((entry for _, _, entry in members if entry is not None), None)
-        rule = first[1] if first else None
+        first = members[0][2] or next((slot for _, _, slot in members if slot is not None), None)
+        rule = first.rule if first else None
         images = _by_role(members, rule.roles if rule else ())
         sidecars = tuple(sorted(self._sidecars[handle])) if handle in self._sidecars else ()
-        key = first[0].key if first else self._names[members[0][1].path]
+        key = first.key if first else self._names[members[0][1].path]
         places = {self._splits[record.path.partition("/")[0]] for _, record, _ in members}
         if sidecars:
             places.update(self._splits[top(record.path)] for record in sidecars)
@@ -336,8 +337,7 @@ class _Draft:
 
 
 _NO_SPLITS = frozenset((STAGE, HELD))
-_Entry = tuple["Slot", "Rule"] | None
-_Member = tuple[str, FileRecord, _Entry]
+_Member = tuple[str, FileRecord, "Slot | None"]
 """A role, the file in it, and what the rule of its folder reads in its name."""
 
 
@@ -348,6 +348,8 @@ def _by_role(members: list[_Member], order: Sequence[str]) -> dict[str, tuple[Fi
     roles: dict[str, tuple[FileRecord, ...]] = {}
     for role, record, _ in members:
         roles[role] = (*roles[role], record) if role in roles else (record,)
+    if len(roles) == len(order) and roles.keys() == set(order):
+        return {role: roles[role] for role in order}
     ranked = [role for role in order if role in roles]
     if len(ranked) < len(roles):
         ranked += sorted(roles.keys() - set(ranked))

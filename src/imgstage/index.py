@@ -155,23 +155,29 @@ def _walk(
     while waiting:
         folder, ahead = waiting.pop()
         try:
-            entries = list(os.scandir(folder))
+            for name, status in _entries(folder):
+                path = ahead + name
+                if stat.S_ISDIR(status.st_mode) and not name.startswith("."):
+                    folders[path] = stat.S_IMODE(status.st_mode)
+                    waiting.append((f"{folder}/{name}", path + "/"))
+                else:
+                    yield path, name, status
         except OSError as error:
             trouble = because(Why.CLOSED, f"the folder cannot be read ({error.strerror})")
             closed.append(FileRecord(ahead.rstrip("/"), Kind.IGNORED, 0, 0, 0, 0, 0, trouble=trouble))
-            continue
-        for entry in entries:
-            name = entry.name
-            path = ahead + name
+
+
+def _entries(folder: str) -> Iterator[tuple[str, os.stat_result]]:
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)  # names are looked up faster from there than by path
+    try:
+        for entry in list(os.scandir(opened)):
             try:
                 status = entry.stat(follow_symlinks=False)
             except FileNotFoundError:  # gone since it was listed
                 continue
-            if stat.S_ISDIR(status.st_mode) and not name.startswith("."):
-                folders[path] = stat.S_IMODE(status.st_mode)
-                waiting.append((entry.path, path + "/"))
-            else:
-                yield path, name, status
+            yield entry.name, status
+    finally:
+        os.close(opened)
 
 
 _BY_PATH = itemgetter(0)

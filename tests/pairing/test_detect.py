@@ -15,7 +15,7 @@ def samples_of(paths: list[str], given: dict[str, dict[str, str]] | None = None)
     """Paths by role, by key."""
     pairings = detect(paths, given or {})
     found: dict[str, dict[str, list[str]]] = {}
-    for path, (slot, _) in read_all(pairings).items():
+    for path, slot in read_all(pairings).items():
         found.setdefault(slot.key, {}).setdefault(slot.role, []).append(path)
     return found
 
@@ -165,7 +165,7 @@ LONE = [
 def test_lone_images_stay_lone(paths: list[str]) -> None:
     pairings = detect(paths, {})
     assert all(pairing.rule.is_lone for pairing in pairings)
-    slots = [slot for slot, _ in read_all(pairings).values()]
+    slots = list(read_all(pairings).values())
     assert len({slot.identity for slot in slots}) == len(paths)
 
 
@@ -209,7 +209,7 @@ def test_a_template_that_is_none_is_refused(template: str) -> None:
 def test_names_are_compared_as_file_systems_compare_them() -> None:
     """NFC and NFD spellings, and other cases, are one key."""
     paths = ["caf\u00e9_before.jpg", "cafe\u0301_after.jpg", "STRASSE_before.jpg", "stra\u00dfe_after.jpg"]
-    assert {slot.identity for slot, _ in read_all(detect(paths, {})).values()} == {"caf\u00e9", "strasse"}
+    assert {slot.identity for slot in read_all(detect(paths, {})).values()} == {"caf\u00e9", "strasse"}
 
 
 def test_the_order_of_the_paths_does_not_matter() -> None:

@@ -362,9 +362,11 @@ def _endings(stems: Sequence[str], side: int) -> list[str]:
     return ["{key}", *common]
 
 
-def read_all(pairings: Iterable[FolderPairing]) -> dict[str, tuple[Slot, Rule]]:
-    """For each image that its folder's rule can read, its slot and that rule."""
-    return {path: (slot, pairing.rule) for pairing in pairings for path, slot in pairing.slots.items()}
+def read_all(pairings: Sequence[FolderPairing]) -> Mapping[str, Slot]:
+    """The slot of each image that its folder's rule can read."""
+    if len(pairings) == 1:
+        return pairings[0].slots
+    return {path: slot for pairing in pairings for path, slot in pairing.slots.items()}
 
 
 def _read_lone(stems: Mapping[str, str]) -> Reading:

@@ -168,12 +168,13 @@ class Rule:
         return ((role, key) for role, template in self._by_precision for key in template.keys(stem))
 
     @cached_property
-    def _many(self) -> frozenset[str]:
+    def open_roles(self) -> frozenset[str]:
+        """The roles in which a sample may have several images."""
         return frozenset(role for role, template in self.templates if template.holds_many)
 
     def many(self, role: str) -> bool:
         """Whether a sample may have several images in this role."""
-        return role in self._many
+        return role in self.open_roles
 
 
 LONE = Rule.parse({"image": "{key}"})
@@ -200,13 +201,18 @@ class Slot(NamedTuple):
         role: the role.
         key: the sample's key, as first spelled.
         identity: the key in the form in which keys are compared.
-        many: whether the role may hold several images.
+        rule: the rule that says so.
     """
 
     role: str
     key: str
     identity: str
-    many: bool
+    rule: Rule
+
+    @property
+    def many(self) -> bool:
+        """Whether the role may hold several images."""
+        return self.rule.many(self.role)
 
 
 class Reading(NamedTuple):
@@ -229,13 +235,14 @@ def read_roles(rule: Rule, stems: Mapping[str, str]) -> Reading:
         stems: for each path, the path without its extension.
     """
     slots: dict[str, Slot] = {}
+    open_roles = rule.open_roles
     open_ended: list[str] = []
     for path, stem in stems.items():
         first = rule.first_match(stem)
         if first is None:
             continue
-        slots[path] = slot = _slot(rule, *first)
-        if slot.many:
+        slots[path] = _slot(rule, *first)
+        if first[0] in open_roles:
             open_ended.append(path)
     if open_ended:
         exact = {slot.identity for slot in slots.values() if not slot.many}
@@ -249,7 +256,7 @@ def read_roles(rule: Rule, stems: Mapping[str, str]) -> Reading:
 
 
 def _slot(rule: Rule, role: str, key: str) -> Slot:
-    return Slot(role, key, fold(key), rule.many(role))
+    return Slot(role, key, fold(key), rule)
 
 
 def _count(slots: Mapping[str, Slot]) -> dict[str, dict[str, int]]:
