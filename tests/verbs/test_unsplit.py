@@ -181,3 +181,13 @@ def test_of_a_pair_that_lies_twice_no_half_goes_without_the_other(pairs: Dataset
     pairs.unsplit()
     assert (root / first).exists()
     assert (root / second).exists()
+
+
+def test_of_three_equal_files_two_stay(empty: Dataset) -> None:
+    root = empty.root.path
+    for split in ("train", "val", "test"):
+        write(root / split / "1.jpg", picture(1))
+        write(root / split / f"only_{split}.jpg", picture(len(split)))
+    empty.unsplit()
+    assert names(root, "stage_data") == {"1.jpg", "only_train.jpg", "only_val.jpg", "only_test.jpg"}
+    assert {path for path in names(root) if path.endswith("/1.jpg")} == {"stage_data/1.jpg", "train/1.jpg", "val/1.jpg"}

@@ -9,7 +9,7 @@ import pytest
 from imgstage import Dataset
 from imgstage.catalog import Sample
 
-from ..helpers import as_nobody, picture, write, write_pairs
+from ..helpers import as_nobody, names, picture, write, write_pairs
 
 
 def stored(dataset: Dataset) -> dict[str, object]:
@@ -97,3 +97,18 @@ def test_rows_of_what_cannot_be_read_or_is_of_no_sample_stay(pairs: Dataset) -> 
     sidecar = next(name for name in before if name.endswith("github_07.json"))
     assert kept[path] == before[path]
     assert kept[sidecar] == before[sidecar]
+
+
+def test_two_files_never_have_rows_of_one_path(empty: Dataset) -> None:
+    """A row remembers where its file was; it gives that path up to another file that is put there."""
+    root = empty.root.path
+    for number in range(12):
+        write(root / f"stage_data/{number:02d}.jpg", picture(number))
+    empty.split()
+    first, second = (root / sample.files[0].path for sample in empty.samples[:2])
+    empty.hold(first)
+    (root / "held" / first.name).rename(first.with_name("renamed.jpg"))
+    second.rename(second.with_name(first.name))
+    empty.hold(second.with_name(first.name))
+    assert names(root, "held") == {first.name, "reasons.csv"}
+    assert len(empty.status().catalog.rows) == 12
