@@ -220,12 +220,12 @@ class _Draft:
             if slot is not None:
                 taken[slot.identity, row.role] = row.sample
         owners = {identity: handle for (identity, _), handle in taken.items()}
+        unfit = because(Why.TEMPLATE, "its name fits none of the templates of its folder")
         for record in unknown:
             slot = self._slots.get(self._names[record.path])
             if slot is None:
                 if record.digest:
-                    reason = because(Why.TEMPLATE, "its name fits none of the templates of its folder")
-                    self.strays.append(Note(record.path, reason))
+                    self.strays.append(Note(record.path, unfit))
                 continue
             owner = owners.get(slot.identity)
             joins = owner is not None and (slot.many or (slot.identity, slot.role) not in taken)
@@ -275,9 +275,7 @@ class _Draft:
             if other is not record:
                 twins[record.path] = other.path
                 twins.setdefault(other.path, record.path)
-        if not twins:
-            return
-        for handle, members in self._images.items():
+        for handle, members in self._images.items() if twins else ():
             for record in (*(record for _, record, _ in members), *self._sidecars.get(handle, ())):
                 if record.path in twins and record.path not in self._known:
                     names = " and ".join(show_apart(record.path, twins[record.path]))
