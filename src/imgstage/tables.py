@@ -58,7 +58,7 @@ def _identity(path: Path) -> Identity | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except PermissionError as error:
-        if os.access(path.parent, os.X_OK):
+        if os.access(path.parent, os.X_OK, effective_ids=os.access in os.supports_effective_ids):
             raise unreadable(path, error) from error
         return None  # the folder is closed: the scan will say so
     except OSError as error:

@@ -7,7 +7,7 @@ import pytest
 from imgstage import Dataset
 from imgstage.cli import run
 
-from ..helpers import picture, stage, where, write, write_pairs
+from ..helpers import as_nobody, names, picture, stage, where, write, write_pairs
 
 
 def test_a_copy_of_a_test_image_never_becomes_a_train_image(pairs: Dataset) -> None:
@@ -102,3 +102,99 @@ def test_a_copy_of_a_missing_image_and_of_one_in_another_split_is_held(pairs: Da
     held = {note.reason for note in pairs.plan_split(accept_new=True).report.held}
     first = there.removesuffix("_before.jpg")
     assert held == {f"tied: its picture is that of test/{gone} (test) and {first} (train)"}
+
+
+@pytest.mark.parametrize("what", ["copy", "group", "name"])
+def test_an_image_that_cannot_be_read_ties_all_the_same(empty: Dataset, what: str) -> None:
+    """Its row says what it held, to which group it belongs, and what it is called."""
+    root = empty.root.path
+    for number in range(20):
+        write(stage(empty) / f"p{number:02d}_1.jpg", picture(number))
+    empty.split(ratios="40/20/40", group=r"^(p\d+)_")
+    shut = [path for path in sorted((root / "test").iterdir()) if path.suffix == ".jpg"]
+    for number, path in enumerate(shut):
+        if what == "copy":  # of a single one, the row would say that it is the one that cannot be read
+            write(stage(empty) / f"new{number}_1.jpg", path.read_bytes())
+            write(stage(empty) / f"new{number}_2.jpg", path.read_bytes())
+        elif what == "group":
+            write(stage(empty) / f"{path.name[:3]}_2.jpg", picture(100 + number))
+        else:
+            write(stage(empty) / f"{path.stem}.png", picture(200 + number, "PNG"))
+        path.chmod(0)
+    with as_nobody(root):
+        empty.split(group=r"^(p\d+|new\d+)_")
+    for path in shut:
+        path.chmod(0o644)
+    fresh = {"copy": "new*.jpg", "group": "*_2.jpg", "name": "*.png"}[what]
+    found = [path.parent.name for path in root.rglob(fresh)]
+    assert found == ["test"] * (2 * len(shut) if what == "copy" else len(shut))
+
+
+def _scenes(dataset: Dataset) -> tuple[str, str]:
+    """Scenes with several views each, split; the keys of one in test and of one in train."""
+    for scene in range(20):
+        for view in ("a", "b"):
+            write(stage(dataset) / f"s{scene}/view/{view}.jpg", picture(10 * scene + ord(view)))
+        write(stage(dataset) / f"s{scene}/clean.jpg", picture(5000 + scene))
+    table = '[pairing]\nview = "{key}/view/*"\nclean = "{key}/clean"\n'
+    write(dataset.root.path / "imgstage.toml", table.encode())
+    dataset.split()
+    by_split = {sample.split: sample.key for sample in dataset.samples}
+    return by_split["test"], by_split["train"]
+
+
+@pytest.mark.parametrize("original", ["as it was", "held", "edited"])
+def test_a_copy_of_a_test_picture_joins_no_train_sample(empty: Dataset, original: str) -> None:
+    test, train = _scenes(empty)
+    root = empty.root.path
+    first = root / "test" / test / "view/a.jpg"
+    data = first.read_bytes()
+    if original == "held":
+        empty.hold(test)
+    elif original == "edited":
+        write(first, picture(9001))
+        empty.split()
+    fresh = f"stage_data/{train}/view/c.jpg"
+    write(root / fresh, data)
+    write(stage(empty) / f"{train}/view/d.jpg", picture(9000))
+    plan = empty.plan_split()
+    held = {note.path: note.reason for note in plan.report.held if note.path.startswith("stage")}
+    assert held == {
+        fresh: f"tied: its name is that of {train} (train), its picture that of {test} (test)",
+    }
+    plan.apply()
+    assert names(root, f"train/{train}/view") == {"a.jpg", "b.jpg", "d.jpg"}
+    empty.unsplit()
+    assert fresh not in (root / "splits.csv").read_text(), "its place in stage_data/ is nobody's word"
+    empty.split()
+    assert (root / fresh).exists()
+
+
+@pytest.mark.parametrize("original", ["held", "edited"])
+def test_a_copy_over_a_train_image_is_told(pairs: Dataset, original: str) -> None:
+    pairs.split()
+    root = pairs.root.path
+    by_split = {sample.split: sample for sample in pairs.samples}
+    test, train = (root / by_split[split].files[0].path for split in ("test", "train"))
+    data = test.read_bytes()
+    if original == "held":
+        pairs.hold(by_split["test"].key)
+    else:
+        write(test, picture(9002))
+        pairs.split()
+    write(train, data)
+    copies = pairs.plan_split().report.details["divided_copies"]
+    assert {"sample": by_split["train"].key, "split": "train"} in copies
+
+
+def test_a_copy_of_an_image_of_no_sample_stays_with_it(empty: Dataset) -> None:
+    root = empty.root.path
+    write_pairs(root / "train", range(1, 30))
+    write(root / "test/odd.jpg", picture(9003))
+    write_pairs(root / "test", range(30, 34))
+    empty.split()
+    for number in range(40, 60):
+        write(stage(empty) / f"github_{number}_before.jpg", picture(9003))
+        write(stage(empty) / f"github_{number}_after.jpg", picture(number * 2 + 1))
+    empty.split()
+    assert {where(empty)[f"github_{number}_before.jpg"] for number in range(40, 60)} == {"test"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from imgstage import Dataset
 from imgstage.errors import ChangedError, DestinationError, RefusedError, UsageError
 from imgstage.root import is_own
 
-from ..helpers import names, picture, snapshot, stage, where, write, write_pairs
+from ..helpers import as_nobody, names, picture, snapshot, stage, where, write, write_pairs
 
 
 def rows(dataset: Dataset) -> list[dict[str, str]]:
@@ -350,19 +349,15 @@ def test_halves_that_were_swapped_by_hand_are_held_not_torn_by_name(pairs: Datas
     assert "splits.csv knows them as parts of two" in plan.report.held[0].reason
 
 
-def test_a_split_folder_that_cannot_be_read_refuses(pairs: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_split_folder_that_cannot_be_read_refuses(pairs: Dataset) -> None:
     pairs.split()
-    real = os.scandir
-
-    def closed(path: str) -> object:
-        if str(path).endswith("train"):
-            raise PermissionError(13, "Permission denied")
-        return real(path)
-
-    monkeypatch.setattr(os, "scandir", closed)
-    for verb in (pairs.split, pairs.unsplit):
-        with pytest.raises(RefusedError, match="train cannot be read"):
-            verb()
+    root = pairs.root.path
+    (root / "train").chmod(0)
+    with as_nobody(root):
+        for verb in (pairs.split, pairs.unsplit):
+            with pytest.raises(RefusedError, match="train cannot be read"):
+                verb()
+    (root / "train").chmod(0o755)
 
 
 def test_a_ledger_that_is_a_link_is_not_replaced(pairs: Dataset) -> None:

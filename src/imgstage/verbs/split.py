@@ -4,22 +4,28 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import replace
-from functools import cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from ..assign import Assignment, Group, assign
 from ..catalog import Catalog, Sample, below
 from ..errors import RefusedError
-from ..groups import gone_key, merge
-from ..pairing import SIDECAR, is_mask, stem_of
 from ..plan import Identity, Move, Note, Plan, Report, arrange, folder_modes
 from ..reasons import Why, because
-from ..root import LEDGER, SETTINGS, fold, show
+from ..root import LEDGER, SETTINGS, show
 from ..settings import format_ratios
 from ..tables import in_split, manifest
 from .guard import SplitWish, past_splits, refuse_dropped, refuse_unexplained
 from .metadata import write_metadata
+from .ties import (
+    earlier_splits,
+    find_absent,
+    find_ties,
+    homes_of_pictures,
+    pictures_of,
+    why_bridged,
+    without_astray_copies,
+)
 from .wishes import Draft, pairing_details, settings_text, write_ledger, write_settings
 
 if TYPE_CHECKING:
@@ -50,12 +56,14 @@ def plan_split(catalog: Catalog, wish: SplitWish, draft: Draft) -> Plan:
             problem, "Bring images in with: imgstage add FOLDER; see why files are held with: imgstage status"
         )
     past = {} if wish.reshuffle else past_splits(usable, wish.trust)
+    if not wish.reshuffle:
+        catalog = without_astray_copies(catalog, past)
+        usable = [sample for sample in catalog.samples if not sample.held]
     new = [sample for sample in usable if sample.id not in past]
     if not wish.reshuffle:
         refuse_dropped(past, wish)
         refuse_unexplained(catalog, usable, wish)
     group_of = {sample.id: wish.groups.get(sample.key, sample.group) for sample in catalog.samples}
-    group_of |= {row.path: wish.groups.get(gone_key(row.last_path), "") for row in catalog.missing}
     splits, bridged, outcome = _assign(catalog, usable, past, group_of, wish)
     layout = catalog.layout
     target: dict[str, str] = {}
@@ -85,7 +93,7 @@ def plan_split(catalog: Catalog, wish: SplitWish, draft: Draft) -> Plan:
     report = _report(catalog, usable, splits, bridged, outcome, wish, len(moves), new)
     details = (
         dict(report.details)
-        | _group_details(usable, splits, group_of)
+        | _group_details(catalog, usable, splits, group_of)
         | {
             "foreign_tables": foreign,
             "add_to_settings": wish.group_line
@@ -101,11 +109,12 @@ def _assign(
     catalog: Catalog, usable: list[Sample], past: Mapping[str, str], group_of: Mapping[str, str], wish: SplitWish
 ) -> tuple[dict[str, str], dict[str, str], Assignment]:
     """The split of each sample by id; why each sample that ties two splits is held; and the outcome itself."""
-    ties = _ties(catalog, group_of)
+    absent = find_absent(catalog, wish.groups)
+    ties = find_ties(catalog, group_of, absent)
     members: dict[str, list[Sample]] = defaultdict(list)
     for sample in usable:
         members[ties[sample.id]].append(sample)
-    earlier = {} if wish.reshuffle else _earlier_splits(catalog, past, ties)
+    earlier = {} if wish.reshuffle else earlier_splits(catalog, past, ties, absent)
     groups = [part for group, samples in members.items() for part in _parts(group, samples, past, earlier)]
     outcome = assign(groups, wish.ratios, wish.seed, wish.rounding)
     splits = dict(past)
@@ -119,93 +128,8 @@ def _assign(
             splits |= dict.fromkeys((sample.id for sample in fresh), outcome.splits[group])
         elif fresh:
             between[group] = fresh
-    reasons = _why_bridged(catalog, between, ties, past) if between else {}
+    reasons = why_bridged(catalog, between, ties, past, absent) if between else {}
     return splits, {s.id: reasons[group] for group, samples in between.items() for s in samples}, outcome
-
-
-_GROUP, _NAME = "group ", "name "
-
-
-def _why_bridged(
-    catalog: Catalog, groups: Iterable[str], ties: Mapping[str, str], past: Mapping[str, str]
-) -> dict[str, str]:
-    """For each group that lies in several splits, the first sample or missing file in each of them, as a sentence."""
-    members: dict[str, dict[str, str]] = {group: {} for group in groups}
-    for sample in catalog.samples:
-        if sample.split and ties[sample.id] in members:
-            members[ties[sample.id]].setdefault(past.get(sample.id, sample.split), show(sample.key))
-    for row in catalog.missing:
-        if ties.get(row.path) in members:
-            members[ties[row.path]].setdefault(row.split, show(row.last_path))
-    reasons: dict[str, str] = {}
-    for group, of in members.items():
-        listed = " and ".join(f"{name} ({split})" for split, name in sorted(of.items()))
-        what = group if group.startswith(_GROUP) else "name or picture" if group.startswith(_NAME) else "picture"
-        reasons[group] = f"its {what} is that of {listed}"
-    return reasons
-
-
-def _ties(catalog: Catalog, group_of: Mapping[str, str]) -> dict[str, str]:
-    """What holds each sample in one split with others: its group, its name but for the suffix (`3.jpg`, `3.png`), and
-    every picture that has the same bytes.
-
-    Equal masks tie nothing: many samples have an empty one. Rows of missing files tie too, under their own paths.
-    """
-    pictures = {sample.id: _pictures(sample) for sample in catalog.samples}
-    for path, row in catalog.rows.items():  # of an edited picture, those that it was count too
-        now = catalog.index.by_path[path].digest
-        if (row.first_digest != now or row.digest != now) and _is_picture(row.role) and row.sample in pictures:
-            pictures[row.sample] += {row.first_digest, row.digest} - {now}
-    gone = [digest for row in catalog.missing if _is_picture(row.role) for digest in {row.digest, row.first_digest}]
-    times = Counter(chain(gone, chain.from_iterable(pictures.values())))
-    stems = {sample.id: _stem(sample) for sample in catalog.samples}
-    alike = Counter(stems.values())
-    names: dict[str, set[str]] = {}
-    ties: dict[str, str] = {}
-    for sample in catalog.samples:
-        repeated = alike[stems[sample.id]] > 1
-        own, group = pictures[sample.id], group_of.get(sample.id, sample.group)
-        if own and not group and not repeated and all(times[digest] == 1 for digest in own):
-            ties[sample.id] = f"picture {min(own)}"  # what `merge` would say
-        else:
-            names[sample.id] = _tie_names(set(own), group) or {f"sample {sample.id}"}
-            if repeated:
-                names[sample.id].add(_NAME + stems[sample.id])
-    for row in catalog.missing:
-        digests = {row.digest, row.first_digest} if _is_picture(row.role) else set()
-        names[row.path] = _tie_names(digests, row.group) | _tie_names(set(), group_of[row.path])
-    return ties | merge(names)
-
-
-def _stem(sample: Sample) -> str:
-    """What a sample is called, whatever the format of its images."""
-    return fold(stem_of(below(sample.files[0].path)) if sum(map(len, sample.images.values())) == 1 else sample.key)
-
-
-def _pictures(sample: Sample) -> list[str]:
-    """The digests of a sample's images; equal masks mean nothing."""
-    return [record.digest for role, records in sample.images.items() if _is_picture(role) for record in records]
-
-
-@cache
-def _is_picture(role: str) -> bool:
-    return role != SIDECAR and not is_mask(role)
-
-
-def _tie_names(digests: set[str], group: str) -> set[str]:
-    return {f"picture {digest}" for digest in digests} | ({_GROUP + group} if group else set())
-
-
-def _earlier_splits(catalog: Catalog, past: Mapping[str, str], ties: Mapping[str, str]) -> dict[str, set[str]]:
-    """The splits in which each group has, or had, samples; held and missing ones count."""
-    earlier: dict[str, set[str]] = defaultdict(set)
-    for sample in catalog.samples:
-        if sample.split:
-            earlier[ties[sample.id]].add(past.get(sample.id, sample.split))
-    for row in catalog.missing:
-        if row.path in ties:
-            earlier[ties[row.path]].add(row.split)
-    return earlier
 
 
 def _parts(
@@ -230,27 +154,26 @@ def _labels(samples: Iterable[Sample]) -> tuple[tuple[str, int], ...]:
     return tuple(sorted(Counter(sample.label for sample in samples).items()))
 
 
-def _group_details(usable: list[Sample], splits: Mapping[str, str], group_of: Mapping[str, str]) -> dict[str, Any]:
+def _group_details(
+    catalog: Catalog, usable: list[Sample], splits: Mapping[str, str], group_of: Mapping[str, str]
+) -> dict[str, Any]:
     """How far groups reach: samples without one, groups that were divided before they were named, copies."""
     places: dict[str, set[str]] = defaultdict(set)
     for sample in usable:
         name = group_of.get(sample.id, "")
         if name and sample.id in splits:
             places[name].add(splits[sample.id])
-    times = Counter(chain.from_iterable(map(_pictures, usable)))
+    times = Counter(chain.from_iterable(map(pictures_of, usable)))
     repeated = {digest for digest, count in times.items() if count > 1}
-    copies = [sample for sample in usable if not repeated.isdisjoint(_pictures(sample))] if repeated else []
-    homes: dict[str, set[str]] = defaultdict(set)
-    for sample in copies:
-        for digest in repeated.intersection(_pictures(sample)) if sample.id in splits else ():
-            homes[digest].add(splits[sample.id])
-    divided = [s for s in copies if any(len(homes[digest]) > 1 for digest in _pictures(s) if digest in homes)]
+    copies = [sample for sample in usable if not repeated.isdisjoint(pictures_of(sample))] if repeated else []
+    homes = homes_of_pictures(catalog, splits)
+    divided = [s for s in usable if s.id in splits and any(len(homes[digest]) > 1 for digest in pictures_of(s))]
     return {
         "groups": len(places),
         "samples_without_group": sum(1 for sample in usable if not group_of.get(sample.id)) if places else 0,
         "divided_groups": {name: sorted(of) for name, of in sorted(places.items()) if len(of) > 1},
-        "samples_sharing_a_picture": len(copies),
-        "divided_copies": [{"sample": show(s.key), "split": splits[s.id]} for s in divided if s.id in splits],
+        "samples_sharing_a_picture": len({s.id for s in (*copies, *divided)}),
+        "divided_copies": [{"sample": show(s.key), "split": splits[s.id]} for s in divided],
     }
 
 

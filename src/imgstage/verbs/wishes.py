@@ -127,7 +127,7 @@ def write_ledger(
                             elsewhere[len(rows)], place = path, row.path
                     kept = row.split if split is None else split
                     rows.append(Row(sample.id, kept, group, role, place, digest, row.first_digest))
-                elif split is not None:
+                elif split is not None and (settle or path in target):
                     rows.append(Row(sample.id, split, group, role, place, digest, digest))
     rows.extend(catalog.rows[path]._replace(path=target.get(path, path)) for path in astray)
     _give_way(rows, elsewhere)

@@ -1,0 +1,226 @@
+"""What holds samples in one split with others: a group, a name, a picture, also those of images in no sample."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import replace
+from functools import cache
+from itertools import chain
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..catalog import Catalog, Sample, below, top
+from ..groups import gone_key, merge
+from ..pairing import SIDECAR, is_mask, read_all, stem_of
+from ..plan import Note
+from ..reasons import Why, because
+from ..root import STAGE, fold, show
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from ..index import FileRecord
+
+_GROUP, _NAME = "group ", "name "
+
+
+class Absent(NamedTuple):
+    """An image that has a say although no sample can show it: missing, unreadable, or of no sample but in a split.
+
+    Attributes:
+        path: where it is, or was.
+        split: where it belongs.
+        names: what it is tied by: see `find_ties`.
+        digests: of its pictures, now and earlier.
+    """
+
+    path: str
+    split: str
+    names: frozenset[str]
+    digests: frozenset[str]
+
+
+def find_absent(catalog: Catalog, groups: Mapping[str, str] | None = None) -> list[Absent]:
+    """All images that have a say although no sample can show them.
+
+    Args:
+        catalog: what there is.
+        groups: the group of each sample by the user's rule, by key, or by the `groups.gone_key` of what is missing.
+    """
+    slots = read_all(catalog.pairings)
+    found: list[Absent] = []
+    for row in (*catalog.missing, *catalog.unread):
+        name = below(row.last_path)
+        slot = slots.get(name)
+        stem = slot.identity if slot is not None and not slot.rule.is_lone else fold(stem_of(name))
+        named = {row.group, groups.get(gone_key(row.last_path), "") if groups else ""} - {""}
+        digests = frozenset((row.digest, row.first_digest) if _is_picture(row.role) else ())
+        names = {_GROUP + group for group in named} | ({_NAME + stem} if row.role != SIDECAR else set())
+        found.append(Absent(row.last_path, row.split, frozenset(names), digests))
+    for path in catalog.strays_of_splits():
+        digest = catalog.index.by_path[path].digest
+        stem = fold(stem_of(below(path)))
+        found.append(Absent(path, catalog.layout.place(top(path)), frozenset((_NAME + stem,)), frozenset((digest,))))
+    return found
+
+
+def find_ties(catalog: Catalog, group_of: Mapping[str, str], absent: Sequence[Absent]) -> dict[str, str]:
+    """What holds each sample in one split with others: its group, its name but for the suffix (`3.jpg`, `3.png`), and
+    every picture that has the same bytes, or had.
+
+    Equal masks tie nothing: many samples have an empty one.
+
+    Args:
+        catalog: what there is.
+        group_of: the group of each sample, by id; empty where it has none.
+        absent: what has a say beside the samples.
+
+    Returns:
+        For each sample, by id, and each that is absent, by path, a name that it shares with all it is tied to.
+    """
+    pictures = _all_pictures(catalog)
+    times = Counter(chain(chain.from_iterable(pictures.values()), *(one.digests for one in absent)))
+    stems = {sample.id: _NAME + _stem(sample) for sample in catalog.samples}
+    alike = Counter(chain(stems.values(), *(one.names for one in absent)))
+    own_names = set(stems.values())
+    names: dict[str, set[str]] = defaultdict(set)
+    ties: dict[str, str] = {}
+    for sample in catalog.samples:
+        repeated = alike[stems[sample.id]] > 1
+        own, group = pictures[sample.id], group_of.get(sample.id, sample.group)
+        if own and not group and not repeated and all(times[digest] == 1 for digest in own):
+            ties[sample.id] = f"picture {min(own)}"  # what `merge` would say
+        else:
+            tied = {f"picture {digest}" for digest in own} | ({_GROUP + group} if group else set())
+            names[sample.id] = tied | ({stems[sample.id]} if repeated else set()) or {f"sample {sample.id}"}
+    for one in absent:
+        shared = {name for name in one.names if name.startswith(_GROUP) or name in own_names}
+        names[one.path] |= shared | {f"picture {digest}" for digest in one.digests}
+    return ties | merge(names)
+
+
+def _all_pictures(catalog: Catalog) -> dict[str, list[str]]:
+    """The digests of each sample's pictures, by id; of an edited picture, those that it was count too."""
+    pictures = {sample.id: pictures_of(sample) for sample in catalog.samples}
+    for path, row in catalog.rows.items():
+        now = catalog.index.by_path[path].digest
+        if (row.first_digest != now or row.digest != now) and _is_picture(row.role) and row.sample in pictures:
+            pictures[row.sample] += {row.first_digest, row.digest} - {now}
+    return pictures
+
+
+def _stem(sample: Sample) -> str:
+    """What a sample is called, whatever the format of its images."""
+    return fold(stem_of(below(sample.files[0].path)) if sum(map(len, sample.images.values())) == 1 else sample.key)
+
+
+def pictures_of(sample: Sample) -> list[str]:
+    """The digests of a sample's images; equal masks mean nothing."""
+    return [record.digest for role, records in sample.images.items() if _is_picture(role) for record in records]
+
+
+@cache
+def _is_picture(role: str) -> bool:
+    return role != SIDECAR and not is_mask(role)
+
+
+def earlier_splits(
+    catalog: Catalog, past: Mapping[str, str], ties: Mapping[str, str], absent: Iterable[Absent]
+) -> dict[str, set[str]]:
+    """The splits in which what is tied together has, or had, samples; held and absent ones count."""
+    earlier: dict[str, set[str]] = defaultdict(set)
+    for sample in catalog.samples:
+        if sample.split:
+            earlier[ties[sample.id]].add(past.get(sample.id, sample.split))
+    for one in absent:
+        if one.path in ties and one.split:
+            earlier[ties[one.path]].add(one.split)
+    return earlier
+
+
+def why_bridged(
+    catalog: Catalog,
+    groups: Iterable[str],
+    ties: Mapping[str, str],
+    past: Mapping[str, str],
+    absent: Iterable[Absent],
+) -> dict[str, str]:
+    """For each group that lies in several splits, the first sample or absent image in each of them, as a sentence."""
+    members: dict[str, dict[str, str]] = {group: {} for group in groups}
+    for sample in catalog.samples:
+        if sample.split and ties[sample.id] in members:
+            members[ties[sample.id]].setdefault(past.get(sample.id, sample.split), show(sample.key))
+    for one in absent:
+        if one.split and ties.get(one.path) in members:
+            members[ties[one.path]].setdefault(one.split, show(one.path))
+    reasons: dict[str, str] = {}
+    for group, of in members.items():
+        listed = " and ".join(f"{name} ({split})" for split, name in sorted(of.items()))
+        what = group if group.startswith(_GROUP) else "name or picture" if group.startswith(_NAME) else "picture"
+        reasons[group] = f"its {what} is that of {listed}"
+    return reasons
+
+
+def homes_of_pictures(catalog: Catalog, splits: Mapping[str, str], *, known: bool = False) -> dict[str, dict[str, str]]:
+    """In which splits each picture lies, or lay, by digest; with the name of what it is there.
+
+    Args:
+        catalog: what there is.
+        splits: the split of each sample, by id, where it is another than before.
+        known: look only at pictures that have a row, or lie in the folder of a split.
+    """
+    homes: dict[str, dict[str, str]] = defaultdict(dict)
+    pictures = _all_pictures(catalog)
+    for sample in catalog.samples:
+        split = splits.get(sample.id, sample.split)
+        new = {record.digest for record in _new_in_stage(catalog, sample)} if known else set()
+        for digest in pictures[sample.id] if split else ():
+            if digest not in new:
+                homes[digest].setdefault(split, show(sample.key))
+    for one in find_absent(catalog):
+        for digest in one.digests if one.split else ():
+            homes[digest].setdefault(one.split, show(one.path))
+    return homes
+
+
+def _new_in_stage(catalog: Catalog, sample: Sample) -> list[FileRecord]:
+    """The pictures in `stage_data/` that came to a sample which had a split before."""
+    if not sample.split:
+        return []
+    return [
+        record
+        for role, records in sample.images.items()
+        if _is_picture(role)
+        for record in records
+        if record.path not in catalog.rows and top(record.path) == STAGE
+    ]
+
+
+def without_astray_copies(catalog: Catalog, past: Mapping[str, str]) -> Catalog:
+    """The catalog without new pictures that their names give to a sample of one split, and their bytes to another.
+
+    Args:
+        catalog: what there is.
+        past: the split of each sample that has one, by id.
+    """
+    newcomers = {sample.id: new for sample in catalog.samples if (new := _new_in_stage(catalog, sample))}
+    if not newcomers:
+        return catalog
+    homes = homes_of_pictures(catalog, past, known=True)
+    notes: dict[str, Note] = {}
+    for sample in catalog.samples:
+        split = past.get(sample.id, sample.split)
+        for record in newcomers.get(sample.id, ()):
+            others = {f"{name} ({home})" for home, name in homes.get(record.digest, {}).items() if home != split}
+            if others:
+                reason = f"its name is that of {show(sample.key)} ({split}), its picture that of {' and '.join(others)}"
+                notes[record.path] = Note(record.path, because(Why.TIED, reason))
+    if not notes:
+        return catalog
+    samples = tuple(_without(sample, notes) if sample.id in newcomers else sample for sample in catalog.samples)
+    return replace(catalog, samples=samples, strays=tuple(sorted((*catalog.strays, *notes.values()))))
+
+
+def _without(sample: Sample, paths: Mapping[str, Note]) -> Sample:
+    images = {role: tuple(r for r in records if r.path not in paths) for role, records in sample.images.items()}
+    files = tuple(record for record in sample.files if record.path not in paths)
+    return sample._replace(images={role: records for role, records in images.items() if records}, files=files)
