@@ -121,8 +121,10 @@ def test_an_image_that_cannot_be_read_ties_all_the_same(empty: Dataset, what: st
         else:
             write(stage(empty) / f"{path.stem}.png", picture(200 + number, "PNG"))
         path.chmod(0)
+    for number in range(60):  # enough that not all would come into the right split because it lacks some
+        write(stage(empty) / f"q{number}_1.jpg", picture(1000 + number))
     with as_nobody(root):
-        empty.split(group=r"^(p\d+|new\d+)_")
+        empty.split(group=r"^(p\d+|new\d+|q\d+)_")
     for path in shut:
         path.chmod(0o644)
     fresh = {"copy": "new*.jpg", "group": "*_2.jpg", "name": "*.png"}[what]
