@@ -227,7 +227,7 @@ def test_only_what_lies_there_goes_by_its_own_path(pairs: Dataset) -> None:
     assert (root / "stage_data/odd one.jpg").exists()
 
 
-def test_of_two_that_have_one_name_only_the_named_file_goes(pairs: Dataset) -> None:
+def test_a_sample_whose_names_are_taken_goes_whole(pairs: Dataset) -> None:
     root = pairs.root.path
     pairs.split()
     (root / "stage_data").mkdir(exist_ok=True)
@@ -237,7 +237,8 @@ def test_of_two_that_have_one_name_only_the_named_file_goes(pairs: Dataset) -> N
     write(root / "stage_data/github_03_after.jpg", picture(901))
     pairs.hold("stage_data/github_03_before.jpg")
     assert not twin.exists()
-    assert (root / "stage_data/github_03_after.jpg").exists()
+    assert not (root / "stage_data/github_03_after.jpg").exists()
+    assert not pairs.status().report.details["missing"]
 
 
 def test_a_reason_is_of_what_was_named_and_not_of_all_that_is_troubled(pairs: Dataset) -> None:

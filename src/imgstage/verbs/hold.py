@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 
     from ..index import FileRecord
 
-_DIVIDED = (Why.AMBIGUOUS, Why.TWINS)
-"""Of a sample that has one file too many, only the file that is named goes."""
-
 
 def plan_hold(catalog: Catalog, names: Sequence[str], reason: str, draft: Draft, *, troubled: bool = False) -> Plan:
     """Plan to put samples into `held/`, whole.
@@ -167,9 +164,10 @@ def _named(catalog: Catalog, names: Sequence[str], fits: Callable[[FileRecord], 
         files = [record for record in sample.files if fits(record)]
         for name in (sample.key, sample.id) if files else ():
             by_name.setdefault(name, []).extend(files)
-        divided = is_because(sample.held, *_DIVIDED)
+        divided = is_because(sample.held, Why.AMBIGUOUS)
         for record in files:
-            by_name[record.path] = [record] if divided else files
+            one_too_many = divided and record.path not in catalog.rows
+            by_name[record.path] = [record] if one_too_many else files
             for folder in folders.intersection(map(str, PurePosixPath(record.path).parents)):
                 by_name.setdefault(folder, []).extend(files)
     strays = catalog.strays_of_splits()

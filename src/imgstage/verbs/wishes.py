@@ -94,7 +94,8 @@ def write_ledger(
     """The wishes that bring `splits.csv` up to date.
 
     That a file was renamed or edited by hand is what `split` asks about when images are missing. So other verbs leave
-    in the row what was known before, but for the path of a file that they move; and so does `split` for what is held.
+    in the row what was known before, but for the path of a file that they move, and give no row to what names add to a
+    known sample; and so does `split` for what is held.
 
     Args:
         draft: about the plan.
@@ -110,6 +111,7 @@ def write_ledger(
     elsewhere: dict[int, str] = {}  # where the file of a row is, when the row says otherwise
     known = catalog.rows
     astray = set(known)
+    old = {row.sample for row in (*known.values(), *catalog.missing, *catalog.unread)}
     for sample in catalog.samples:
         split = splits.get(sample.id)
         group = groups.get(sample.id, sample.group) if groups else sample.group
@@ -127,7 +129,7 @@ def write_ledger(
                             elsewhere[len(rows)], place = path, row.path
                     kept = row.split if split is None else split
                     rows.append(Row(sample.id, kept, group, role, place, digest, row.first_digest))
-                elif split is not None and (settle or path in target):
+                elif split is not None and (not sample.held if settle else path in target and sample.id not in old):
                     rows.append(Row(sample.id, split, group, role, place, digest, digest))
     rows.extend(catalog.rows[path]._replace(path=target.get(path, path)) for path in astray)
     _give_way(rows, elsewhere)

@@ -1,0 +1,105 @@
+"""What a root holds: samples, and what belongs to none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..plan import Note
+from ..reasons import Why, is_because
+from ..root import HELD, STAGE, Layout
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ..index import FileRecord, Index
+    from ..ledger import Row
+    from ..pairing import FolderPairing
+
+
+class Sample(NamedTuple):
+    """Images, by role, and sidecars that travel together.
+
+    Attributes:
+        id: outlives renaming, resizing and edits.
+        key: what the names of its images have in common, with their folders.
+        split: the split it was assigned to; empty when it is new.
+        group: the group it was assigned with; empty when it stood alone.
+        images: files by role.
+        files: all of its files, images first, then sidecars.
+        place: where it lies: `stage_data`, `held`, or a split when at least one of its files is in one.
+        held: why no verb uses it; empty when it is fine. See `reasons`.
+    """
+
+    id: str
+    key: str
+    split: str
+    group: str
+    images: Mapping[str, tuple[FileRecord, ...]]
+    files: tuple[FileRecord, ...]
+    place: str
+    held: str = ""
+
+    @property
+    def sidecars(self) -> tuple[FileRecord, ...]:
+        """Its files that are no images."""
+        return self.files[sum(map(len, self.images.values())) :]
+
+    @property
+    def label(self) -> str:
+        """The folder of its key: the class, when images are sorted into class folders."""
+        return self.key.rpartition("/")[0]
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """Everything in a root.
+
+    Attributes:
+        index: every file.
+        pairings: the rule of each top-level folder.
+        samples: sorted by key.
+        strays: files that belong to no sample and must be looked at.
+        ignored: files that are none of imgstage's business.
+        rows: the ledger's row of each file that has one, by path.
+        missing: rows whose file is gone.
+        unread: rows whose file is there and cannot be read.
+        edited: paths of files whose content is not what the ledger last saw.
+        layout: which folder stands for which split.
+    """
+
+    index: Index
+    pairings: tuple[FolderPairing, ...]
+    samples: tuple[Sample, ...]
+    strays: tuple[Note, ...]
+    ignored: tuple[Note, ...]
+    rows: Mapping[str, Row]
+    missing: tuple[Row, ...]
+    edited: tuple[str, ...] = ()
+    unread: tuple[Row, ...] = ()
+    layout: Layout = field(default_factory=Layout)
+
+    def strays_of_splits(self) -> dict[str, str]:
+        """Sound files in a split that belong to no whole sample, with the reason: no row could remember their split."""
+        inside = [note for note in self.strays if top(note.path) not in (STAGE, HELD)]
+        strays = {note.path: note.reason for note in inside if self.index.by_path[note.path].digest}
+        for sample in self.samples:
+            unfit = is_because(sample.held, Why.INCOMPLETE, Why.AMBIGUOUS) and sample.place not in (STAGE, HELD)
+            if unfit and not any(record.path in self.rows for record in sample.files):
+                strays |= {record.path: sample.held for record in sample.files}
+        return strays
+
+    def held(self) -> tuple[Note, ...]:
+        """Every file that is held, with the reason."""
+        notes = [Note(record.path, sample.held) for sample in self.samples if sample.held for record in sample.files]
+        return tuple(sorted((*notes, *self.strays)))
+
+
+def top(path: str) -> str:
+    """The top-level folder of a path."""
+    return path.partition("/")[0]
+
+
+def below(path: str) -> str:
+    """A path without its top-level folder: equal for `train/x.jpg` and `stage_data/x.jpg`."""
+    return path.partition("/")[2]

@@ -1,0 +1,169 @@
+"""Roots made by hand, and hands in a root: halves apart, equal names, copies. No pair is torn, no test image trains."""
+
+from __future__ import annotations
+
+import pytest
+
+from imgstage import Dataset
+from imgstage.errors import DestinationError
+
+from ..helpers import names, picture, snapshot, stage, where, write, write_pairs
+
+HALVES = {"github_41_before.jpg": "test", "github_41_after.jpg": "train"}
+
+
+@pytest.fixture
+def apart(empty: Dataset) -> Dataset:
+    """A root that nobody has split yet, with one pair whose halves lie in two splits."""
+    root = empty.root.path
+    write_pairs(root / "train", range(10, 31))
+    write_pairs(root / "val", range(31, 35))
+    write_pairs(root / "test", range(41, 45))
+    (root / "test/github_41_after.jpg").rename(root / "train/github_41_after.jpg")
+    return empty
+
+
+@pytest.mark.parametrize("first", [False, True])
+def test_halves_in_two_splits_stay_until_a_hand_brings_them_together(apart: Dataset, first: bool) -> None:
+    root = apart.root.path
+    if first:
+        apart.split()
+    apart.unsplit()
+    assert {name: place for name, place in where(apart).items() if name in HALVES} == HALVES
+    held = {note.path: note.reason for note in apart.status().report.held}
+    assert {path.partition("/")[2] for path in held} == set(HALVES)
+    assert all(reason.startswith("incomplete: ") for reason in held.values())
+    apart.split()
+    assert {name: place for name, place in where(apart).items() if name in HALVES} == HALVES
+    (root / "train/github_41_after.jpg").rename(root / "test/github_41_after.jpg")
+    assert not apart.status().report.held
+    apart.split()
+    sample = next(sample for sample in apart.samples if sample.key == "github_41")
+    assert (sample.split, len(sample.images)) == ("test", 2)
+
+
+def test_halves_that_are_set_aside_come_back_to_where_they_were(apart: Dataset) -> None:
+    before = snapshot(apart.root.path)
+    apart.hold(troubled=True)
+    assert snapshot(apart.root.path) == before, "where they lie is all that tells their split"
+    apart.hold(*[f"{split}/{name}" for name, split in HALVES.items()])
+    assert {where(apart)[name] for name in HALVES} == {"held"}
+    apart.release(everything=True)
+    apart.split()
+    assert {name: place for name, place in where(apart).items() if name in HALVES} == HALVES
+    assert {sample.held.partition(":")[0] for sample in apart.samples if sample.key == "github_41"} == {"incomplete"}
+
+
+def test_rows_of_a_half_make_no_sample(apart: Dataset) -> None:
+    """Earlier versions wrote such rows."""
+    root = apart.root.path
+    apart.split()
+    table = root / "splits.csv"
+    digests = {r.path: r.digest for s in apart.samples for r in s.files}
+    rows = [
+        f"{number:032d},{split},,{name.partition('_')[2][3:-4]},{split}/{name},{digests[f'{split}/{name}']},"
+        f"{digests[f'{split}/{name}']}\n"
+        for number, (name, split) in enumerate(HALVES.items())
+    ]
+    table.write_text(table.read_text() + "".join(rows))
+    assert {sample.held.partition(":")[0] for sample in apart.samples if sample.key == "github_41"} == {"incomplete"}
+    apart.unsplit()
+    assert {sample.held.partition(":")[0] for sample in apart.samples if sample.key == "github_41"} == {"mixed"}
+    apart.split()
+    assert {where(apart)[name] for name in HALVES} == {"stage_data"}
+
+
+@pytest.mark.parametrize("verb", ["hold", "release", "unsplit"])
+def test_no_other_verb_gives_rows_to_what_names_add_to_a_known_sample(pairs: Dataset, verb: str) -> None:
+    """Else the retouched test image, under the name of a train image, would come in with it."""
+    pairs.hold("github_25")
+    pairs.split()
+    pairs.unsplit()
+    by_split = {sample.split: sample.key for sample in pairs.samples if sample.split}
+    train, test = by_split["train"], by_split["test"]
+    first = stage(pairs) / f"{train}_before.jpg"
+    first.rename(stage(pairs) / f"spare_{train}_before.jpg")
+    (stage(pairs) / f"{test}_before.jpg").unlink()
+    write(first, picture(4001))
+    held = {note.path for note in pairs.status().report.held}
+    assert f"stage_data/{train}_before.jpg" in held
+    if verb == "unsplit":
+        pairs.unsplit()
+    elif verb == "hold":
+        pairs.hold(by_split["val"])
+    else:
+        pairs.release("github_25")
+    assert f"stage_data/{train}_before.jpg" in {note.path for note in pairs.plan_split(accept_new=True).report.held}
+    pairs.split(accept_new=True)
+    assert first.exists(), "it stays where it lies"
+
+
+def test_equal_names_and_bytes_in_two_splits_are_two_samples(empty: Dataset) -> None:
+    root = empty.root.path
+    for number in range(10):
+        write(root / f"train/{number}.jpg", picture(number))
+    for split in ("train", "test"):
+        write(root / split / "dup.jpg", picture(77))
+    assert len({sample.id for sample in empty.samples}) == 12
+    empty.hold("test/dup.jpg")
+    (root / "train/dup.jpg").unlink()
+    empty.release("held/dup.jpg")
+    assert names(root, "train") == {f"{number}.jpg" for number in range(10)}
+    assert [sample.split for sample in empty.samples if sample.key == "dup"] == ["test"]
+
+
+@pytest.mark.parametrize("place", ["stage_data", "held"])
+def test_a_copy_beside_a_test_image_takes_nothing_from_it(empty: Dataset, place: str) -> None:
+    root = empty.root.path
+    for number in range(20):
+        write(stage(empty) / f"shot{number:02d}.jpg", picture(number))
+    empty.split()
+    table = (root / "splits.csv").read_text()
+    name = next(path.name for path in (root / "test").iterdir() if path.suffix == ".jpg")
+    write(root / place / name, (root / "test" / name).read_bytes())
+    if place == "stage_data":
+        empty.hold(f"stage_data/{name}")
+    assert (root / "splits.csv").read_text() == table
+    write(stage(empty) / "new.jpg", picture(99))
+    empty.split()
+    sample = next(s for s in empty.samples if s.files[0].path == f"test/{name}")
+    assert (sample.held, sample.split, sample.place) == ("", "test", "test")
+    assert name in (root / "test/metadata.jsonl").read_text()
+
+
+def test_of_a_known_sample_only_what_is_too_many_goes_alone(pairs: Dataset) -> None:
+    pairs.split()
+    root = pairs.root.path
+    sample = next(sample for sample in pairs.samples if sample.split == "test")
+    first, spare = (root / "test" / f"{name}{sample.key}_before.jpg" for name in ("", "spare_"))
+    first.rename(spare)
+    write(first, picture(5000))
+    held = [one for one in pairs.samples if one.held]
+    assert [(one.id, one.held.partition(":")[0]) for one in held] == [(sample.id, "ambiguous")]
+    pairs.hold(f"test/{first.name}")
+    assert names(root, "held") == {first.name, "reasons.csv"}
+    assert next(one for one in pairs.samples if one.id == sample.id).held == "", "it is whole again"
+    pairs.release(everything=True)
+    first = next(root.rglob(first.name))
+    if first.parent.name != "test":
+        first.rename(root / "test" / first.name)
+    pairs.hold(f"test/{spare.name}")
+    assert len(names(root, "held")) == 4, "a known file takes the others along"
+
+
+def test_splits_that_each_count_from_one_are_taken_as_they_stand(empty: Dataset) -> None:
+    root = empty.root.path
+    for split, count in (("train", 8), ("val", 3), ("test", 3)):
+        for number in range(count):
+            write(root / split / f"{number:04d}.jpg", picture(100 * len(split) + number + (split == "val") * 50))
+    before = where(empty)
+    plan = empty.plan_split()
+    assert not plan.report.held
+    assert not list(plan.moves())
+    plan.apply()
+    assert empty.status().samples == {"stage_data": 0, "train": 8, "val": 3, "test": 3}
+    assert where(empty) == before
+    with pytest.raises(DestinationError, match="one name and different bytes"):
+        empty.unsplit()
+    write(stage(empty) / "0001.jpg", picture(7000))
+    assert [note.path for note in empty.plan_split().report.held] == ["stage_data/0001.jpg"]
