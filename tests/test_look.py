@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -113,16 +114,20 @@ def test_splits_that_only_the_ledger_names_are_still_looked_at(tmp_path: Path) -
     assert not found.report.details["missing"]
 
 
-def test_what_is_held_is_not_what_an_old_ledger_must_know(pairs: Dataset) -> None:
-    """An incomplete sample gets no row by any verb, so an older `splits.csv` may be written on."""
+def test_an_old_ledger_is_not_written_on_while_samples_wait_in_held_that_it_does_not_know(pairs: Dataset) -> None:
+    """They would be drawn anew when they come back."""
     root = pairs.root.path
     pairs.split()
     older = (root / "splits.csv").read_bytes()
-    pairs.hold("github_03")
-    write(root / "stage_data/lonely_before.jpg", picture(5000))
-    (root / "splits.csv").write_bytes(older.replace(b"\n", b"\r\n"))
-    pairs.release("github_03")
-    assert "held/" not in (root / "splits.csv").read_text()
+    write_pairs(root / "stage_data", range(50, 53))
+    pairs.split()
+    pairs.hold("github_50", "github_51", "github_52")
+    (root / "splits.csv").write_bytes(older)
+    for verb in (partial(pairs.hold, "github_03"), partial(pairs.release, "github_50"), pairs.unsplit, pairs.split):
+        with pytest.raises(ChangedError, match="does not know github_50; github_51; github_52"):
+            verb()
+    pairs.split(accept_new=True)
+    pairs.release("github_50")
 
 
 def test_the_usual_folders_are_looked_at_whatever_the_ratios_say(pairs: Dataset) -> None:

@@ -19,13 +19,19 @@ def test_only_what_is_there_is_found_and_recognised_by_its_bytes(tmp_path: Path)
     (tmp_path / "valid").mkdir()
     (tmp_path / "valid/metadata.jsonl").write_bytes(b"one")
     (tmp_path / "test.metadata.jsonl").write_bytes(b"two")
-    (tmp_path / "splits.csv").mkdir()
     found = tables.find(Root(tmp_path), Layout({"val": "valid"}), ["train", "val", "test"])
     assert {path: identity.size for path, identity in found.items()} == {
         "valid/metadata.jsonl": 3,
         "test.metadata.jsonl": 3,
     }
     assert len({identity.digest for identity in found.values()}) == 2
+
+
+def test_a_folder_in_place_of_a_table_is_refused(tmp_path: Path) -> None:
+    """Such as a class of that name."""
+    (tmp_path / "train/metadata.jsonl").mkdir(parents=True)
+    with pytest.raises(RefusedError, match=r"train/metadata\.jsonl is a folder"):
+        tables.find(Root(tmp_path), Layout(), ["train"])
 
 
 def test_a_table_that_is_a_link_is_refused(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """`imgstage`, and `python -m imgstage`."""
 
+import os
+import signal
 import sys
 
 
@@ -10,8 +12,10 @@ def main() -> None:
 
         command_line()
     except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         sys.stderr.write("imgstage: Interrupted. See how things stand: imgstage status\n")
-        sys.exit(2)
+        sys.stderr.flush()
+        os._exit(2)
 
 
 if __name__ == "__main__":

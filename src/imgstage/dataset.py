@@ -23,7 +23,7 @@ from .root import (
     check_split_names,
     clean_folder,
     find_root,
-    is_there,
+    real_path,
     root_path,
     show,
 )
@@ -337,9 +337,9 @@ class Dataset:
             raise UsageError(problem, "Give the path of one of its files, or its key")
         found: list[str] = []
         for name in map(str, names):
-            real = Path(name).resolve()
-            inside = is_there(real) and self.root.path in real.parents
-            found.append(real.relative_to(self.root.path).as_posix() if inside else name.rstrip("/"))
+            real = real_path(name)
+            inside = real is not None and self.root.path in real.parents
+            found.append(real.relative_to(self.root.path).as_posix() if real and inside else name.rstrip("/") or name)
         return found
 
     def _scan(self, folder: Path, within: Sequence[str]) -> Index:
@@ -354,8 +354,8 @@ class Dataset:
 
     def _scan_source(self, given: str | Path) -> Source:
         source = Path(given)
-        real = source.resolve()
-        if not str(given) or not is_there(real):  # an empty word is a shell variable that was never set
+        real = real_path(source)
+        if not str(given) or real is None:  # an empty word is a shell variable that was never set
             problem = f"There is no file or folder {show(str(given)) or repr('')}"
             raise UsageError(problem, "Check the path")
         root = self.root.path

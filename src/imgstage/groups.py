@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from .errors import UsageError
 from .pairing import stem_of
-from .root import SETTINGS, did_you_mean, fold, show
+from .root import SETTINGS, STAGE, did_you_mean, fold, show
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -81,8 +81,8 @@ def by_pattern(pattern: str, keys: Iterable[str]) -> dict[str, str]:
     keys = list(keys)
     try:
         compiled = re.compile(pattern)
-    except re.error as error:
-        problem = f"The group rule {pattern!r} is no regular expression: {error}"
+    except (re.error, OverflowError, RecursionError) as error:
+        problem = f"The group rule {pattern[:200]!r} is no regular expression: {error}"
         raise UsageError(problem, r"Write something like '^(\w+)_frame'") from error
     if compiled.groups < 1:
         problem = f"The group rule {pattern!r} has no bracket, so it names no group"
@@ -137,7 +137,8 @@ def by_column(rows: Sequence[Mapping[str, str]], column: str, paths: Mapping[str
     Args:
         rows: the table.
         column: which of its columns is the group.
-        paths: for each image's path, the key of its sample.
+        paths: for each image's path in the root, the key of its sample. A table may also name it by its path below
+            its split, by that below `stage_data/`, by the bare name, and each without the suffix.
 
     Returns:
         The groups of each sample that the table names; more than one when its images have different ones.
@@ -147,22 +148,27 @@ def by_column(rows: Sequence[Mapping[str, str]], column: str, paths: Mapping[str
     """
     names: dict[str, set[str]] = defaultdict(set)
     for path, key in paths.items():
-        name = path.rpartition("/")[2]
-        for spelling in {path, name, path.rpartition(".")[0], name.rpartition(".")[0]}:
-            names[fold(spelling)].add(key)
+        below = path.partition("/")[2]
+        for place in {path, below, f"{STAGE}/{below}", path.rpartition("/")[2]}:
+            names[fold(place)].add(key)
+            names[fold(stem_of(place))].add(key)
     hits: Counter[str] = Counter()
     for row in rows:
-        hits.update(other for other, value in row.items() if other != column and fold(value) in names)
+        hits.update(other for other, value in row.items() if other != column and _named(value) in names)
     if not hits:
         problem = f"No column of the table beside {column!r} names any of the {len(paths)} images"
-        raise UsageError(problem, "It must have a column with the images' paths, file names or stems")
+        raise UsageError(problem, "It must have a column with the images' paths in the root, file names or stems")
     best = min(hits, key=lambda other: (-hits[other], other))
     groups: dict[str, set[str]] = defaultdict(set)
     for row in rows:
         if row[column]:
-            for key in names.get(fold(row[best]), ()):
+            for key in names.get(_named(row[best]), ()):
                 groups[key].add(row[column])
     return dict(groups)
+
+
+def _named(value: str) -> str:
+    return fold(value.removeprefix("./"))
 
 
 def merge(groups: Mapping[str, set[str]]) -> dict[str, str]:

@@ -9,7 +9,9 @@ from blake3 import blake3
 
 from . import tables
 from .errors import UsageError
-from .root import LEDGER, Root
+from .index import Kind
+from .pairing import SIDECAR, stem_of
+from .root import LEDGER, Root, fold
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -104,7 +106,8 @@ def match(rows: Iterable[Row], files: Mapping[str, FileRecord], mates: Mapping[s
     """Find each row's file.
 
     In this order: the same path and content; the same content elsewhere (the file was moved or renamed); the same path
-    below `stage_data/` or a split (it was edited); the content it had first. Content goes before the bare path because
+    below `stage_data/` or a split (it was edited); the content it had first; the same name but for the suffix (it was
+    converted, and the old file is gone). Content goes before the bare path because
     a test image that was given the name of a train image must stay a test image.
 
     Args:
@@ -135,8 +138,29 @@ def match(rows: Iterable[Row], files: Mapping[str, FileRecord], mates: Mapping[s
             found[path] = row
         else:
             still.append(row)
-    _by_digest(still, files, mates, found, first=True)
+    _by_stem(_by_digest(still, files, mates, found, first=True), files, mates, found)
     return found
+
+
+def _by_stem(
+    rows: Iterable[Row], files: Mapping[str, FileRecord], mates: Mapping[str, str], found: dict[str, Row]
+) -> None:
+    """Match images that were converted: the only one that has the name, but for the suffix, of a file that is gone."""
+    wanting: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        if row.role != SIDECAR and row.last_path not in files:
+            wanting[fold(stem_of(row.last_path.partition("/")[2]))].append(row)
+    if not wanting:
+        return
+    there: dict[str, list[str]] = defaultdict(list)
+    for path, name in mates.items():
+        if path not in found and files[path].kind is Kind.IMAGE:
+            there[fold(stem_of(name))].append(path)
+    found |= {
+        there[stem][0]: claimants[0]
+        for stem, claimants in wanting.items()
+        if len(claimants) == len(there.get(stem, ())) == 1
+    }
 
 
 def _by_digest(

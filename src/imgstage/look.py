@@ -58,8 +58,7 @@ class Look:
             ChangedError: there are samples that it does not know.
         """
         if self.has_foreign_ledger:
-            samples = [sample for sample in self.catalog.samples if not sample.held]
-            refuse_foreign(unknown_to_ledger(self.catalog, samples))
+            refuse_foreign(unknown_to_ledger(self.catalog, self.catalog.samples))
 
     def refuse_unseen(self) -> None:
         """While it is unknown what lies in a folder, its samples would count as gone, and their places as free.
@@ -126,17 +125,19 @@ def groups_of(what: Catalog, pattern: str | None, table: str | None, base: Path)
     Raises:
         UsageError: the table cannot be read, or the rule fits nothing.
     """
-    gone = {catalog.below(row.last_path): groups.gone_key(row.last_path) for row in what.missing if row.role != SIDECAR}
+    lost = [row.last_path for row in (*what.missing, *what.unread) if row.role != SIDECAR]
+    gone = {path: groups.gone_key(path) for path in lost}
     if table is not None:
         name, column = groups.parse_table(table)
         try:
             data = read_regular(base / name)
         except (OSError, ValueError) as error:  # a name with a zero byte is a ValueError
-            problem = f"{show(name)} cannot be read ({getattr(error, 'strerror', None) or error})"
-            raise UsageError(problem, "Check the path") from error
+            problem = f"The table of groups {show(str(base / name))} cannot be read"
+            problem += f" ({getattr(error, 'strerror', None) or error})"
+            remedy = "Check the path; where none is given, it is that of group_csv in imgstage.toml"
+            raise UsageError(problem, remedy) from error
         rows = groups.read_table(data, name, column)
-        keys = {catalog.below(record.path): sample.key for sample in what.samples for record in sample.files}
-        keys = gone | keys
+        keys = gone | {record.path: sample.key for sample in what.samples for record in sample.files}
         return groups.merge(groups.by_column(rows, column, keys))
     if pattern is not None:
         return groups.by_pattern(pattern, [*(sample.key for sample in what.samples), *gone.values()])

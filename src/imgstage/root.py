@@ -143,6 +143,16 @@ def is_there(path: Path) -> bool:
     return True
 
 
+def real_path(given: str | Path) -> Path | None:
+    """Where a path leads, links followed; None when nothing is there.
+
+    Raises:
+        UsageError: that cannot be told, as of a link that leads to itself.
+    """
+    path = Path(given)
+    return path.resolve() if is_there(path) else None
+
+
 def read_regular(path: Path) -> bytes:
     """The bytes of a file; what is no regular file, such as a pipe, might never come to its end.
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .root import Root
 
 _NUMBER = re.compile(r"-?\d{0,12}(\.\d{0,18})?(/\d{1,12})?")  # no exponents: 1e999999999 would take all memory
+_SEED_BITS = 64
 _KEYS = ("ratios", "seed", "group", "group_csv", "rounding", "pairing")
 
 
@@ -128,9 +129,13 @@ def _settings(table: dict[str, Any]) -> Settings:
     if "group" in table and "group_csv" in table:
         problem = "both group and group_csv are set"
         raise UsageError(problem, "Keep one of them")
+    seed = _typed(table, "seed", int)
+    if seed is not None and seed.bit_length() > _SEED_BITS:
+        problem = "seed is a number of more than 64 bits"
+        raise UsageError(problem, "Write a smaller one")
     return Settings(
         ratios=parse_ratios(ratios) if ratios is not None else None,
-        seed=_typed(table, "seed", int),
+        seed=seed,
         group=_typed(table, "group", str),
         group_csv=_typed(table, "group_csv", str),
         rounding=rounding,

@@ -36,7 +36,7 @@ def find(root: Root, layout: Layout, splits: Iterable[str]) -> dict[str, Identit
     """By what each of imgstage's own text files that lie in a root is recognised, by its path.
 
     Raises:
-        RefusedError: one of them is a symbolic link.
+        RefusedError: one of them is a symbolic link, or a folder.
         UsageError: one of them cannot be read.
     """
     places = [LEDGER, SETTINGS, REASONS]
@@ -52,6 +52,9 @@ def _identity(path: Path) -> Identity | None:
         if stat.S_ISLNK(status.st_mode):
             problem = f"{path} is a symbolic link, which a new table would replace"
             raise RefusedError(problem, "Put the file itself there")
+        if stat.S_ISDIR(status.st_mode):
+            problem = f"{path} is a folder, and a table is to be written there"
+            raise RefusedError(problem, "Rename it, or move it away")
         if not stat.S_ISREG(status.st_mode):
             return None
         digest = blake3(path.read_bytes()).hexdigest()

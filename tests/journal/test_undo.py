@@ -116,3 +116,28 @@ def test_an_undo_that_finds_an_old_name_taken_refuses_before_it_is_applied(pairs
     write(pairs.root.path / "stage_data/github_03_after.jpg", picture(4000))
     with pytest.raises(DestinationError, match=r"stage_data/github_03_after\.jpg exists"):
         pairs.plan_undo()
+
+
+def test_files_that_took_each_others_names_go_back_by_their_bytes(pairs: Dataset) -> None:
+    """Of three that went round and two that were exchanged; what was edited goes back by its name."""
+    pairs.split()
+    before = {path.read_bytes(): path for path in pairs.root.path.rglob("*.jpg") if ".imgstage" not in path.parts}
+    pairs.unsplit()
+    stage = pairs.root.path / "stage_data"
+    files = sorted(stage.glob("*.jpg"))
+    for ring in (files[:3], [files[9], files[40]]):
+        contents = [path.read_bytes() for path in ring]
+        for path, content in zip(ring, [*contents[1:], contents[0]], strict=True):
+            path.unlink()
+            path.write_bytes(content)
+    edited = files[20]
+    old = edited.read_bytes()
+    edited.write_bytes(picture(6000))
+    plan = pairs.plan_undo()
+    assert plan.report.details["edited"] == sorted(
+        f"stage_data/{path.name}" for path in (*files[:3], files[9], files[40], edited)
+    )
+    plan.apply()
+    after = {path.read_bytes(): path for path in pairs.root.path.rglob("*.jpg") if ".imgstage" not in path.parts}
+    assert after.pop(picture(6000)) == before.pop(old)
+    assert after == before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -31,8 +32,83 @@ def test_a_label_that_stayed_does_not_vouch_for_a_new_image(empty: Dataset) -> N
     for path in (empty.root.path / "stage_data").glob("*.png"):
         path.unlink()
     lone(empty, "jpg", range(20), 100)
+    lone(empty, "webp", range(20), 200)  # of one alone, the name says that the image was converted
     with pytest.raises(ChangedError, match=r"Held-out images are missing.*--accept-new"):
         empty.split()
+
+
+@pytest.mark.parametrize("away", [False, True])
+def test_a_set_that_was_converted_keeps_its_splits(empty: Dataset, away: bool) -> None:
+    """Also when the images had been given up for gone before they came back."""
+    lone(empty, "jpg", range(20), 0)
+    empty.split()
+    splits = {sample.key: sample.split for sample in empty.samples}
+    empty.unsplit()
+    for path in (empty.root.path / "stage_data").glob("*.jpg"):
+        path.unlink()
+    if away:
+        for number in range(9):
+            write(empty.root.path / f"stage_data/other{number}.jpg", picture(700 + number))
+        empty.split(accept_new=True)
+    for number in range(20):
+        write(empty.root.path / f"stage_data/IMG{number:02}.png", picture(900 + number, "PNG"))
+    empty.split()
+    found = {sample.key.lower(): sample.split for sample in empty.samples}
+    assert {key: found[key] for key in splits} == splits
+
+
+@pytest.mark.parametrize(
+    ("original", "edit"),
+    [
+        ("{key}_orig.jpg", "{key}.png"),
+        ("originals/{key}.jpg", "{key}.png"),
+        ("{key}_orig.jpg", "{upper}.jpg"),
+        ("{key}_orig.jpg", "edits/{key}.jpg"),
+    ],
+)
+def test_an_edit_in_another_format_beside_its_original_is_asked_about(empty: Dataset, original: str, edit: str) -> None:
+    lone(empty, "jpg", range(20), 0)
+    empty.split()
+    key = held_out(empty)[0]
+    empty.unsplit()
+    stage = empty.root.path / "stage_data"
+    first = stage / original.format(key=key)
+    first.parent.mkdir(exist_ok=True)
+    (stage / f"{key}.jpg").rename(first)
+    write(stage / edit.format(key=key, upper=key.upper()), picture(800))
+    with pytest.raises(ChangedError, match=r"has the name of a (val|test) image .*is it an edit"):
+        empty.split()
+
+
+def test_the_question_names_what_is_held_for_the_answer_holds_for_it_too(pairs: Dataset) -> None:
+    pairs.split()
+    root = pairs.root.path
+    sample = next(sample for sample in pairs.samples if sample.split == "test")
+    pairs.hold(sample.key)
+    for record in sample.files:
+        path = root / "held" / record.path.partition("/")[2]
+        path.unlink()
+        write(path.with_name(f"retouched_{path.name}"), picture(len(path.name)))
+    write_pairs(root / "stage_data", range(40, 43))
+    with pytest.raises(ChangedError, match=f"retouched_{sample.key}"):
+        pairs.split()
+
+
+@pytest.mark.parametrize("kind", ["link", "name"])
+def test_what_no_copy_could_be_compared_with_is_asked_about(empty: Dataset, kind: str) -> None:
+    root = empty.root.path
+    for number in range(20):
+        write(root / f"stage_data/{number}.jpg", picture(number))
+        write(root / f"train/t{number}.jpg", picture(100 + number))
+    (root / "test").mkdir()
+    if kind == "link":
+        (root / "test/a.jpg").symlink_to("../stage_data/3.jpg")
+    else:
+        (root / "test" / os.fsdecode(b"caf\xe9.jpg")).write_bytes(picture(3))
+    with pytest.raises(ChangedError, match=r"may be drawn into train.*--accept-new"):
+        empty.split()
+    empty.split(accept_new=True)
+    assert empty.split() is None, "with nothing new, there is nothing to ask"
 
 
 def test_a_second_before_of_a_known_pair_is_held(empty: Dataset) -> None:

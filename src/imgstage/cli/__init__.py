@@ -102,17 +102,28 @@ def run(arguments: Sequence[str] | None = None) -> int:
             return 0
         complain("imgstage: Interrupted. See how things stand: imgstage status")
         return 2
+    except RuntimeError as error:
+        if not isinstance(error.__cause__, KeyboardInterrupt):  # which Python wraps in the midst of making a class
+            raise
+        complain("imgstage: Interrupted. See how things stand: imgstage status")
+        return 2
     except BrokenPipeError:  # the reader of our output has gone, as in `imgstage log | head`
         sys.stdout = None
         return 0
     except OSError as error:
-        if error.filename is None:  # our own output
-            complain(f"imgstage: The result could not be written ({error.strerror or error}).")
-            return 2
-        # The journal says itself what it could not do; so this came up while looking.
-        complain(f"imgstage: {error.filename}: {error.strerror}; nothing was changed. Mend that, then run it again.")
+        _tell_of_system(error)
         return 2
     return result if isinstance(result, int) else 0
+
+
+def _tell_of_system(error: OSError) -> None:
+    """The journal says itself what it could not do; so this came up while looking, or while telling."""
+    if error.filename is not None:
+        complain(f"imgstage: {error.filename}: {error.strerror}; nothing was changed. Mend that, then run it again.")
+    elif isinstance(error, FileNotFoundError):
+        complain("imgstage: The current folder is gone; nothing was changed. Go to another, then run it again.")
+    else:
+        complain(f"imgstage: The result could not be written ({error.strerror or error}).")
 
 
 def _tell(error: ImgstageError, *, as_json: bool) -> None:

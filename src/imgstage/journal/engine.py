@@ -21,7 +21,7 @@ from ..errors import (
 )
 from ..parallel import Progress, Silent
 from ..plan import HOP, INCOMING, VAULT, Plan, Preparation
-from ..root import STAGE, STATE, show
+from ..root import LEDGER, STAGE, STATE, show
 from .interrupts import InterruptedStepError, quietly_interruptible, reported
 from .preflight import check, refuse_links
 from .records import PlanRecord, Records, State
@@ -141,11 +141,13 @@ class Journal:
         before: dict[int, dict[str, str]] = {}
         for number, state in self.records.states().items():
             if state is State.DONE:
-                with suppress(BrokenOffError):  # a damaged file must not hide the others
+                before[number] = tables
+                try:
                     head = self.records.head(number)
-                    before[number] = tables
                     first = min(head.undoes, default=0)  # what was undone was never written
                     tables = before.get(first, {**tables, **head.tables})
+                except BrokenOffError:  # a damaged file must not hide the others; what it wrote is unknown
+                    tables = {**tables, LEDGER: "unknown"}
         return tables
 
     def plan_undo(self, since: int | None = None, *, without_missing: bool = False) -> Plan:
@@ -245,7 +247,7 @@ class Journal:
         Raises:
             BrokenOffError: a file is at none of its places, or has unexpected bytes; nothing was touched.
         """
-        if not os.path.isdir(os.path.join(self._state, "journal")):
+        if not os.path.lexists(self.records.folder if os.path.isdir(self._state) else self._state):
             return Recovery()
         watch = progress or Silent()
         self._open()

@@ -113,17 +113,17 @@ class Records:
     """The files in `.imgstage/journal/`."""
 
     def __init__(self, folder: str) -> None:
-        self._folder = folder
+        self.folder = folder
 
     def states(self) -> dict[int, State]:
         """Every operation there is a plan of, in order."""
         names: dict[int, set[str]] = {}
         try:
-            entries = os.listdir(self._folder)
+            entries = os.listdir(self.folder)
         except FileNotFoundError:
             return {}
         except OSError as error:
-            problem = f"{self._folder} cannot be read ({error.strerror})"
+            problem = f"{self.folder} cannot be read ({error.strerror})"
             raise DestinationError(problem, "Let it be a folder that you may read") from error
         for name in entries:
             number, _, kind = name.partition(".")
@@ -168,7 +168,7 @@ class Records:
         Raises:
             BrokenOffError: the file was damaged.
         """
-        numbers = [int(name.partition(".")[0]) for name in os.listdir(self._folder) if name.endswith(".copies")]
+        numbers = [int(name.partition(".")[0]) for name in os.listdir(self.folder) if name.endswith(".copies")]
         return self.read(max(numbers), "copies") if numbers else None
 
     def write_plan(self, record: PlanRecord) -> None:
@@ -181,9 +181,9 @@ class Records:
 
     def clean(self, endings: tuple[str, ...] = (".part", ".copies")) -> None:
         """Remove what a death in the midst of writing left behind, and notes that are not needed any more."""
-        for name in os.listdir(self._folder):
+        for name in os.listdir(self.folder):
             if name.endswith(endings):
-                os.unlink(os.path.join(self._folder, name))
+                os.unlink(os.path.join(self.folder, name))
 
     def has_plan(self, number: int) -> bool:
         """Whether an intent was written down."""
@@ -194,11 +194,11 @@ class Records:
         return os.path.lexists(self._path(number, "commit" if state is State.DONE else "abort"))
 
     def _path(self, number: int, kind: str) -> str:
-        return os.path.join(self._folder, f"{number:06d}.{kind}")
+        return os.path.join(self.folder, f"{number:06d}.{kind}")
 
     def _write(self, number: int, kind: str, lines: Iterable[Mapping[str, Any]]) -> None:
         write_durable(self._path(number, kind), _encoded(lines))
-        sync_folder(self._folder)
+        sync_folder(self.folder)
 
     def _lines(self, number: int, kind: str = "plan") -> Iterator[dict[str, Any]]:
         """What the lines between the first and the last say; the last one is checked and not yielded."""
@@ -226,6 +226,9 @@ def _undamaged(path: str) -> Iterator[None]:
     """Whatever is wrong with the content of a plan file is damage, and nothing of it may be believed."""
     try:
         yield
+    except FileNotFoundError as error:
+        problem = f"The journal file {path} is gone"
+        raise BrokenOffError(problem, "Restore it from a backup; imgstage will not guess what it said") from error
     except (ValueError, TypeError, LookupError, AttributeError) as error:
         problem = f"The journal file {path} is damaged: its checksum does not fit"
         remedy = "Restore that file from a backup; imgstage will not guess what it said"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
@@ -166,6 +167,7 @@ def plan_undo(root: str, records: list[PlanRecord], operation: int, *, without_m
             if is_own(move.source) and move.source != LEDGER:  # what the user wrote into settings or tables stays
                 continue
         moves.append(move._replace(identity=now))
+    moves = _following_bytes(moves, reversal.moves)
     kept = {path for path in edited if is_own(path)} - {move.source for move in moves}
     moves = [move for move in moves if move.target not in kept]
     if missing and not without_missing:
@@ -194,6 +196,33 @@ def plan_undo(root: str, records: list[PlanRecord], operation: int, *, without_m
     report = Report(done=len(seen), changed=len(seen), held=tuple(missing), details=details)
     numbers = tuple(record.number for record in records)
     return Plan("undo", operation, journeys, (*extra, *steps, *removed), (), report, undoes=numbers)
+
+
+def _following_bytes(moves: list[Move], expected: Iterable[Move]) -> list[Move]:
+    """Where a hand exchanged the names of some files, each goes where its bytes were; a test image must not train.
+
+    Args:
+        moves: of what there is now.
+        expected: the same moves, of what was there.
+
+    Returns:
+        The moves, those of files that took each other's names with their targets exchanged.
+    """
+    was = {move.source: move.identity.digest for move in expected}
+    astray = {move.source: move for move in moves if move.identity.digest != was[move.source]}
+    while True:
+        left = Counter(was[source] for source in astray)
+        came = Counter(move.identity.digest for move in astray.values())
+        home = {was[source]: move.target for source, move in astray.items()}
+        closed = {
+            source: move
+            for source, move in astray.items()
+            if left[was[source]] == came[was[source]] == 1 == came[move.identity.digest] == left[move.identity.digest]
+        }
+        if len(closed) == len(astray):
+            break
+        astray = closed
+    return [move._replace(target=home[move.identity.digest]) if move.source in astray else move for move in moves]
 
 
 def _identity(path: str, expected: Identity) -> Identity | None:

@@ -132,7 +132,8 @@ def _meet(catalog: Catalog, sources: Sequence[Source], prefix: str) -> _Found:
             clashes.append(f"{show(str(where))} would become {wanted}, but {taken} has that name and other bytes")
     if clashes:
         remedy = (
-            "Rename one of each; what is to lie beside the older file may go into a folder of its own, with --into NAME"
+            "Put an edit over the older file by hand, so that it keeps its split; rename another picture, or add it"
+            " with --into NAME"
         )
         raise DestinationError(some(clashes), remedy)
     return _Found(fresh, origin, tuple(notes[False]), tuple(notes[True]), present)

@@ -6,11 +6,12 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from ..catalog import below
+from ..catalog import below, top
 from ..errors import ChangedError, UsageError
-from ..pairing import SIDECAR
+from ..pairing import SIDECAR, stem_of
 from ..plan import some
-from ..root import DEFAULT_RATIOS, STAGE, TRAIN, show
+from ..reasons import Why, is_because
+from ..root import DEFAULT_RATIOS, HELD, STAGE, TRAIN, fold, show
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -124,9 +125,13 @@ def refuse_unexplained(catalog: Catalog, usable: list[Sample], wish: SplitWish) 
     if wish.accept_new:
         return
     unknown = unknown_to_ledger(catalog, usable)
-    if wish.foreign_ledger:
-        refuse_foreign(unknown)
-    doubts = [*_without_rule(catalog, unknown, wish), *_in_place_of_held_out(catalog, usable, unknown)]
+    if wish.foreign_ledger:  # what is held would be drawn when it comes back
+        refuse_foreign(unknown_to_ledger(catalog, catalog.samples))
+    doubts = [
+        *_without_rule(catalog, unknown, wish),
+        *_in_place_of_held_out(catalog, usable, unknown),
+        *(_unknowable(catalog) if unknown else ()),
+    ]
     if doubts:
         remedy = "If all of these are new pictures that stand for themselves, say so with --accept-new; else mend that"
         raise ChangedError(". ".join(doubts), remedy)
@@ -170,7 +175,8 @@ def _in_place_of_held_out(catalog: Catalog, usable: Iterable[Sample], unknown: I
     if lost:  # an edited training image may be a held-out one that took its name
         edited = {path for path in catalog.edited if catalog.rows[path].split == TRAIN}
         suspects += [sample for sample in usable if any(record.path in edited for record in sample.files)]
-    if missing and suspects:
+    if missing and suspects:  # the answer will hold for what comes out of held/ later, too
+        suspects += unknown_to_ledger(catalog, (sample for sample in catalog.samples if sample.held))
         gone = some([f"{show(row.last_path)} ({row.split})" for row in missing])
         came = some([show(sample.key) for sample in suspects])
         yield f"Held-out images are missing: {gone}. At the same time unknown samples have appeared: {came}"
@@ -184,9 +190,25 @@ def _in_place_of_held_out(catalog: Catalog, usable: Iterable[Sample], unknown: I
             f" gone ({gone}) and unknown or edited samples are there ({came}): if files were renumbered, each may be"
             " another"
         )
-    new = {below(r.path): r.path for s in unknown for records in s.images.values() for r in records}
+    new = [(r.path, fold(stem_of(below(r.path)))) for s in unknown for records in s.images.values() for r in records]
+    by_stem = {stem: path for path, stem in new if path not in catalog.rows}
+    by_name = {stem.rpartition("/")[2]: path for stem, path in by_stem.items()}
     for path, row in held_out.items():
-        other = new.get(below(row.last_path))
-        if other is not None and other not in catalog.rows and below(path) != below(row.last_path):
+        now, then = (fold(stem_of(below(place))) for place in (path, row.last_path))
+        renamed = now.rpartition("/")[2] != then.rpartition("/")[2]
+        other = by_name.get(then.rpartition("/")[2]) if renamed else by_stem.get(then)
+        if other is not None and now != then:
             here = show(path)
             yield f"{show(other)} has the name of a {row.split} image whose bytes now lie at {here}: is it an edit"
+
+
+def _unknowable(catalog: Catalog) -> Iterator[str]:
+    """Held-out images of which no copy would be recognised: links, and names that no table can hold."""
+    notes = [(note, catalog.layout.place(top(note.path))) for note in (*catalog.strays, *catalog.ignored)]
+    held_out = [(note, place) for note, place in notes if place not in (STAGE, HELD, TRAIN) and "/" in note.path]
+    links = [show(note.path) for note, _ in held_out if is_because(note.reason, Why.LINK)]
+    if links:
+        yield f"{some(links)} are links, so the images that they show belong to no split and may be drawn into train"
+    names = [show(note.path) for note, _ in held_out if is_because(note.reason, Why.NAME)]
+    if names:
+        yield f"{some(names)} cannot be written down by their names, so copies of them may be drawn into train"

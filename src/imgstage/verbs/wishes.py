@@ -54,13 +54,14 @@ class Wishes(NamedTuple):
         return Wishes([*self.moves, *other.moves], [*self.preparations, *other.preparations])
 
 
-def write_table(draft: Draft, name: str, content: bytes | None) -> Wishes:
+def write_table(draft: Draft, name: str, content: bytes | None, *, anew: bool = False) -> Wishes:
     """The wishes that put new content under a name, the old file into the vault first.
 
     Args:
         draft: about the plan.
         name: the path of the table.
         content: what it shall hold; None takes it away.
+        anew: write it also when it is so already, so that it becomes the one that was written last.
 
     Returns:
         Moves and preparations; none when it is so already.
@@ -68,7 +69,7 @@ def write_table(draft: Draft, name: str, content: bytes | None) -> Wishes:
     old = draft.tables.get(name)
     wishes = Wishes([], [])
     digest = blake3(content).hexdigest() if content is not None else ""
-    if (old.digest if old else "") == digest:
+    if (old.digest if old else "") == digest and not anew:
         return wishes
     if content is not None:
         identity = Identity(len(content), draft.now_ns, old.mode if old else _TABLE_MODE, digest)
@@ -104,7 +105,7 @@ def write_ledger(
         target: where files go, by path; the others stay.
         groups: the group of each sample, by id, where it may have changed.
         settle: write down where each file is now, and what it holds.
-        acknowledged: the user knows of all files that are gone.
+        acknowledged: the user knows of all files that are gone, and of what the table does not know.
     """
     rows: list[Row] = [mark_missing(row, acknowledged=acknowledged) for row in catalog.missing]
     rows.extend(catalog.unread)
@@ -135,7 +136,8 @@ def write_ledger(
     _give_way(rows, elsewhere)
     if not rows and LEDGER not in draft.tables:
         return Wishes([], [])
-    return write_table(draft, LEDGER, ledger.write(rows))
+    foreign = LEDGER in draft.tables and draft.tables[LEDGER].digest != draft.written.get(LEDGER)
+    return write_table(draft, LEDGER, ledger.write(rows), anew=acknowledged and foreign)
 
 
 def _give_way(rows: list[Row], elsewhere: Mapping[int, str]) -> None:
