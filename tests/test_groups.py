@@ -16,7 +16,14 @@ def test_the_first_bracket_names_the_group() -> None:
 
 
 @pytest.mark.parametrize(
-    ("pattern", "message"), [("(", "no regular expression"), (r"p\d", "no bracket"), (r"(x+)", "matches none of the 2")]
+    ("pattern", "message"),
+    [
+        ("(", "no regular expression"),
+        ("(p{99999999999})", "no regular expression"),
+        ("(" * 5000 + "p" + ")" * 5000, "no regular expression"),
+        (r"p\d", "no bracket"),
+        (r"(x+)", "matches none of the 2"),
+    ],
 )
 def test_a_rule_that_cannot_be_meant_is_refused(pattern: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
@@ -28,12 +35,20 @@ def test_the_column_that_names_the_images_is_found() -> None:
         b"\xef\xbb\xbfpatient,offset,file\n7,1,a.jpg\n7,2,B.JPG\n8,3,c.jpg\n9,4,unknown.jpg\n", "t.csv", "patient"
     )
     paths = {
-        "images/a.jpg": "images/a",
-        "images/b.jpg": "images/b",
-        "images/c.jpg": "images/c",
-        "images/1.jpg": "images/1",
+        "train/images/a.jpg": "images/a",
+        "val/images/b.jpg": "images/b",
+        "test/images/c.jpg": "images/c",
+        "train/images/1.jpg": "images/1",
     }
     assert by_column(rows, "patient", paths) == {"images/a": {"7"}, "images/b": {"7"}, "images/c": {"8"}}
+
+
+@pytest.mark.parametrize(
+    "name", ["train/a/1.jpg", "a/1.jpg", "stage_data/a/1.jpg", "./stage_data/A/1.JPG", "1.jpg", "1", "a/1", "train/a/1"]
+)
+def test_an_image_may_be_named_in_many_ways(name: str) -> None:
+    rows = read_table(f"patient,file\n7,{name}\n".encode(), "t.csv", "patient")
+    assert by_column(rows, "patient", {"train/a/1.jpg": "a/1", "train/b/2.jpg": "b/2"}) == {"a/1": {"7"}}
 
 
 @pytest.mark.parametrize(

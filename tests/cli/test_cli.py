@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -333,6 +334,73 @@ def test_one_damaged_old_plan_hides_nothing_else(pairs: Dataset, capsys: pytest.
     (pairs.root.path / ".imgstage/journal/000001.plan").write_bytes(b"")
     for words in (["status"], ["split"], ["undo"]):
         assert run(["-C", str(pairs.root.path), *words]) == 0, capsys.readouterr().err
+
+
+def test_a_plan_that_is_gone_is_told_and_makes_the_ledger_doubtful(
+    pairs: Dataset, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = pairs.root.path
+    pairs.split()
+    (root / ".imgstage/journal/000001.plan").unlink()
+    for words, code in ((["status"], 0), (["log"], 0), (["undo"], 3), (["split"], 0)):
+        assert run(["-C", str(root), *words]) == code
+        err = capsys.readouterr().err
+        assert "Traceback" not in err
+        if words == ["undo"]:
+            assert "000001.plan is gone" in err
+    (root / "splits.csv").unlink()
+    assert run(["-C", str(root), "split", "--seed", "7"]) == 2
+    assert "splits.csv is gone" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", [".imgstage", ".imgstage/journal"])
+def test_recover_says_when_there_is_no_journal_to_look_at(
+    pairs: Dataset, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    shutil.rmtree(pairs.root.path / kind)
+    (pairs.root.path / kind).write_bytes(b"x")
+    assert run(["-C", str(pairs.root.path), "recover"]) == 2
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_an_interrupt_that_python_wraps_is_one_all_the_same(
+    pairs: Dataset, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Python 3.11 does so in the midst of making a class."""
+
+    def interrupted(_: Dataset) -> None:
+        problem = "Error calling __set_name__"
+        raise RuntimeError(problem) from KeyboardInterrupt()
+
+    monkeypatch.setattr(Dataset, "status", interrupted)
+    assert run(["-C", str(pairs.root.path), "status"]) == 2
+    assert "Interrupted" in capsys.readouterr().err
+
+
+def test_a_current_folder_that_is_gone_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert run(["status"]) == 2
+    err = capsys.readouterr().err
+    assert "current folder is gone" in err or "no imgstage root" in err or "no folder" in err
+    monkeypatch.chdir(tmp_path)
+
+
+def test_a_link_that_leads_to_itself_is_told(pairs: Dataset, capsys: pytest.CaptureFixture[str]) -> None:
+    loop = pairs.root.path.parent / "loop"
+    loop.symlink_to(loop)
+    for words in (["add", str(loop)], ["hold", str(loop)], ["split", "--group-csv", f"{loop}:x"]):
+        assert run(["-C", str(pairs.root.path), *words]) == 2
+        assert "symbolic link" in capsys.readouterr().err
+
+
+def test_a_seed_that_no_number_type_holds_is_told(pairs: Dataset, capsys: pytest.CaptureFixture[str]) -> None:
+    write(pairs.root.path / "imgstage.toml", b"seed = 0x" + b"f" * 5000)
+    assert run(["-C", str(pairs.root.path), "split"]) == 2
+    assert "more than 64 bits" in capsys.readouterr().err
 
 
 def test_a_reason_that_is_no_text_is_kept_as_it_can_be(pairs: Dataset) -> None:

@@ -103,7 +103,8 @@ def refuse_foreign(unknown: Iterable[Sample]) -> None:
     Raises:
         ChangedError: there are some.
     """
-    came = [show(sample.key) for sample in unknown]
+    samples = sorted(unknown, key=lambda sample: sample.place not in (HELD, STAGE))  # others' folders tell their split
+    came = [show(sample.key) + (f" (in {HELD}/)" if sample.place == HELD else "") for sample in samples]
     if came:
         problem = f"splits.csv is gone, or is not the one imgstage wrote last, and does not know {some(came)}"
         remedy = "Restore it from git or a backup, or let split draw (or take from their folders) all it does not know"
