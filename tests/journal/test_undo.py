@@ -141,3 +141,17 @@ def test_files_that_took_each_others_names_go_back_by_their_bytes(pairs: Dataset
     after = {path.read_bytes(): path for path in pairs.root.path.rglob("*.jpg") if ".imgstage" not in path.parts}
     assert after.pop(picture(6000)) == before.pop(old)
     assert after == before
+
+
+def test_undo_brings_no_test_image_into_train_when_names_were_changed(pairs: Dataset) -> None:
+    pairs.split()
+    by_split = {sample.split: Path(sample.files[0].path).name for sample in pairs.samples}
+    pairs.unsplit()
+    stage = pairs.root.path / "stage_data"
+    test, train = stage / by_split["test"], stage / by_split["train"]
+    train.write_bytes(test.read_bytes())
+    test.write_bytes(picture(6001))
+    before = snapshot(pairs.root.path)
+    with pytest.raises(ChangedError, match="holds the bytes of test/"):
+        pairs.undo()
+    assert snapshot(pairs.root.path) == before

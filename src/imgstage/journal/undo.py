@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
@@ -26,7 +26,7 @@ from ..plan import (
     vault_place,
 )
 from ..reasons import Why, because
-from ..root import LEDGER, STAGE, STATE, fold, is_own, show
+from ..root import LEDGER, STAGE, STATE, TRAIN, fold, is_own, show
 from .system import is_file, is_same_file
 
 if TYPE_CHECKING:
@@ -207,13 +207,17 @@ def _following_bytes(moves: list[Move], expected: Iterable[Move]) -> list[Move]:
 
     Returns:
         The moves, those of files that took each other's names with their targets exchanged.
+
+    Raises:
+        ChangedError: of what remains, the bytes of a held-out image would go into train.
     """
+    expected = list(expected)
     was = {move.source: move.identity.digest for move in expected}
-    astray = {move.source: move for move in moves if move.identity.digest != was[move.source]}
+    edited = {move.source: move for move in moves if move.identity.digest != was[move.source]}
+    astray = edited
     while True:
         left = Counter(was[source] for source in astray)
         came = Counter(move.identity.digest for move in astray.values())
-        home = {was[source]: move.target for source, move in astray.items()}
         closed = {
             source: move
             for source, move in astray.items()
@@ -222,7 +226,21 @@ def _following_bytes(moves: list[Move], expected: Iterable[Move]) -> list[Move]:
         if len(closed) == len(astray):
             break
         astray = closed
+    _refuse_leak([move for source, move in edited.items() if source not in astray], expected)
+    home = {was[source]: move.target for source, move in astray.items()}
     return [move._replace(target=home[move.identity.digest]) if move.source in astray else move for move in moves]
+
+
+def _refuse_leak(edited: Iterable[Move], expected: Iterable[Move]) -> None:
+    homes: dict[str, list[Move]] = defaultdict(list)
+    for move in expected:
+        homes[move.identity.digest].append(move)
+    for move in edited:
+        others = homes[move.identity.digest]
+        splits = {other.target.partition("/")[0] for other in others} - {STAGE, STATE}
+        if move.target.startswith(f"{TRAIN}/") and splits and TRAIN not in splits:
+            problem = f"{show(move.source)} holds the bytes of {show(others[0].target)}, and would go into {TRAIN}/"
+            raise ChangedError(problem, "Give both files their old names, then run the command again")
 
 
 def _identity(path: str, expected: Identity) -> Identity | None:
