@@ -7,6 +7,7 @@ told to; a pair is never torn; every message is a sentence; and there is always 
 
 from __future__ import annotations
 
+import glob
 import random
 import shutil
 import tempfile
@@ -52,6 +53,7 @@ _FAULTS = st.builds(
 )
 _MAYBE = st.none() | _FAULTS
 _DRAW = st.integers(0, 10**6)
+_DEEDS = ("edit", "convert", "retouch", "retouch", "rename", "delete", "swap", "copy", "move")
 
 
 class Histories(RuleBasedStateMachine):
@@ -107,7 +109,7 @@ class Histories(RuleBasedStateMachine):
         tree = judge.look(self.root)
         return [self.root / path for path, entry in sorted(tree.items()) if entry.digest and not is_own(path)]
 
-    @rule(draw=_DRAW, deed=st.sampled_from(["edit", "convert", "rename", "delete", "swap", "copy", "move"]))
+    @rule(draw=_DRAW, deed=st.sampled_from(_DEEDS))
     def handle(self, draw: int, deed: str) -> None:
         """Somebody does something to one file between two commands."""
         Histories.steps += 1
@@ -117,7 +119,8 @@ class Histories(RuleBasedStateMachine):
         files = self._files()
         if not files:
             return
-        path = rng.choice(files)
+        held_out = [path for path in files if self._line.get(judge.digest_of(path)) in self._held_out]
+        path = rng.choice(held_out if held_out and rng.random() < 0.5 else files)
         content = judge.digest_of(path)
         if deed == "delete":
             path.unlink()
@@ -126,6 +129,11 @@ class Histories(RuleBasedStateMachine):
             self._edit(path, path, rng)
         elif deed == "convert":
             self._edit(path, path.with_suffix(".jpeg" if path.suffix == ".jpg" else ".jpg"), rng)
+        elif deed == "retouch":  # a whole pair, under a name of its own
+            name = path.stem.rpartition("_")[0]
+            fresh = f"{rng.choice(('new', name))}{rng.randrange(10**6)}"
+            for half in sorted(path.parent.glob(f"{glob.escape(name)}_*")):
+                self._edit(half, half.with_name(f"{fresh}_{half.stem.rpartition('_')[2]}{half.suffix}"), rng)
         elif deed == "rename":
             self._unless_taken(path, path.with_name(f"x{rng.randrange(1000)}_{path.name}"))
             self._mates.pop(content, None)
@@ -220,6 +228,18 @@ class Histories(RuleBasedStateMachine):
         number = (str(done[-back]),) if 0 < back <= len(done) else ()
         self._verb(("undo", *number), fault, again)
         self._held_out = self._lines_in("val", "test") | self._known_held_out()  # others are not assigned any more
+
+    @rule(draw=_DRAW)
+    def season(self, draw: int) -> None:
+        """What lies between two trainings: back, some retouched, many new, split."""
+        rng = random.Random(draw)
+        if rng.random() < 0.7:
+            self._verb(("unsplit", "--threads", "1"), None, None)
+        for _ in range(rng.randrange(1, 5)):
+            self._deed(rng.choice(("retouch", "convert", "edit", "rename", "delete")), rng)
+        for _ in range(rng.randrange(4, 9)):
+            self._new_pair(self.root / "stage_data", sidecar=False)
+        self._verb(("split", "--threads", "1"), None, None)
 
     @rule(draw=_DRAW, verb=st.sampled_from(["split", "unsplit"]), deed=st.sampled_from(["edit", "delete", "copy"]))
     def amidst(self, draw: int, verb: str, deed: str) -> None:
