@@ -349,3 +349,10 @@ def test_copies_are_not_cleared_away_when_the_card_is_pulled_out_meanwhile(
     assert empty.recover().restored.kept == 5
     kept = snapshot(empty.root.path / ".imgstage/vault/000001")
     assert kept == {Path(path).name: originals[Path(path).name] for path in done}
+
+
+def test_what_is_twice_in_the_sources_is_added_once(empty: Dataset, tmp_path: Path) -> None:
+    write_pairs(tmp_path / "in", range(1, 4))
+    write_pairs(tmp_path / "again", range(1, 4), "copy")
+    plan = empty.plan_add(tmp_path / "in", tmp_path / "again")
+    assert len(list(plan.moves())) == 6

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from imgstage import Dataset
-from imgstage.errors import DestinationError
+from imgstage.errors import DestinationError, UsageError
 
-from ..helpers import names, picture, snapshot, stage, where, write, write_pairs
+from ..helpers import as_nobody, names, picture, snapshot, stage, where, write, write_pairs
 
 HALVES = {"github_41_before.jpg": "test", "github_41_after.jpg": "train"}
 
@@ -167,3 +167,109 @@ def test_splits_that_each_count_from_one_are_taken_as_they_stand(empty: Dataset)
         empty.unsplit()
     write(stage(empty) / "0001.jpg", picture(7000))
     assert [note.path for note in empty.plan_split().report.held] == ["stage_data/0001.jpg"]
+
+
+def test_of_splits_that_each_count_from_one_a_new_file_joins_no_sample_by_chance(empty: Dataset) -> None:
+    root = empty.root.path
+    for place, (split, count) in enumerate((("train", 8), ("val", 3), ("test", 3))):
+        for scene in range(count):
+            for view in ("view/a", "view/b", "clean"):
+                write(
+                    root / split / f"s{scene}/{view}.jpg",
+                    picture(1000 * place + 10 * scene + len(view) + ord(view[-1])),
+                )
+    write(root / "imgstage.toml", b'[pairing]\nview = "{key}/view/*"\nclean = "{key}/clean"\n')
+    empty.split()
+    assert not empty.status().report.held
+    write(stage(empty) / "s1/view/c.jpg", picture(9000))
+    write(stage(empty) / "s5/view/c.jpg", picture(9001))
+    plan = empty.plan_split()
+    assert [note.path for note in plan.report.held] == ["stage_data/s1/view/c.jpg"]
+    assert list(plan.moves()) == [("stage_data/s5/view/c.jpg", "train/s5/view/c.jpg")]
+
+
+def test_names_that_differ_only_in_case_in_one_folder_are_held(empty: Dataset) -> None:
+    root = empty.root.path
+    for number in range(10):
+        write(root / f"train/{number}.jpg", picture(number))
+    write(root / "train/cat.jpg", picture(50))
+    write(root / "train/CAT.jpg", picture(51))
+    held = {note.path: note.reason.partition(":")[0] for note in empty.status().report.held}
+    assert held == {"train/cat.jpg": "twins", "train/CAT.jpg": "twins"}
+
+
+def test_a_root_that_is_taken_as_it_stands_gets_its_settings(empty: Dataset) -> None:
+    write_pairs(empty.root.path / "train", range(1, 9))
+    write_pairs(empty.root.path / "test", range(9, 12))
+    write_pairs(empty.root.path / "val", range(12, 15))
+    empty.split()
+    assert "before" in (empty.root.path / "imgstage.toml").read_text()
+
+
+def test_a_reshuffle_gives_no_row_to_half_a_pair(apart: Dataset) -> None:
+    apart.split(reshuffle=True)
+    assert "github_41" not in (apart.root.path / "splits.csv").read_text()
+    assert {name: place for name, place in where(apart).items() if name in HALVES} == HALVES
+
+
+def test_a_sidecar_in_another_split_makes_its_sample_torn(pairs: Dataset) -> None:
+    write(stage(pairs) / "github_03.json", b"{}")
+    pairs.split()
+    root = pairs.root.path
+    place = next(root.glob("*/github_03.json"))
+    other = "test" if place.parent.name != "test" else "val"
+    place.rename(root / other / place.name)
+    assert {s.held.partition(":")[0] for s in pairs.samples if s.key == "github_03"} == {"torn"}
+
+
+def test_a_sample_whose_sidecar_has_a_taken_name_is_held(empty: Dataset) -> None:
+    root = empty.root.path
+    for number in range(10):
+        write(root / f"train/{number}.jpg", picture(number))
+        write(root / f"train/{number}.json", b"%d" % number)
+    empty.split(ratios="train=1")
+    write(stage(empty) / "3.png", picture(60, "PNG"))
+    write(stage(empty) / "3.json", b"other")
+    assert {note.path for note in empty.plan_split().report.held} == {"stage_data/3.png", "stage_data/3.json"}
+
+
+def test_a_new_format_beside_a_known_pair_does_not_mix_it(pairs: Dataset) -> None:
+    pairs.split()
+    pairs.unsplit()
+    write(stage(pairs) / "github_03_before.png", picture(70, "PNG"))
+    assert [note.path for note in pairs.status().report.held] == ["stage_data/github_03_before.png"]
+
+
+def test_halves_with_equal_bytes_keep_their_rows_under_new_names(empty: Dataset) -> None:
+    for number in range(10):
+        for role in ("before", "after"):
+            write(stage(empty) / f"{number}_{role}.jpg", picture(number))
+    empty.split()
+    before = {sample.id: sample.split for sample in empty.samples}
+    for path in list(empty.root.path.rglob("3_*.jpg")):
+        path.rename(path.with_name(f"x{path.name}"))
+    assert {sample.id: sample.split for sample in empty.samples} == before
+    assert not empty.status().catalog.missing
+
+
+def test_what_lies_in_a_closed_folder_is_not_missing(pairs: Dataset) -> None:
+    pairs.split()
+    root = pairs.root.path
+    (root / "test").chmod(0)
+    with as_nobody(root):
+        found = pairs.status()
+    (root / "test").chmod(0o755)
+    assert found.report.details["missing"] == []
+    assert {row.split for row in found.catalog.unread} == {"test"}
+
+
+def test_a_twin_of_which_a_half_cannot_be_read_does_not_go(pairs: Dataset) -> None:
+    pairs.split()
+    root = pairs.root.path
+    write_pairs(stage(pairs), range(3, 4))
+    for side in ("before", "after"):
+        write(stage(pairs) / f"github_03_{side}.jpg", picture(len(side) + 80))
+    (stage(pairs) / "github_03_after.jpg").chmod(0)
+    with as_nobody(root), pytest.raises(UsageError, match="cannot go whole"):
+        pairs.hold("stage_data/github_03_before.jpg")
+    assert (stage(pairs) / "github_03_before.jpg").exists()

@@ -200,3 +200,69 @@ def test_a_copy_of_an_image_of_no_sample_stays_with_it(empty: Dataset) -> None:
         write(stage(empty) / f"github_{number}_after.jpg", picture(number * 2 + 1))
     empty.split()
     assert {where(empty)[f"github_{number}_before.jpg"] for number in range(40, 60)} == {"test"}
+
+
+def test_a_picture_that_comes_to_samples_of_two_splits_at_once_joins_neither(empty: Dataset) -> None:
+    test, train = _scenes(empty)
+    for key in (test, train):
+        write(stage(empty) / f"{key}/view/c.jpg", picture(9100))
+    plan = empty.plan_split()
+    assert {note.path for note in plan.report.held} == {f"stage_data/{key}/view/c.jpg" for key in (test, train)}
+    assert not list(plan.moves())
+
+
+@pytest.mark.parametrize("life", ["edited and restored", "edited and gone"])
+def test_every_picture_that_an_image_has_been_ties(empty: Dataset, life: str) -> None:
+    root = empty.root.path
+    for number in range(20):
+        write(stage(empty) / f"{number}.jpg", picture(number))
+    empty.split()
+    path = next(path for path in (root / "test").iterdir() if path.suffix == ".jpg")
+    first = path.read_bytes()
+    write(path, picture(300))
+    empty.split()
+    if life == "edited and restored":
+        write(path, first)
+    else:
+        path.unlink()
+    for number in range(6):
+        write(stage(empty) / f"new{number}.jpg", picture(300))
+        write(stage(empty) / f"other{number}.jpg", picture(400 + number))
+    empty.split(accept_new=True)
+    found = [file.parent.name for file in root.rglob("new*.jpg")]
+    assert found.count("test") >= 5, "of several copies, one may be taken for the image itself"
+    assert "train" not in found
+
+
+def test_names_tie_whatever_their_case(empty: Dataset) -> None:
+    for number in range(12):
+        write(stage(empty) / f"IMG_{number}.jpg", picture(number))
+        write(stage(empty) / f"img_{number}.png", picture(100 + number, "PNG"))
+    empty.split(ratios="50/25/25")
+    root = empty.root.path
+    for number in range(12):
+        assert len({path.parent for path in root.rglob("*") if path.stem.lower() == f"img_{number}"}) == 1
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_a_group_of_old_ties_new_samples_though_the_rule_does_not_find_it_again(empty: Dataset, gone: bool) -> None:
+    """The new table of groups names only the new images; `splits.csv` has the groups of the old ones."""
+    root = empty.root.path
+    for patient in range(10):
+        for number in range(2):
+            write(stage(empty) / f"p{patient}_{number}.jpg", picture(10 * patient + number))
+    empty.split(group=r"^(p\d)_")
+    held_out = sorted({path.name[:2] for path in (*root.glob("val/*.jpg"), *root.glob("test/*.jpg"))})
+    before = {path.name[:2]: path.parent.name for path in root.rglob("p*.jpg")}
+    lines = ["file,patient"]
+    for patient in range(10):
+        write(stage(empty) / f"new{patient}.jpg", picture(500 + patient))
+        lines.append(f"new{patient}.jpg,p{patient}")
+    write(root.parent / "t.csv", "\n".join(lines).encode())
+    if gone:
+        for name in held_out:
+            for path in root.rglob(f"{name}_*.jpg"):
+                path.unlink()
+    empty.split(group_csv=f"{root.parent / 't.csv'}:patient", accept_new=gone)
+    after = {f"p{path.stem[3:]}": path.parent.name for path in root.rglob("new*.jpg")}
+    assert after == before

@@ -370,3 +370,29 @@ def test_names_that_differ_in_the_suffix_alone_share_a_split(empty: Dataset, kno
     split_of = {sample.files[0].path.rpartition("/")[2]: sample.split for sample in empty.samples}
     assert all(split_of[f"img{number:02}.jpg"] == split_of[f"img{number:02}.png"] for number in range(20))
     assert set(split_of.values()) == {"train", "val", "test"}
+
+
+@pytest.mark.parametrize("role", ["before", "after"])
+def test_an_edited_train_pair_may_be_a_test_pair_whichever_half_was_edited(pairs: Dataset, role: str) -> None:
+    pairs.split()
+    root = pairs.root.path
+    by_split = {sample.split: sample for sample in pairs.samples}
+    for record in by_split["test"].files:
+        (root / record.path).unlink()
+    write(root / by_split["train"].images[role][0].path, picture(4242))
+    with pytest.raises(ChangedError, match=f"unknown samples have appeared: .*{by_split['train'].key}"):
+        pairs.split()
+
+
+def test_one_unknown_image_makes_its_sample_unknown(pairs: Dataset) -> None:
+    """A retouched half of a test pair may have joined a train pair whose own half was taken away."""
+    pairs.split()
+    root = pairs.root.path
+    by_split = {sample.split: sample for sample in pairs.samples}
+    for record in by_split["test"].files:
+        (root / record.path).unlink()
+    table = root / "splits.csv"
+    half = by_split["train"].images["after"][0].path
+    table.write_text("".join(line for line in table.read_text().splitlines(keepends=True) if f",{half}," not in line))
+    with pytest.raises(ChangedError):
+        pairs.split()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..catalog import Catalog, Sample, below, top
 from ..groups import gone_key, merge
-from ..pairing import SIDECAR, is_mask, read_all, stem_of
+from ..pairing import SIDECAR, is_mask, stem_of
 from ..plan import Note
 from ..reasons import Why, because
 from ..root import STAGE, fold, show
@@ -46,12 +46,9 @@ def find_absent(catalog: Catalog, groups: Mapping[str, str] | None = None) -> li
         catalog: what there is.
         groups: the group of each sample by the user's rule, by key, or by the `groups.gone_key` of what is missing.
     """
-    slots = read_all(catalog.pairings)
     found: list[Absent] = []
     for row in (*catalog.missing, *catalog.unread):
-        name = below(row.last_path)
-        slot = slots.get(name)
-        stem = slot.identity if slot is not None and not slot.rule.is_lone else fold(stem_of(name))
+        stem = fold(stem_of(below(row.last_path)))
         named = {row.group, groups.get(gone_key(row.last_path), "") if groups else ""} - {""}
         digests = frozenset((row.digest, row.first_digest) if _is_picture(row.role) else ())
         names = {_GROUP + group for group in named} | ({_NAME + stem} if row.role != SIDECAR else set())
@@ -109,8 +106,8 @@ def _all_pictures(catalog: Catalog) -> dict[str, list[str]]:
 
 
 def _stem(sample: Sample) -> str:
-    """What a sample is called, whatever the format of its images."""
-    return fold(stem_of(below(sample.files[0].path)) if sum(map(len, sample.images.values())) == 1 else sample.key)
+    """What a sample is called, whatever the format of its images: the name of the first."""
+    return fold(stem_of(below(sample.files[0].path)))
 
 
 def pictures_of(sample: Sample) -> list[str]:
@@ -160,22 +157,19 @@ def why_bridged(
     return reasons
 
 
-def homes_of_pictures(catalog: Catalog, splits: Mapping[str, str], *, known: bool = False) -> dict[str, dict[str, str]]:
+def homes_of_pictures(catalog: Catalog, splits: Mapping[str, str]) -> dict[str, dict[str, str]]:
     """In which splits each picture lies, or lay, by digest; with the name of what it is there.
 
     Args:
         catalog: what there is.
         splits: the split of each sample, by id, where it is another than before.
-        known: look only at pictures that have a row, or lie in the folder of a split.
     """
     homes: dict[str, dict[str, str]] = defaultdict(dict)
     pictures = _all_pictures(catalog)
     for sample in catalog.samples:
         split = splits.get(sample.id, sample.split)
-        new = {record.digest for record in _new_in_stage(catalog, sample)} if known else set()
         for digest in pictures[sample.id] if split else ():
-            if digest not in new:
-                homes[digest].setdefault(split, show(sample.key))
+            homes[digest].setdefault(split, show(sample.key))
     for one in find_absent(catalog):
         for digest in one.digests if one.split else ():
             homes[digest].setdefault(one.split, show(one.path))
@@ -205,7 +199,7 @@ def without_astray_copies(catalog: Catalog, past: Mapping[str, str]) -> Catalog:
     newcomers = {sample.id: new for sample in catalog.samples if (new := _new_in_stage(catalog, sample))}
     if not newcomers:
         return catalog
-    homes = homes_of_pictures(catalog, past, known=True)
+    homes = homes_of_pictures(catalog, past)
     notes: dict[str, Note] = {}
     for sample in catalog.samples:
         split = past.get(sample.id, sample.split)

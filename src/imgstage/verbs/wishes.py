@@ -132,7 +132,7 @@ def write_ledger(
                     rows.append(Row(sample.id, kept, group, role, place, digest, row.first_digest))
                 elif split is not None and (not sample.held if settle else path in target and sample.id not in old):
                     rows.append(Row(sample.id, split, group, role, place, digest, digest))
-    rows.extend(catalog.rows[path]._replace(path=target.get(path, path)) for path in astray)
+    rows.extend(known[path] for path in astray)  # of no sample any more, so no verb moves them
     _give_way(rows, elsewhere)
     if not rows and LEDGER not in draft.tables:
         return Wishes([], [])
