@@ -287,3 +287,17 @@ def test_a_sample_of_which_a_file_cannot_be_read_does_not_go_in_part(pairs: Data
     (root / "held" / shut).chmod(0o644)
     pairs.release(everything=True)
     assert not names(root, "held")
+
+
+def test_case_twins_go_one_by_one_and_hinder_no_other_trouble(empty: Dataset) -> None:
+    root = empty.root.path
+    for number in range(9):
+        write(root / f"stage_data/{number}.jpg", picture(number))
+    write(root / "stage_data/shot.jpg", picture(50))
+    write(root / "stage_data/SHOT.jpg", picture(51))
+    write(root / "stage_data/broken.jpg", b"no picture")
+    empty.hold(troubled=True)
+    assert names(root, "held") == {"broken.jpg", "reasons.csv"}
+    empty.hold("stage_data/SHOT.jpg")
+    assert names(root, "held") == {"broken.jpg", "SHOT.jpg", "reasons.csv"}
+    assert {note.path for note in empty.status().report.held} == {"held/broken.jpg", "held/SHOT.jpg"}

@@ -10,7 +10,7 @@ from ..catalog import Catalog, Sample, below, top
 from ..errors import UsageError
 from ..plan import Identity, Move, Note, Plan, Report, arrange, folder_modes
 from ..reasons import Why, is_because
-from ..root import HELD, REASONS, STAGE, show
+from ..root import HELD, REASONS, STAGE, fold, show
 from ..tables import write_reasons
 from .guard import refuse_doubtful_places
 from .metadata import write_metadata
@@ -30,7 +30,7 @@ def plan_hold(catalog: Catalog, names: Sequence[str], reason: str, draft: Draft,
         names: keys, ids, or paths of files; of a sample that has one file too many, a path takes only that file.
         reason: why; it is shown by `status`.
         draft: about the plan.
-        troubled: put everything there that is held where it lies.
+        troubled: put everything there that is held where it lies, but for what would have one name there.
 
     Returns:
         The plan. Its report counts the files that go.
@@ -51,6 +51,8 @@ def plan_hold(catalog: Catalog, names: Sequence[str], reason: str, draft: Draft,
             if not shut and top(note.path) != HELD and note.path not in why_of and note.path not in strays:
                 files.append(record)
                 why_of[note.path] = note.reason
+        files = _without_clashes(catalog, files)
+        why_of = {record.path: why_of[record.path] for record in files}
     target = {record.path: f"{HELD}/{below(record.path)}" for record in files}
     refuse_doubtful_places(catalog, _moved(catalog, target))
     reasons = dict(draft.reasons) | {target[path]: text for path, text in why_of.items()}
@@ -144,6 +146,22 @@ def _is_usable_after(sample: Sample, target: Mapping[str, str]) -> bool:
     return HELD not in places and (not sample.held or is_because(sample.held, Why.ASIDE))
 
 
+def _is_called_alike(sample: Sample) -> bool:
+    """Whether some of a sample's own files differ only in the case of their names."""
+    return len({fold(record.path) for record in sample.files}) < len(sample.files)
+
+
+def _without_clashes(catalog: Catalog, files: Sequence[FileRecord]) -> list[FileRecord]:
+    """The files but for those of samples of which one would find its name taken in `held/`."""
+    names = Counter(fold(below(record.path)) for record in files)
+    names.update(fold(below(record.path)) for record in catalog.index.files if top(record.path) == HELD)
+    clashing = {record.path for record in files if names[fold(below(record.path))] > 1}
+    for sample in catalog.samples if clashing else ():
+        if any(record.path in clashing for record in sample.files):
+            clashing |= {record.path for record in sample.files}
+    return [record for record in files if record.path not in clashing]
+
+
 def _refuse_shut(catalog: Catalog, files: Iterable[FileRecord]) -> None:
     paths = {record.path for record in files}
     for sample in catalog.samples:
@@ -164,7 +182,7 @@ def _named(catalog: Catalog, names: Sequence[str], fits: Callable[[FileRecord], 
         files = [record for record in sample.files if fits(record)]
         for name in (sample.key, sample.id) if files else ():
             by_name.setdefault(name, []).extend(files)
-        divided = is_because(sample.held, Why.AMBIGUOUS)
+        divided = is_because(sample.held, Why.AMBIGUOUS) or _is_called_alike(sample)
         for record in files:
             one_too_many = divided and record.path not in catalog.rows
             by_name[record.path] = [record] if one_too_many else files
