@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import replace
-from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from ..assign import Assignment, Group, assign
@@ -21,7 +20,7 @@ from .ties import (
     earlier_splits,
     find_absent,
     find_ties,
-    homes_of_pictures,
+    homes_of_repeated,
     pictures_of,
     why_bridged,
     without_astray_copies,
@@ -163,16 +162,14 @@ def _group_details(
         name = group_of.get(sample.id, "")
         if name and sample.id in splits:
             places[name].add(splits[sample.id])
-    times = Counter(chain.from_iterable(map(pictures_of, usable)))
-    repeated = {digest for digest, count in times.items() if count > 1}
-    copies = [sample for sample in usable if not repeated.isdisjoint(pictures_of(sample))] if repeated else []
-    homes = homes_of_pictures(catalog, splits)
-    divided = [s for s in usable if s.id in splits and any(len(homes[digest]) > 1 for digest in pictures_of(s))]
+    homes = homes_of_repeated(catalog, splits)
+    copies = [sample for sample in usable if not homes.keys().isdisjoint(pictures_of(sample))] if homes else []
+    divided = [s for s in copies if s.id in splits and any(len(homes.get(d, ())) > 1 for d in pictures_of(s))]
     return {
         "groups": len(places),
         "samples_without_group": sum(1 for sample in usable if not group_of.get(sample.id)) if places else 0,
         "divided_groups": {name: sorted(of) for name, of in sorted(places.items()) if len(of) > 1},
-        "samples_sharing_a_picture": len({s.id for s in (*copies, *divided)}),
+        "samples_sharing_a_picture": len(copies),
         "divided_copies": [{"sample": show(s.key), "split": splits[s.id]} for s in divided],
     }
 

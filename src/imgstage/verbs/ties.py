@@ -157,21 +157,22 @@ def why_bridged(
     return reasons
 
 
-def homes_of_pictures(catalog: Catalog, splits: Mapping[str, str]) -> dict[str, dict[str, str]]:
-    """In which splits each picture lies, or lay, by digest; with the name of what it is there.
+def homes_of_repeated(catalog: Catalog, splits: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """In which splits each picture lies, or lay, that is or was in several samples, by digest; with its name there.
 
     Args:
         catalog: what there is.
         splits: the split of each sample, by id, where it is another than before.
     """
-    homes: dict[str, dict[str, str]] = defaultdict(dict)
-    pictures = _all_pictures(catalog)
-    for sample in catalog.samples:
+    pictures, absent = _all_pictures(catalog), find_absent(catalog)
+    times = Counter(chain(chain.from_iterable(pictures.values()), *(one.digests for one in absent)))
+    homes: dict[str, dict[str, str]] = {digest: {} for digest, count in times.items() if count > 1}
+    for sample in catalog.samples if homes else ():
         split = splits.get(sample.id, sample.split)
-        for digest in pictures[sample.id] if split else ():
+        for digest in homes.keys() & pictures[sample.id] if split else ():
             homes[digest].setdefault(split, show(sample.key))
-    for one in find_absent(catalog):
-        for digest in one.digests if one.split else ():
+    for one in absent:
+        for digest in homes.keys() & one.digests if one.split else ():
             homes[digest].setdefault(one.split, show(one.path))
     return homes
 
@@ -199,7 +200,7 @@ def without_astray_copies(catalog: Catalog, past: Mapping[str, str]) -> Catalog:
     newcomers = {sample.id: new for sample in catalog.samples if (new := _new_in_stage(catalog, sample))}
     if not newcomers:
         return catalog
-    homes = homes_of_pictures(catalog, past)
+    homes = homes_of_repeated(catalog, past)
     notes: dict[str, Note] = {}
     for sample in catalog.samples:
         split = past.get(sample.id, sample.split)
