@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import shlex
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,7 @@ from .cache import CACHE
 from .errors import ImgstageError, RefusedError, UsageError
 from .index import Index, scan
 from .journal import Journal, Operation, Recovery
-from .look import Look, groups_of, look
+from .look import Look, groups_of, homes_of, look
 from .parallel import thinking
 from .root import (
     DEFAULT_RATIOS,
@@ -23,6 +24,7 @@ from .root import (
     check_split_names,
     clean_folder,
     find_root,
+    has_splits,
     real_path,
     root_path,
     show,
@@ -274,7 +276,7 @@ class Dataset:
             UsageError: there is no such operation.
             ChangedError: files are gone, or an edit would be taken out of sight.
         """
-        return self._bound(self.journal.plan_undo(operation, without_missing=without_missing))
+        return self._bound(self.journal.plan_undo(operation, homes_of(self.root), without_missing=without_missing))
 
     # -- doing --------------------------------------------------------------------------------------------------------
 
@@ -364,6 +366,11 @@ class Dataset:
             raise RefusedError(
                 problem, f"Give a folder outside of it; files may also be put into {root / STAGE} by hand"
             )
+        if has_splits(real):
+            problem = f"{show(str(source))} is split already, and its images would be drawn anew here"
+            as_it_stands = shlex.join(("imgstage", "-C", str(source), "split"))
+            remedy = f"Use it as it stands, with: {as_it_stands}; or name its folders one by one, to draw them anew"
+            raise RefusedError(problem, remedy)
         base = source if real.is_dir() else real.parent
         found = self._scan(base, (".",) if real.is_dir() else (real.name,))
         closed = next((record for record in found.files if not record.path), None)

@@ -82,6 +82,9 @@ def read(root: Root) -> tuple[Row, ...]:
         if row.path in paths and not row.path.startswith((MISSING, GONE)):
             problem = f"{path} has two rows for {row.path}, as a merge leaves them"
             raise UsageError(problem, "Keep the row that is right")
+        if not all((row.sample, row.split, row.role, row.last_path)):
+            problem = f"{path} has a row that lacks its sample, split, role or path, such as {row.path or row.sample}"
+            raise UsageError(problem, "Fill it in, or take the row out")
         if splits.setdefault(row.sample, row.split) != row.split:
             problem = (
                 f"{path} has the files of one sample in {splits[row.sample]} and in {row.split}, such as {row.path}"
@@ -131,7 +134,8 @@ def match(rows: Iterable[Row], files: Mapping[str, FileRecord], mates: Mapping[s
         return found
     open_rows = _by_digest(open_rows, files, mates, found, first=False)
     still: list[Row] = []
-    at = {mates[path]: path for path in sorted(mates, reverse=True) if path not in found}
+    own = {row.last_path for row in open_rows}  # what lies there is theirs first
+    at = {mates[path]: path for path in sorted(mates, reverse=True) if path not in found and path not in own}
     for row in open_rows:
         path = row.last_path if row.last_path in mates else at.get(row.last_path.partition("/")[2], "")
         if path and path not in found:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from . import catalog, groups, ledger, settings, tables
-from .errors import RefusedError, UsageError
+from .errors import ImgstageError, RefusedError, UsageError
 from .pairing import SIDECAR
 from .parallel import thinking
 from .reasons import Why, why
 from .root import DEFAULT_RATIOS, HELD, LEDGER, STAGE, Root, check_split_names, find_layout, read_regular, show
 from .verbs.guard import refuse_foreign, unknown_to_ledger
+from .verbs.ties import is_picture
 from .verbs.wishes import Draft
 
 if TYPE_CHECKING:
@@ -126,7 +128,7 @@ def groups_of(what: Catalog, pattern: str | None, table: str | None, base: Path)
         UsageError: the table cannot be read, or the rule fits nothing.
     """
     lost = [row.last_path for row in (*what.missing, *what.unread) if row.role != SIDECAR]
-    gone = {path: groups.gone_key(path) for path in lost}
+    gone = {path: groups.gone_key(path) for path in (*lost, *what.unrecorded())}
     if table is not None:
         name, column = groups.parse_table(table)
         try:
@@ -142,3 +144,18 @@ def groups_of(what: Catalog, pattern: str | None, table: str | None, base: Path)
     if pattern is not None:
         return groups.by_pattern(pattern, [*(sample.key for sample in what.samples), *gone.values()])
     return {}
+
+
+def homes_of(root: Root) -> dict[str, frozenset[str]]:
+    """The folders of the splits that each picture belongs to by `splits.csv`, by its digest; nothing without that."""
+    try:
+        rows = ledger.read(root)
+        layout = find_layout(root.path, {row.split for row in rows})
+    except ImgstageError:  # undo may be what mends it
+        return {}
+    homes: dict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        if is_picture(row.role):
+            for digest in (row.digest, row.first_digest):
+                homes[digest].add(layout.folder(row.split))
+    return {digest: frozenset(folders) for digest, folders in homes.items()}

@@ -43,11 +43,11 @@ HELP: Mapping[Why, str] = MappingProxyType(
         Why.UNREADABLE: "allow reading it (chmod), then look again",
         Why.NAME: "rename it by hand to something that a text file can hold",
         Why.TEMPLATE: "rename it, or widen [pairing] in imgstage.toml",
-        Why.INCOMPLETE: "bring its other half with `imgstage add` or, into the same folder, by hand; or set it aside"
-        " with `imgstage hold NAME`",
+        Why.INCOMPLETE: "bring its other half into the same folder by hand (into stage_data/ with `imgstage add`), or"
+        " set it aside with `imgstage hold NAME`",
         Why.AMBIGUOUS: "rename or set aside the one too many with `imgstage hold PATH`",
         Why.TWINS: "rename one of the two; but an edit of the other belongs in its place, so that it keeps its split",
-        Why.MIXED: "give the files their old names (splits.csv has them), or correct their rows there",
+        Why.MIXED: "give the files their old names (splits.csv has them), or their rows one split there",
         Why.TORN: "bring its files together, with `imgstage unsplit`, or `imgstage hold NAME` when one is in held/",
         Why.TIED: "it stays out until its group lies in one split; `imgstage split --reshuffle` draws all anew",
         Why.ASIDE: "`imgstage release NAME` brings it back",

@@ -102,6 +102,12 @@ def is_root(path: Path) -> bool:
     return _is_made(path) or bool(_split_folders(path))
 
 
+def has_splits(path: Path) -> bool:
+    """Whether a folder is a training set that was split already."""
+    found = _split_folders(path)
+    return TRAIN in found and len(found) > 1
+
+
 def _is_made(path: Path) -> bool:
     """Whether somebody has made a folder a root."""
     return (path / STAGE).is_dir() or (path / STATE).is_dir()
@@ -313,7 +319,11 @@ def check_new_root(path: Path) -> None:
     if is_there(path) and not path.is_dir():
         problem = f"{path} is a file, not a folder"
         raise RefusedError(problem, "Choose another place")
-    for parent in Path(os.path.realpath(path)).parents:
+    real = Path(os.path.realpath(path))
+    if fold(real.name) in {fold(name) for name in (STAGE, STATE, HELD, *DEFAULT_RATIOS, *_SPELLINGS)}:
+        problem = f"{path} has the name of a folder in a root"
+        raise RefusedError(problem, f"Make the folder above it the root: imgstage init {real.parent}")
+    for parent in real.parents:
         if _is_made(parent):
             problem = f"{path} lies inside the root {parent}"
             raise RefusedError(problem, f"Use that root (imgstage -C {parent} ...), or choose a place outside of it")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from ..index import FileRecord
     from ..ledger import Row
-    from ..pairing import FolderPairing, Slot
+    from ..pairing import FolderPairing, Rule, Slot
 
 
 class Draft:
@@ -68,16 +68,18 @@ class Draft:
         taken: set[tuple[str, str, str]] = set()  # (handle, identity, role) of known images
         owners: dict[str, dict[str, set[str]]] = defaultdict(dict)  # identity -> handle -> places
         unknown: list[FileRecord] = []
+        joined = self._join(images) if self._known else {}
         for record in images:
             row = self._row(record)
             if row is None:
                 unknown.append(record)
                 continue
             slot = self._slots.get(self._names[record.path])
-            self._put(row.sample, record, row.role, slot)
+            handle, role = joined.get(record.path) or (row.sample, row.role)
+            self._put(handle, record, role, slot)
             if slot is not None:
-                taken.add((row.sample, slot.identity, row.role))
-                owners[slot.identity].setdefault(row.sample, set()).add(top(record.path))
+                taken.add((handle, slot.identity, role))
+                owners[slot.identity].setdefault(handle, set()).add(top(record.path))
         unfit = because(Why.TEMPLATE, "its name fits none of the templates of its folder")
         for record in unknown:
             slot = self._slots.get(self._names[record.path])
@@ -94,6 +96,31 @@ class Draft:
             ]
             handle = near[0] if len(near) == 1 else f"{place}/{slot.identity}"
             self._put(handle, record, slot.role, slot)
+
+    def _join(self, images: Iterable[FileRecord]) -> dict[str, tuple[str, str]]:
+        """Images that were assigned apart, and make a whole sample by the rule there is now: (handle, role).
+
+        They were lone then, or halves that lay in two folders. Those of which some are in another split stay apart; for
+        lone ones, a split that draws anew brings them together.
+        """
+        lone: dict[str, list[tuple[Slot, Row, str]]] = defaultdict(list)
+        for record in images:
+            row, slot = self._row(record), self._slots.get(self._names[record.path])
+            if row is not None and slot is not None and not slot.rule.is_lone and self._is_part(row, slot.rule):
+                lone[slot.identity].append((slot, row, record.path))
+        joined: dict[str, tuple[str, str]] = {}
+        for members in lone.values():
+            rule, handle = members[0][0].rule, members[0][1].sample
+            alike = {(row.split, row.group) for _, row, _ in members}
+            roles = Counter(slot.role for slot, _, _ in members)
+            whole = roles.keys() == set(rule.roles) and all(n == 1 or rule.many(role) for role, n in roles.items())
+            if whole and len(alike) == 1 and len({row.sample for _, row, _ in members}) == len(members):
+                joined |= {path: (handle, slot.role) for slot, _, path in members}
+                self._rows[handle] = [row._replace(sample=handle, role=slot.role) for slot, row, _ in members]
+        return joined
+
+    def _is_part(self, row: Row, rule: Rule) -> bool:
+        return row.role in LONE.roles or {other.role for other in self._rows[row.sample]} - {SIDECAR} < set(rule.roles)
 
     def _key(self, members: Sequence[_Member]) -> str:
         keys = (slot.key for _, _, slot in members if slot is not None)

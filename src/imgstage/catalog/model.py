@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from ..pairing import LONE, read_all
 from ..plan import Note
 from ..reasons import Why, is_because
 from ..root import HELD, STAGE, Layout
@@ -88,6 +89,22 @@ class Catalog:
             if unfit and not any(record.path in self.rows for record in sample.files):
                 strays |= {record.path: sample.held for record in sample.files}
         return strays
+
+    def unrecorded(self) -> dict[str, str]:
+        """Images in a split of which no row could tell: those of no whole sample, and those that cannot be read."""
+        known = {row.path for row in self.unread}
+        shut = [note for note in self.strays if is_because(note.reason, Why.UNREADABLE) and note.path not in known]
+        shut = [note for note in shut if top(note.path) not in (STAGE, HELD)]
+        return self.strays_of_splits() | {note.path: note.reason for note in shut}
+
+    def assigned_as_lone(self) -> list[Sample]:
+        """Samples of one image that were assigned so, and by the rule there is now are part of a larger one."""
+        slots = read_all([one for one in self.pairings if not one.rule.is_lone])
+        if not slots:
+            return []
+        known = {row.sample for row in self.rows.values()}
+        lone = [sample for sample in self.samples if tuple(sample.images) == LONE.roles and sample.id in known]
+        return [sample for sample in lone if below(sample.files[0].path) in slots]
 
     def held(self) -> tuple[Note, ...]:
         """Every file that is held, with the reason."""

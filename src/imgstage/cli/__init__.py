@@ -8,23 +8,26 @@ from __future__ import annotations
 import gc
 import io
 import os
+import re
 import signal
 import sys
 from contextlib import suppress
 from importlib import import_module
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from .. import __version__
 from ..errors import ImgstageError
-from .common import complain, finished
+from .common import command_line, complain, finished
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 COMMANDS = ("init", "add", "status", "split", "unsplit", "hold", "release", "log", "undo", "recover", "demo")
 """In the order of a dataset's life. Each is the `command` of the module of its name."""
+_ADVICE = re.compile(r"imgstage (?!-C|init|demo)")
 
 
 class LazyGroup(click.Group):
@@ -91,7 +94,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     try:
         result: Any = group.main(arguments, prog_name="imgstage", standalone_mode=False)
     except ImgstageError as error:
-        _tell(error, as_json="--json" in (sys.argv[1:] if arguments is None else arguments))
+        _tell(error, sys.argv[1:] if arguments is None else arguments)
         return error.exit_code
     except click.ClickException as error:
         with suppress(OSError):
@@ -126,12 +129,16 @@ def _tell_of_system(error: OSError) -> None:
         complain(f"imgstage: The result could not be written ({error.strerror or error}).")
 
 
-def _tell(error: ImgstageError, *, as_json: bool) -> None:
+def _tell(error: ImgstageError, arguments: Sequence[str]) -> None:
     """Say on stderr what went wrong, with its table; who wants JSON gets an object on stdout too."""
     from .render import long_table, print_json
 
-    complain("\n".join([f"imgstage: {error}", *(long_table(error.table) if error.table else ())]))
-    if as_json:
+    # The library does not know how the root was named; a command that is copied from here must mean the same one.
+    root = next((root for option, root in pairwise(arguments) if option == "-C"), None)
+    remedy = _ADVICE.sub(lambda _: f"{command_line(root)} ", error.remedy) if root else error.remedy
+    text = str(error).replace(error.remedy, remedy) if error.remedy else str(error)
+    complain("\n".join([f"imgstage: {text}", *(long_table(error.table) if error.table else ())]))
+    if "--json" in arguments:
         kind, rows = type(error).__name__, [list(row) for row in error.table]
         with suppress(OSError):
-            print_json({"error": kind, "problem": error.problem, "remedy": error.remedy, "table": rows})
+            print_json({"error": kind, "problem": error.problem, "remedy": remedy, "table": rows})

@@ -152,7 +152,7 @@ def groups(details: Mapping[str, Any]) -> list[str]:
         shown = ", ".join(f"{copy['sample']} ({copy['split']})" for copy in divided[:_FIRST])
         more = f" and {len(divided) - _FIRST:,} more" if len(divided) > _FIRST else ""
         lines.append(
-            f"  {len(divided):,} samples share a picture with one in another split, as they lay before: {shown}{more};"
+            f"  {len(divided):,} samples share a picture with one in another split, and stay there: {shown}{more};"
             " `imgstage hold` sets one aside, `imgstage split --reshuffle` draws all anew"
         )
     return lines
@@ -168,8 +168,8 @@ def surprises(details: Mapping[str, Any], *, show_all: bool) -> list[str]:
     lines: list[str] = []
     if details.get("foreign_ledger"):
         lines.append(
-            "  splits.csv is gone, or is not the one imgstage wrote last; restore it from git or a backup, or take the"
-            " last operation back with `undo --without-missing`"
+            "  splits.csv is gone, or is not the one imgstage wrote last; restore it from git or a backup. `split` asks"
+            " before it draws or takes from their folders what that does not know"
         )
     missing = [
         f"{row['path']} ({row['split']})" if isinstance(row, dict) else row for row in details.get("missing", ())

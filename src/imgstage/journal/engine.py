@@ -35,7 +35,7 @@ from .system import (
     sync_folder,
     write_durable,
 )
-from .undo import plan_undo
+from .undo import Homes, plan_undo
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container
@@ -150,7 +150,7 @@ class Journal:
                     tables = {**tables, LEDGER: "unknown"}
         return tables
 
-    def plan_undo(self, since: int | None = None, *, without_missing: bool = False) -> Plan:
+    def plan_undo(self, since: int | None = None, homes: Homes | None = None, *, without_missing: bool = False) -> Plan:
         """Plan to take back operation `since` and everything after it; None means only the last operation.
 
         Raises:
@@ -170,7 +170,7 @@ class Journal:
             raise UsageError(problem, f"Choose a number that is listed by: {self._command('log')}")
         numbers = [number for number in reversed(done) if number >= (since or done[-1])]
         records = [self.records.read(number) for number in numbers]
-        return plan_undo(self.root, records, self.next_number(), without_missing=without_missing)
+        return plan_undo(self.root, records, self.next_number(), homes or {}, without_missing=without_missing)
 
     # -- changing -----------------------------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
@@ -26,7 +27,7 @@ from ..plan import (
     vault_place,
 )
 from ..reasons import Why, because
-from ..root import LEDGER, STAGE, STATE, TRAIN, fold, is_own, show
+from ..root import HELD, LEDGER, STAGE, STATE, TRAIN, fold, is_own, show
 from .system import is_file, is_same_file
 
 if TYPE_CHECKING:
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 
     from ..plan import Journey
     from .records import PlanRecord
+
+
+Homes = Mapping[str, frozenset[str]]
 
 
 @dataclass
@@ -134,7 +138,9 @@ def _take(at: dict[str, _Trace], spelled: dict[str, str], journey: Journey) -> _
     return at.pop(place, None)
 
 
-def plan_undo(root: str, records: list[PlanRecord], operation: int, *, without_missing: bool = False) -> Plan:
+def plan_undo(
+    root: str, records: list[PlanRecord], operation: int, homes: Homes, *, without_missing: bool = False
+) -> Plan:
     """Plan to take operations back.
 
     Files edited since are moved back as they are and listed.
@@ -143,6 +149,7 @@ def plan_undo(root: str, records: list[PlanRecord], operation: int, *, without_m
         root: the root's folder.
         records: the operations, newest first, without a gap.
         operation: the number of the undo.
+        homes: the folder of the split that each picture belongs to, by its digest.
         without_missing: leave files that are gone out, instead of refusing.
 
     Returns:
@@ -167,7 +174,7 @@ def plan_undo(root: str, records: list[PlanRecord], operation: int, *, without_m
             if is_own(move.source) and move.source != LEDGER:  # what the user wrote into settings or tables stays
                 continue
         moves.append(move._replace(identity=now))
-    moves = _following_bytes(moves, reversal.moves)
+    moves = _following_bytes(moves, reversal.moves, homes)
     kept = {path for path in edited if is_own(path)} - {move.source for move in moves}
     moves = [move for move in moves if move.target not in kept]
     if missing and not without_missing:
@@ -198,12 +205,13 @@ def plan_undo(root: str, records: list[PlanRecord], operation: int, *, without_m
     return Plan("undo", operation, journeys, (*extra, *steps, *removed), (), report, undoes=numbers)
 
 
-def _following_bytes(moves: list[Move], expected: Iterable[Move]) -> list[Move]:
+def _following_bytes(moves: list[Move], expected: Iterable[Move], homes: Homes) -> list[Move]:
     """Where a hand exchanged the names of some files, each goes where its bytes were; a test image must not train.
 
     Args:
         moves: of what there is now.
         expected: the same moves, of what was there.
+        homes: see `plan_undo`.
 
     Returns:
         The moves, those of files that took each other's names with their targets exchanged.
@@ -226,21 +234,26 @@ def _following_bytes(moves: list[Move], expected: Iterable[Move]) -> list[Move]:
         if len(closed) == len(astray):
             break
         astray = closed
-    _refuse_leak([move for source, move in edited.items() if source not in astray], expected)
+    _refuse_leak([move for source, move in edited.items() if source not in astray], expected, homes)
     home = {was[source]: move.target for source, move in astray.items()}
     return [move._replace(target=home[move.identity.digest]) if move.source in astray else move for move in moves]
 
 
-def _refuse_leak(edited: Iterable[Move], expected: Iterable[Move]) -> None:
-    homes: dict[str, list[Move]] = defaultdict(list)
+def _refuse_leak(edited: Iterable[Move], expected: Iterable[Move], homes: Homes) -> None:
+    """Where one holds another's bytes, names were exchanged; whose edits the others are, nobody knows."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for digest, folders in homes.items():
+        found[digest] |= folders
     for move in expected:
-        homes[move.identity.digest].append(move)
+        found[move.identity.digest].add(move.target.partition("/")[0])
+    somewhere = {STAGE, STATE, HELD}
+    splits = {fold(folder) for folders in found.values() for folder in folders - somewhere}
     for move in edited:
-        others = homes[move.identity.digest]
-        splits = {other.target.partition("/")[0] for other in others} - {STAGE, STATE}
-        if move.target.startswith(f"{TRAIN}/") and splits and TRAIN not in splits:
-            problem = f"{show(move.source)} holds the bytes of {show(others[0].target)}, and would go into {TRAIN}/"
-            raise ChangedError(problem, "Give both files their old names, then run the command again")
+        split, others = move.target.partition("/")[0], found.get(move.identity.digest, set()) - somewhere
+        trains = TRAIN in (fold(split), *map(fold, others)) or TRAIN not in splits
+        if others and split not in others | somewhere and trains:
+            problem = f"{show(move.source)} holds the bytes of an image of {min(others)}, and would go into {split}/"
+            raise ChangedError(problem, "Give the files their old names, then run the command again")
 
 
 def _identity(path: str, expected: Identity) -> Identity | None:

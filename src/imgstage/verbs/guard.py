@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -12,6 +12,7 @@ from ..pairing import SIDECAR, stem_of
 from ..plan import some
 from ..reasons import Why, is_because
 from ..root import DEFAULT_RATIOS, HELD, STAGE, TRAIN, fold, show
+from .ties import is_picture
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -132,24 +133,28 @@ def refuse_unexplained(catalog: Catalog, usable: list[Sample], wish: SplitWish) 
         *_without_rule(catalog, unknown, wish),
         *_in_place_of_held_out(catalog, usable, unknown),
         *(_unknowable(catalog) if unknown else ()),
+        *_copied_over(catalog, usable),
     ]
     if doubts:
         remedy = "If all of these are new pictures that stand for themselves, say so with --accept-new; else mend that"
         raise ChangedError(". ".join(doubts), remedy)
 
 
-def refuse_doubtful_places(catalog: Catalog, samples: Iterable[Sample]) -> None:
+def refuse_doubtful_places(catalog: Catalog, samples: Iterable[Sample], going: Iterable[Sample] = ()) -> None:
     """That unknown images lie in `train` must not become their row while they may be held-out ones.
 
     Args:
         catalog: what there is.
         samples: those that would get rows.
+        going: those that would go into a split.
 
     Raises:
-        ChangedError: held-out images are missing, and unknown ones lie in `train`.
+        ChangedError: held-out images are missing, and unknown ones lie in `train`, or edited ones would go there; or
+            such a one holds the bytes of a held-out image.
     """
     placed = [sample for sample in unknown_to_ledger(catalog, samples) if sample.place == TRAIN]
-    doubts = list(_in_place_of_held_out(catalog, (), placed))
+    going = list(going)
+    doubts = [*_in_place_of_held_out(catalog, going, placed), *_copied_over(catalog, going)]
     if doubts:
         remedy = "Mend that, or say that they are new with: imgstage split --accept-new"
         raise ChangedError(". ".join(doubts), remedy)
@@ -157,7 +162,8 @@ def refuse_doubtful_places(catalog: Catalog, samples: Iterable[Sample]) -> None:
 
 def _without_rule(catalog: Catalog, unknown: Iterable[Sample], wish: SplitWish) -> Iterator[str]:
     came = [show(sample.key) for sample in unknown]
-    if came and not wish.groups and any(row.group for row in catalog.rows.values()):
+    rows = (*catalog.rows.values(), *catalog.missing, *catalog.unread)
+    if came and not wish.groups and any(row.group for row in rows):
         yield (
             f"Earlier samples have groups, and no rule says to which {some(came)} belong (give --group or --group-csv"
             " again)"
@@ -203,6 +209,20 @@ def _in_place_of_held_out(catalog: Catalog, usable: Iterable[Sample], unknown: I
             yield f"{show(other)} has the name of a {row.split} image whose bytes now lie at {here}: is it an edit"
 
 
+def _copied_over(catalog: Catalog, samples: Iterable[Sample]) -> Iterator[str]:
+    """Training images on their way that hold the bytes of held-out ones since a hand was there."""
+    split_of: dict[str, set[str]] = defaultdict(set)
+    for row in (*catalog.rows.values(), *catalog.missing, *catalog.unread):
+        if is_picture(row.role):
+            for digest in {row.digest, row.first_digest}:
+                split_of[digest].add(row.split)
+    paths = {r.path for sample in samples if sample.split == TRAIN for r in sample.files} if catalog.edited else set()
+    edited = [path for path in catalog.edited if path in paths and top(path) in (STAGE, HELD)]
+    copied = [path for path in edited if split_of.get(catalog.index.by_path[path].digest, {TRAIN}).isdisjoint({TRAIN})]
+    if copied:
+        yield f"{some([show(path) for path in copied])} of train hold the bytes of held-out images"
+
+
 def _unknowable(catalog: Catalog) -> Iterator[str]:
     """Held-out images of which no copy would be recognised: links, and names that no table can hold."""
     notes = [(note, catalog.layout.place(top(note.path))) for note in (*catalog.strays, *catalog.ignored)]
@@ -210,6 +230,10 @@ def _unknowable(catalog: Catalog) -> Iterator[str]:
     links = [show(note.path) for note, _ in held_out if is_because(note.reason, Why.LINK)]
     if links:
         yield f"{some(links)} are links, so the images that they show belong to no split and may be drawn into train"
+    shut = [show(path) for path, why in catalog.unrecorded().items() if is_because(why, Why.UNREADABLE)]
+    shut = [path for path in shut if catalog.layout.place(top(path)) != TRAIN]
+    if shut:
+        yield f"{some(shut)} cannot be read, so copies of them may be drawn into train"
     names = [show(note.path) for note, _ in held_out if is_because(note.reason, Why.NAME)]
     if names:
         yield f"{some(names)} cannot be written down by their names, so copies of them may be drawn into train"

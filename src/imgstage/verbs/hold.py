@@ -77,6 +77,7 @@ def plan_release(catalog: Catalog, names: Sequence[str], draft: Draft, *, everyt
     Raises:
         UsageError: a name means nothing here, or nothing was named.
         DestinationError: a name is taken where a file would go.
+        ChangedError: an edited image would go into train, and may be a held-out one.
     """
     aside = [record for record in catalog.index.files if top(record.path) == HELD and record.digest]
     aside = [record for record in aside if record.path != REASONS]
@@ -96,6 +97,7 @@ def plan_release(catalog: Catalog, names: Sequence[str], draft: Draft, *, everyt
         split = sample.split if sample and sample.split in filled else ""
         target[record.path] = f"{catalog.layout.folder(split) if split else STAGE}/{below(record.path)}"
     going = [record for record in files if record.path in target]
+    refuse_doubtful_places(catalog, (), [sample for sample in _moved(catalog, target) if sample.split in filled])
     reasons = {path: text for path, text in draft.reasons.items() if path not in target}
     return _plan("release", catalog, going, target, reasons, draft, held)
 

@@ -24,7 +24,7 @@ _GROUP, _NAME = "group ", "name "
 
 
 class Absent(NamedTuple):
-    """An image that has a say although no sample can show it: missing, unreadable, or of no sample but in a split.
+    """An image that has a say although no sample can show it: missing, unreadable, or of no whole sample in a split.
 
     Attributes:
         path: where it is, or was.
@@ -50,13 +50,14 @@ def find_absent(catalog: Catalog, groups: Mapping[str, str] | None = None) -> li
     for row in (*catalog.missing, *catalog.unread):
         stem = fold(stem_of(below(row.last_path)))
         named = {row.group, groups.get(gone_key(row.last_path), "") if groups else ""} - {""}
-        digests = frozenset((row.digest, row.first_digest) if _is_picture(row.role) else ())
+        digests = frozenset((row.digest, row.first_digest) if is_picture(row.role) else ())
         names = {_GROUP + group for group in named} | ({_NAME + stem} if row.role != SIDECAR else set())
         found.append(Absent(row.last_path, row.split, frozenset(names), digests))
-    for path in catalog.strays_of_splits():
-        digest = catalog.index.by_path[path].digest
-        stem = fold(stem_of(below(path)))
-        found.append(Absent(path, catalog.layout.place(top(path)), frozenset((_NAME + stem,)), frozenset((digest,))))
+    for path in catalog.unrecorded():
+        digests = frozenset((catalog.index.by_path[path].digest,)) - {""}
+        group = groups.get(gone_key(path), "") if groups else ""
+        names = {_NAME + fold(stem_of(below(path)))} | ({_GROUP + group} if group else set())
+        found.append(Absent(path, catalog.layout.place(top(path)), frozenset(names), digests))
     return found
 
 
@@ -79,16 +80,19 @@ def find_ties(catalog: Catalog, group_of: Mapping[str, str], absent: Sequence[Ab
     stems = {sample.id: _NAME + _stem(sample) for sample in catalog.samples}
     alike = Counter(chain(stems.values(), *(one.names for one in absent)))
     own_names = set(stems.values())
+    keys = {sample.id: f"key {fold(sample.key)}" for sample in catalog.assigned_as_lone()}
     names: dict[str, set[str]] = defaultdict(set)
     ties: dict[str, str] = {}
     for sample in catalog.samples:
         repeated = alike[stems[sample.id]] > 1
         own, group = pictures[sample.id], group_of.get(sample.id, sample.group)
-        if own and not group and not repeated and all(times[digest] == 1 for digest in own):
+        if own and not group and not repeated and sample.id not in keys and all(times[digest] == 1 for digest in own):
             ties[sample.id] = f"picture {min(own)}"  # what `merge` would say
         else:
             tied = {f"picture {digest}" for digest in own} | ({_GROUP + group} if group else set())
-            names[sample.id] = tied | ({stems[sample.id]} if repeated else set()) or {f"sample {sample.id}"}
+            tied |= {stems[sample.id]} if repeated else set()
+            tied |= {keys[sample.id]} if sample.id in keys else set()
+            names[sample.id] = tied or {f"sample {sample.id}"}
     for one in absent:
         shared = {name for name in one.names if name.startswith(_GROUP) or name in own_names}
         names[one.path] |= shared | {f"picture {digest}" for digest in one.digests}
@@ -100,7 +104,7 @@ def _all_pictures(catalog: Catalog) -> dict[str, list[str]]:
     pictures = {sample.id: pictures_of(sample) for sample in catalog.samples}
     for path, row in catalog.rows.items():
         now = catalog.index.by_path[path].digest
-        if (row.first_digest != now or row.digest != now) and _is_picture(row.role) and row.sample in pictures:
+        if (row.first_digest != now or row.digest != now) and is_picture(row.role) and row.sample in pictures:
             pictures[row.sample] += {row.first_digest, row.digest} - {now}
     return pictures
 
@@ -112,11 +116,12 @@ def _stem(sample: Sample) -> str:
 
 def pictures_of(sample: Sample) -> list[str]:
     """The digests of a sample's images; equal masks mean nothing."""
-    return [record.digest for role, records in sample.images.items() if _is_picture(role) for record in records]
+    return [record.digest for role, records in sample.images.items() if is_picture(role) for record in records]
 
 
 @cache
-def _is_picture(role: str) -> bool:
+def is_picture(role: str) -> bool:
+    """Whether equal images in a role tell that they are one picture; masks are often alike."""
     return role != SIDECAR and not is_mask(role)
 
 
@@ -184,7 +189,7 @@ def _new_in_stage(catalog: Catalog, sample: Sample) -> list[FileRecord]:
     return [
         record
         for role, records in sample.images.items()
-        if _is_picture(role)
+        if is_picture(role)
         for record in records
         if record.path not in catalog.rows and top(record.path) == STAGE
     ]
