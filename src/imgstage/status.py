@@ -63,6 +63,7 @@ def take(look: Look, pending: int | None, last: Operation | None) -> Status:
         ],
         "foreign_ledger": look.has_foreign_ledger and pending is None,  # in the midst of an operation it may lie aside
         "edited": [show(path) for path in catalog.edited],
+        "assigned_as_lone": [show(sample.files[0].path) for sample in catalog.assigned_as_lone()],
         "disagreeing": [{"sample": show(s.key), "folder": s.place, "split": s.split} for s in disagreeing],
     }
     report = Report(

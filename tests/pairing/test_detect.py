@@ -221,3 +221,25 @@ def test_the_order_of_the_paths_does_not_matter() -> None:
 def test_the_short_way_to_a_key_finds_what_the_long_way_finds(stem: str, ending: str) -> None:
     template = Template("{key}" + ending)
     assert template.key(stem) == next(template.keys(stem), None)
+
+
+@pytest.mark.parametrize(
+    ("image", "mask"),
+    [
+        ("images/#.png", "masks/#/@.png"),
+        ("JPEGImages/#.jpg", "SegmentationObject/#/@.png"),
+        ("#/image.png", "#/masks/@.png"),
+        ("set/#/image.png", "set/#/masks/@.png"),
+        ("#.png", "#_mask_@.png"),
+        ("#_image.png", "#_mask_@.png"),
+        ("images/#.png", "masks/#_@.png"),
+        ("#/images/#.png", "#/masks/@.png"),
+    ],
+)
+def test_an_image_may_have_many_masks(image: str, mask: str) -> None:
+    paths = [image.replace("#", f"s{n:02d}") for n in range(14)]
+    paths += [mask.replace("#", f"s{n:02d}").replace("@", str(m)) for n in range(14) for m in range(1 + n % 3)]
+    found = samples_of(paths)
+    assert len(found) == 14
+    assert [len(roles["mask"]) for _, roles in sorted(found.items())] == [1 + n % 3 for n in range(14)]
+    assert all(len(roles["image"]) == 1 for roles in found.values())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from imgstage import Dataset
@@ -273,3 +275,94 @@ def test_a_twin_of_which_a_half_cannot_be_read_does_not_go(pairs: Dataset) -> No
     with as_nobody(root), pytest.raises(UsageError, match="cannot go whole"):
         pairs.hold("stage_data/github_03_before.jpg")
     assert (stage(pairs) / "github_03_before.jpg").exists()
+
+
+# -- what was assigned apart, and is one sample by the rule there is now -----------------------------------------------
+
+RULE = b'[pairing]\nbefore = "{key}_p"\nafter = "{key}_q"\n'
+
+
+def _lone_that_are_pairs(dataset: Dataset) -> None:
+    for number in range(14):
+        for side, role in enumerate("pq"):
+            write(stage(dataset) / f"s{number:02d}_{role}.png", picture(100 * side + number, "PNG"))
+    dataset.split()
+    write(dataset.root.path / "imgstage.toml", RULE)
+
+
+def _torn(root: Path) -> set[str]:
+    return {key for key in (f"s{n:02d}" for n in range(14)) if len({p.parent for p in root.rglob(f"{key}_*.png")}) > 1}
+
+
+def test_lone_images_become_pairs_where_their_split_is_one_and_a_reshuffle_tears_none(empty: Dataset) -> None:
+    _lone_that_are_pairs(empty)
+    root = empty.root.path
+    apart = _torn(root)
+    assert apart, "the draw knew of no pairs"
+    by_key = {sample.key: set(sample.images) for sample in empty.samples if sample.key not in apart}
+    assert by_key == {f"s{n:02d}": {"before", "after"} for n in range(14) if f"s{n:02d}" not in apart}
+    before = {sample.id: sample.split for sample in empty.samples}
+    empty.split()
+    assert {sample.id: sample.split for sample in empty.samples} == before, "who was assigned stays"
+    told = empty.status().report.details["assigned_as_lone"]
+    assert {Path(path).name[:3] for path in told} == apart
+    empty.split(reshuffle=True, seed=3)
+    assert _torn(root) == set()
+    assert empty.status().report.details["assigned_as_lone"] == []
+    assert {tuple(sample.images) for sample in empty.samples} == {("before", "after")}
+
+
+def test_a_sample_that_was_joined_survives_every_verb(empty: Dataset) -> None:
+    _lone_that_are_pairs(empty)
+    empty.split(reshuffle=True, seed=3)
+    empty.split()
+    known = {(sample.id, sample.split, tuple(r.digest for r in sample.files)) for sample in empty.samples}
+    empty.unsplit()
+    key = next(sample.key for sample in empty.samples if sample.split == "test")
+    empty.hold(key)
+    assert len(names(empty.root.path, "held")) == 3
+    empty.release(key)
+    empty.split()
+    assert {(sample.id, sample.split, tuple(r.digest for r in sample.files)) for sample in empty.samples} == known
+
+
+def test_halves_that_were_set_aside_are_one_sample_when_their_rows_have_one_split(apart: Dataset) -> None:
+    """The advice for `mixed`."""
+    root = apart.root.path
+    apart.split()
+    apart.hold(*[f"{split}/{name}" for name, split in HALVES.items()])
+    apart.release(everything=True)
+    (root / "train/github_41_after.jpg").rename(root / "test/github_41_after.jpg")
+    assert {s.held.partition(":")[0] for s in apart.samples if s.key == "github_41"} == {"mixed"}
+    table = root / "splits.csv"
+    lines = table.read_text().splitlines(keepends=True)
+    table.write_text(
+        "".join(line.replace(",train,", ",test,") if "github_41_after" in line else line for line in lines)
+    )
+    sample = next(sample for sample in apart.samples if sample.key == "github_41")
+    assert (sample.held, sample.split, len(sample.images)) == ("", "test", 2)
+    apart.split()
+
+
+# -- a root whose splits each count from one ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def counted(empty: Dataset) -> Dataset:
+    root = empty.root.path
+    for place, (split, count) in enumerate((("train", 8), ("val", 3), ("test", 3))):
+        for number in range(1, count + 1):
+            write(root / split / f"{number:04d}.jpg", picture(100 * place + number))
+    empty.split()
+    return empty
+
+
+def test_an_edited_image_is_known_by_its_own_place_before_another_is_looked_for(counted: Dataset) -> None:
+    root = counted.root.path
+    (root / "train/0001.jpg").unlink()
+    write(root / "val/0001.jpg", picture(500))
+    assert [row.path for row in counted.status().catalog.missing] == ["train/0001.jpg"]
+    counted.hold("val/0001.jpg")
+    counted.release("held/0001.jpg")
+    assert (root / "val/0001.jpg").read_bytes() == picture(500)
+    assert not (root / "train/0001.jpg").exists()

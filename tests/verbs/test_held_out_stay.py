@@ -11,7 +11,7 @@ from imgstage import Dataset
 from imgstage.errors import ChangedError
 from imgstage.reasons import Why, why
 
-from ..helpers import picture, write, write_pairs
+from ..helpers import as_nobody, picture, write, write_pairs
 
 
 def lone(dataset: Dataset, suffix: str, numbers: range, seed: int) -> None:
@@ -396,3 +396,89 @@ def test_one_unknown_image_makes_its_sample_unknown(pairs: Dataset) -> None:
     table.write_text("".join(line for line in table.read_text().splitlines(keepends=True) if f",{half}," not in line))
     with pytest.raises(ChangedError):
         pairs.split()
+
+
+@pytest.mark.parametrize("way", ["over it", "under its name", "converted", "manifest"])
+def test_a_copy_that_takes_a_train_images_name_is_asked_about(empty: Dataset, way: str) -> None:
+    for number in range(20):
+        write(empty.root.path / f"stage_data/{number:02d}.jpg", picture(number))
+    empty.split()
+    root = empty.root.path
+    train, test = (next(iter(sorted((root / split).glob("*.jpg")))) for split in ("train", "test"))
+    data = test.read_bytes()
+    if way == "over it":
+        empty.unsplit()
+        write(root / "stage_data" / train.name, data)
+    else:
+        train.unlink()
+        suffix = "jpeg" if way == "converted" else "jpg"
+        write(root / f"stage_data/{train.stem}.{suffix}", data)
+    with pytest.raises(ChangedError, match="of train hold the bytes of held-out images"):
+        empty.split(manifest=way == "manifest")
+
+
+@pytest.mark.parametrize("what", ["a copy", "an edit"])
+def test_what_lies_in_held_under_a_train_images_name_comes_back_only_when_it_is_certain(
+    pairs: Dataset, what: str
+) -> None:
+    pairs.split()
+    root = pairs.root.path
+    by_split = {sample.split: sample for sample in pairs.samples}
+    pairs.hold(by_split["train"].key)
+    held = root / "held" / Path(by_split["train"].files[0].path).name
+    if what == "a copy":
+        write(held, (root / by_split["test"].files[0].path).read_bytes())
+    else:
+        write(held, picture(8100))
+        for record in by_split["test"].files:
+            (root / record.path).unlink()
+    with pytest.raises(ChangedError):
+        pairs.release(everything=True)
+    assert held.exists()
+
+
+def test_a_group_of_which_all_images_are_gone_is_not_forgotten(empty: Dataset) -> None:
+    root = empty.root.path
+    write(root / "imgstage.toml", b"seed = 0\n")
+    for number in range(12):
+        write(root / f"stage_data/p{number}_a.jpg", picture(number))
+    empty.split(group=r"^(p\d+)_")
+    gone = next((root / "test").glob("*.jpg"))
+    gone.unlink()
+    for number in range(6):
+        write(root / f"stage_data/{gone.name.partition('_')[0]}_new{number}.jpg", picture(100 + number))
+    for path in root.rglob("p*_a.jpg"):
+        path.unlink()
+    with pytest.raises(ChangedError, match="Earlier samples have groups"):
+        empty.split()
+
+
+@pytest.mark.parametrize("what", ["copy", "group"])
+def test_an_image_without_a_row_that_cannot_be_read_is_asked_about_or_ties(empty: Dataset, what: str) -> None:
+    root = empty.root.path
+    for number in range(10):
+        write(root / f"train/t{number}_1.jpg", picture(number))
+    shut = write(root / "test/p1_1.jpg", picture(50))
+    write(root / "test/p2_1.jpg", picture(51))
+    for number in range(6):
+        write(root / f"stage_data/{'p1' if what == 'group' else 'c'}_{number + 5}.jpg", picture(60 + number))
+    shut.chmod(0)
+    with as_nobody(root):
+        with pytest.raises(ChangedError, match="cannot be read, so copies of them may be drawn into train"):
+            empty.split(ratios="train=0.7,test=0.3", group=r"^(\w+?)_")
+        empty.split(ratios="train=0.7,test=0.3", group=r"^(\w+?)_", accept_new=True)
+    shut.chmod(0o644)
+    if what == "group":
+        assert len(list((root / "test").glob("p1_*"))) == 7
+
+
+def test_a_group_reaches_an_image_of_no_sample(empty: Dataset) -> None:
+    root = empty.root.path
+    for number in range(12):
+        write_pairs(root / "train", range(number, number + 1), f"p{90 + number}")
+    write_pairs(root / "test", range(1), "p70")
+    write(root / "test/p1_a.jpg", picture(7000))
+    for number in range(20, 26):
+        write_pairs(root / "stage_data", range(number, number + 1), "p1")
+    empty.split(ratios="train=0.9,test=0.1", group=r"^(p\d+)_")
+    assert {path.parent.name for path in root.rglob("p1_*")} == {"test"}

@@ -171,6 +171,12 @@ def surprises(details: Mapping[str, Any], *, show_all: bool) -> list[str]:
             "  splits.csv is gone, or is not the one imgstage wrote last; restore it from git or a backup. `split` asks"
             " before it draws or takes from their folders what that does not know"
         )
+    lone = details.get("assigned_as_lone", ())
+    if lone:
+        lines.append(
+            f"  {_files(len(lone))} such as {lone[0]} were assigned as lone images, and by their names are parts of larger"
+            " samples now; `imgstage split --reshuffle` draws those together"
+        )
     missing = [
         f"{row['path']} ({row['split']})" if isinstance(row, dict) else row for row in details.get("missing", ())
     ]

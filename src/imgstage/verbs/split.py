@@ -206,6 +206,7 @@ def _report(
         "labels": {label: {name: labels[label][name] for name in wish.ratios} for label in sorted(labels)},
         "missing": [show(row.last_path) for row in catalog.missing],
         "edited": [show(path) for path in catalog.edited],
+        "assigned_as_lone": [show(sample.files[0].path) for sample in catalog.assigned_as_lone()],
     }
     return Report(
         done=sum(len(sample.files) for sample in usable if sample.id in splits),
