@@ -174,8 +174,8 @@ def surprises(details: Mapping[str, Any], *, show_all: bool) -> list[str]:
     lone = details.get("assigned_as_lone", ())
     if lone:
         lines.append(
-            f"  {_files(len(lone))} such as {lone[0]} were assigned as lone images, and by their names are parts of larger"
-            " samples now; `imgstage split --reshuffle` draws those together"
+            f"  {_files(len(lone))} such as {lone[0]} were assigned as lone images, and by their names are parts of"
+            " larger samples now; `imgstage split --reshuffle` draws those together"
         )
     missing = [
         f"{row['path']} ({row['split']})" if isinstance(row, dict) else row for row in details.get("missing", ())
