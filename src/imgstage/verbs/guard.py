@@ -211,13 +211,13 @@ def _in_place_of_held_out(catalog: Catalog, usable: Iterable[Sample], unknown: I
 
 def _copied_over(catalog: Catalog, samples: Iterable[Sample]) -> Iterator[str]:
     """Training images on their way that hold the bytes of held-out ones since a hand was there."""
+    paths = {r.path for sample in samples if sample.split == TRAIN for r in sample.files} if catalog.edited else set()
+    edited = [path for path in catalog.edited if path in paths and top(path) in (STAGE, HELD)]
     split_of: dict[str, set[str]] = defaultdict(set)
-    for row in (*catalog.rows.values(), *catalog.missing, *catalog.unread):
+    for row in (*catalog.rows.values(), *catalog.missing, *catalog.unread) if edited else ():
         if is_picture(row.role):
             for digest in {row.digest, row.first_digest}:
                 split_of[digest].add(row.split)
-    paths = {r.path for sample in samples if sample.split == TRAIN for r in sample.files} if catalog.edited else set()
-    edited = [path for path in catalog.edited if path in paths and top(path) in (STAGE, HELD)]
     copied = [path for path in edited if split_of.get(catalog.index.by_path[path].digest, {TRAIN}).isdisjoint({TRAIN})]
     if copied:
         yield f"{some([show(path) for path in copied])} of train hold the bytes of held-out images"
