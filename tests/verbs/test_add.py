@@ -359,8 +359,8 @@ def test_what_is_twice_in_the_sources_is_added_once(empty: Dataset, tmp_path: Pa
 
 
 def test_a_set_that_is_split_already_is_not_drawn_anew(empty: Dataset, tmp_path: Path) -> None:
-    for split in ("train", "Valid", "test"):
-        write_pairs(tmp_path / "in" / split, range(len(split), len(split) + 2), split)
+    for number, split in enumerate(("train", "Valid", "test")):
+        write_pairs(tmp_path / "in" / split, range(10 * number, 10 * number + 2), split)
     with pytest.raises(RefusedError, match="is split already"):
         empty.plan_add(tmp_path / "in")
     plan = empty.plan_add(*(tmp_path / "in").iterdir())
