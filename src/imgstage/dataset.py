@@ -6,7 +6,7 @@ import html
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict, Unpack
+from typing import TYPE_CHECKING, Unpack
 
 from . import groups, settings, status
 from .cache import CACHE
@@ -42,29 +42,8 @@ if TYPE_CHECKING:
     from .parallel import Progress
     from .plan import Plan
     from .status import Status
-
-
-class SplitOptions(TypedDict, total=False):
-    """What `plan_split` takes; see there."""
-
-    ratios: str | Mapping[str, Fraction] | None
-    seed: int | None
-    group: str | None
-    group_csv: str | None
-    rounding: str | None
-    reshuffle: bool
-    accept_new: bool
-    trust: Trust | None
-    manifest: bool
-
-
-class RenameOptions(TypedDict, total=False):
-    """What `plan_rename` takes; see there."""
-
-    prefix: str
-    start: int
-    width: int | None
-    template: str | None
+    from .verbs.guard import SplitOptions
+    from .verbs.rename import RenameOptions
 
 
 class Dataset:

@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from imgstage import Dataset
-from imgstage.errors import DestinationError, UsageError
+from imgstage.errors import ChangedError, DestinationError, UsageError
 
-from ..helpers import names, picture, snapshot, stage, write, write_pairs
+from ..helpers import as_nobody, names, picture, snapshot, stage, write, write_pairs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -83,7 +83,7 @@ LAYOUTS = {
     "scenes": (["s#/noisy.jpg", "s#/clean.jpg"], {"p01/noisy.jpg", "p01/clean.jpg"}),
     "many masks": (["#/images/x.png", "#/masks/a.png", "#/masks/b.png"], {"p01/images/x.png", "p01/masks/b.png"}),
     "class folders": (["cats/#.jpg", "dogs/1#.jpg"], {"cats/p01.jpg", "dogs/p20.jpg"}),
-    "one name, two formats": (["#.jpg", "#.png"], {"p01.jpg", "p02.png"}),
+    "one name, two formats": (["#.jpg", "#.png"], {"p01.jpg", "p01.png"}),
     "a browser's copies": (["#_before (1).jpg", "#_after.jpg"], {"p01_before.jpg", "p01_after.jpg"}),
 }
 
@@ -219,3 +219,34 @@ def test_any_names_shift_swap_and_change_their_case(
     if start != 1 or upper:
         dataset.undo()
     assert snapshot(dataset.root.path) == before
+
+
+@pytest.mark.parametrize("doubt", ["an edit of a renamed test image", "a format of an unreadable one"])
+def test_no_name_is_changed_that_is_all_that_tells_of_a_test_image(empty: Dataset, doubt: str) -> None:
+    for number in range(20):
+        write(stage(empty) / f"{number:02d}.jpg", picture(number))
+    empty.split()
+    root = empty.root.path
+    path = next(path for path in (root / "test").iterdir() if path.suffix == ".jpg")
+    write(stage(empty) / f"{path.stem}.png", picture(500, "PNG"))
+    if doubt.startswith("an edit"):
+        path.rename(path.with_name(f"{path.stem}_orig.jpg"))
+    else:
+        path.chmod(0)
+    before = names(root)
+    with as_nobody(root), pytest.raises(ChangedError, match="has the name of"):
+        empty.rename(prefix="x")
+    assert names(root) == before
+
+
+def test_formats_of_one_name_share_it_afterwards_and_so_their_split(empty: Dataset) -> None:
+    for number in range(20):
+        write(stage(empty) / f"{number:02d}.jpg", picture(number))
+    empty.split()
+    splits = {sample.key: sample.split for sample in empty.samples}
+    for number in range(20):
+        write(stage(empty) / f"{number:02d}.png", picture(100 + number, "PNG"))
+    empty.rename(prefix="x")
+    empty.split()
+    found = {path.read_bytes(): path.parent.name for path in empty.root.path.rglob("x*.png")}
+    assert found == {picture(100 + number, "PNG"): splits[f"{number:02d}"] for number in range(20)}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import PurePosixPath
 from string import Formatter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from ..catalog import Catalog, Sample, below, build, top
 from ..errors import DestinationError, ImgstageError, UsageError
@@ -15,8 +15,10 @@ from ..index import Index, unsafe_name
 from ..pairing import SIDECAR, read_all, stem_of, without_noise
 from ..plan import Identity, Move, Note, Plan, Report, arrange, emptied_folders, folder_modes, some
 from ..root import STAGE, fold, show
+from .guard import refuse_doubtful_names
 from .metadata import write_metadata
 from .named import named
+from .ties import name_of
 from .wishes import write_ledger
 
 if TYPE_CHECKING:
@@ -29,6 +31,15 @@ if TYPE_CHECKING:
 FIELDS = ("prefix", "n", "role", "i", "ext", "key", "folder")
 _OTHER_TEMPLATE = "Choose another template; without one, only what the names of a sample have in common changes"
 _NAME_BYTES = 255  # what file systems allow
+
+
+class RenameOptions(TypedDict, total=False):
+    """What `Dataset.plan_rename` takes; see there."""
+
+    prefix: str
+    start: int
+    width: int | None
+    template: str | None
 
 
 @dataclass(frozen=True)
@@ -69,6 +80,7 @@ def plan_rename(catalog: Catalog, names: Sequence[str], wish: RenameWish, draft:
     Raises:
         UsageError: the wish makes no sense, a name means nothing here, or the new names would be read otherwise.
         DestinationError: a name is taken, or is that of an image that is missing.
+        ChangedError: a name is all that tells that an unknown image may be a held-out one.
     """
     check_wish(wish)
     chosen = catalog.samples
@@ -76,6 +88,7 @@ def plan_rename(catalog: Catalog, names: Sequence[str], wish: RenameWish, draft:
         paths = {record.path for record in named(catalog, names, lambda _: True, STAGE)}
         chosen = tuple(sample for sample in chosen if any(record.path in paths for record in sample.files))
     usable = sorted((sample for sample in chosen if not sample.held), key=lambda s: (_natural(s.key), s.key, s.id))
+    refuse_doubtful_names(catalog, usable)
     target = _targets(catalog, usable, wish)
     _refuse_long(target)
     _refuse_names_of_missing(catalog, target)
@@ -159,11 +172,12 @@ def _natural(key: str) -> list[tuple[bool, int, str]]:
 
 def _targets(catalog: Catalog, samples: Sequence[Sample], wish: RenameWish) -> dict[str, str]:
     """Where each file of the samples goes, by path."""
-    width = wish.width or max(2, len(str(wish.start + len(samples) - 1)))
+    names = {name: count for count, name in enumerate(dict.fromkeys(map(name_of, samples)), start=wish.start)}
+    width = wish.width or max(2, len(str(wish.start + len(names) - 1)))
     slots = read_all(catalog.pairings)
     target: dict[str, str] = {}
-    for count, sample in enumerate(samples, start=wish.start):
-        number = f"{count:0{width}d}"
+    for sample in samples:
+        number = f"{names[name_of(sample)]:0{width}d}"  # `3.jpg` and `3.png` go on sharing a name, and a split
         new: dict[str, str] = {}
         for role, records in sample.images.items():
             for position, record in enumerate(records, start=1):
