@@ -12,7 +12,7 @@ from . import groups, settings, status
 from .cache import CACHE
 from .errors import ImgstageError, UsageError
 from .index import Index, scan
-from .journal import Journal, Operation, Recovery
+from .journal import Journal, Operation, Passage, Recovery, passages
 from .look import Look, groups_of, homes_of, look
 from .parallel import thinking
 from .root import (
@@ -116,6 +116,15 @@ class Dataset:
     def log(self) -> list[Operation]:
         """Every operation, oldest first."""
         return self.journal.log()
+
+    def history(self, name: str | Path) -> list[Passage]:
+        """Every move of the file that lies at a path now, oldest first, as far as the journal knows.
+
+        Args:
+            name: the path of the file, as seen from here or in the root.
+        """
+        with thinking(self._progress, "Reading the journal"):
+            return passages(self.journal.records, self._meant((name,), otherwise=False)[0])
 
     # -- planning -----------------------------------------------------------------------------------------------------
 
