@@ -205,6 +205,7 @@ SCENARIOS = (
     Scenario("unsplit", _grown, cli("unsplit", "--threads", "1")),
     Scenario("hold", _split, cli("hold", "github_1", "night/github_4", "--reason", "why not", "--threads", "1")),
     Scenario("release", _aside, cli("release", "--everything", "--threads", "1")),
+    Scenario("rename", _grown, cli("rename", "--prefix", "github_", "--width", "1", "--threads", "1")),
     Scenario("moves", _tangled, _move),
     Scenario("undo", _aside, cli("undo", "1")),
     Scenario("undo moves", _moved, cli("undo")),

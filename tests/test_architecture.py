@@ -29,6 +29,7 @@ LAYERS = (
     "verbs",
     "journal",
     "look",
+    "sources",
     "status",
     "notebook",
     "sheet",

@@ -3,36 +3,34 @@
 from __future__ import annotations
 
 import html
-import shlex
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict, Unpack
+from typing import TYPE_CHECKING, Unpack
 
 from . import groups, settings, status
 from .cache import CACHE
-from .errors import ImgstageError, RefusedError, UsageError
+from .errors import ImgstageError, UsageError
 from .index import Index, scan
-from .journal import Journal, Operation, Recovery
+from .journal import Journal, Operation, Passage, Recovery, passages
 from .look import Look, groups_of, homes_of, look
 from .parallel import thinking
 from .root import (
     DEFAULT_RATIOS,
-    STAGE,
     Root,
     check_new_root,
     check_split_names,
     clean_folder,
     find_root,
-    has_splits,
     real_path,
     root_path,
-    show,
 )
 from .settings import parse_ratios
-from .verbs.add import Source, plan_add
+from .sources import read_source
+from .verbs.add import plan_add
 from .verbs.guard import SplitWish, Trust
 from .verbs.hold import plan_hold, plan_release
+from .verbs.rename import RenameWish, plan_rename
 from .verbs.split import plan_split
 from .verbs.unsplit import plan_unsplit
 
@@ -44,20 +42,8 @@ if TYPE_CHECKING:
     from .parallel import Progress
     from .plan import Plan
     from .status import Status
-
-
-class SplitOptions(TypedDict, total=False):
-    """What `plan_split` takes; see there."""
-
-    ratios: str | Mapping[str, Fraction] | None
-    seed: int | None
-    group: str | None
-    group_csv: str | None
-    rounding: str | None
-    reshuffle: bool
-    accept_new: bool
-    trust: Trust | None
-    manifest: bool
+    from .verbs.guard import SplitOptions
+    from .verbs.rename import RenameOptions
 
 
 class Dataset:
@@ -131,6 +117,15 @@ class Dataset:
         """Every operation, oldest first."""
         return self.journal.log()
 
+    def history(self, name: str | Path) -> list[Passage]:
+        """Every move of the file that lies at a path now, oldest first, as far as the journal knows.
+
+        Args:
+            name: the path of the file, as seen from here or in the root.
+        """
+        with thinking(self._progress, "Reading the journal"):
+            return passages(self.journal.records, self._meant((name,), otherwise=False)[0])
+
     # -- planning -----------------------------------------------------------------------------------------------------
 
     def plan_add(self, *sources: str | Path, into: str = "") -> Plan:
@@ -147,7 +142,7 @@ class Dataset:
         """
         self.journal.refuse_if_pending()
         folder = clean_folder(into)
-        found = [self._scan_source(source) for source in sources]
+        found = [read_source(self.root, source, self._scan) for source in sources]
         seen = self._look_whole()
         return self._bound(plan_add(seen.catalog, found, folder, seen.rows, seen.settings.pairing, seen.draft))
 
@@ -265,6 +260,35 @@ class Dataset:
             plan_release(seen.catalog, self._meant(names, everything), seen.draft, everything=everything)
         )
 
+    def plan_rename(
+        self,
+        *names: str | Path,
+        prefix: str = "",
+        start: int = 1,
+        width: int | None = None,
+        template: str | None = None,
+    ) -> Plan:
+        """Plan to rename whole samples where they lie, numbered in natural order.
+
+        Args:
+            names: keys of samples, or paths of their files or folders; none means all.
+            prefix: what every name begins with.
+            start: the first number.
+            width: digits of a number at least; None fits them to the last number, but two at least.
+            template: such as `{prefix}{n}_{role}{ext}`; None changes only what the names of a sample have in common.
+
+        Raises:
+            UsageError: a wish makes no sense, or images would go together otherwise by their new names.
+            DestinationError: a name is taken; nothing was changed.
+        """
+        self.journal.refuse_if_pending()
+        seen = self._look_whole()
+        seen.refuse_foreign_ledger()
+        said = seen.settings
+        grouping = partial(groups_of, pattern=said.group, table=said.group_csv, base=self.root.path)
+        wish = RenameWish(prefix, start, width, template, said.pairing, grouping)
+        return self._bound(plan_rename(seen.catalog, self._meant(names, otherwise=True), wish, seen.draft))
+
     def plan_undo(self, operation: int | None = None, *, without_missing: bool = False) -> Plan:
         """Plan to take back an operation and everything after it; None means the last one, be it an undo itself.
 
@@ -299,6 +323,10 @@ class Dataset:
     def release(self, *names: str | Path, everything: bool = False) -> Operation | None:
         """`plan_release(...)`, applied. None when there was nothing to do."""
         return self._done(self.plan_release(*names, everything=everything))
+
+    def rename(self, *names: str | Path, **wishes: Unpack[RenameOptions]) -> Operation | None:
+        """`plan_rename(...)`, applied. None when there was nothing to do."""
+        return self._done(self.plan_rename(*names, **wishes))
 
     def undo(self, operation: int | None = None, *, without_missing: bool = False) -> Operation | None:
         """`plan_undo(...)`, applied. None when there was nothing to do."""
@@ -353,34 +381,6 @@ class Dataset:
             threads=self._threads,
             progress=self._progress,
         )
-
-    def _scan_source(self, given: str | Path) -> Source:
-        source = Path(given)
-        real = real_path(source)
-        if not str(given) or real is None:  # an empty word is a shell variable that was never set
-            problem = f"There is no file or folder {show(str(given)) or repr('')}"
-            raise UsageError(problem, "Check the path")
-        root = self.root.path
-        if real == root or root in real.parents or real in root.parents:
-            problem = f"{show(str(source))} overlaps the root {root}"
-            raise RefusedError(
-                problem, f"Give a folder outside of it; files may also be put into {root / STAGE} by hand"
-            )
-        if has_splits(real):
-            problem = f"{show(str(source))} is split already, and its images would be drawn anew here"
-            as_it_stands = shlex.join(("imgstage", "-C", str(source), "split"))
-            remedy = f"Use it as it stands, with: {as_it_stands}; or name its folders one by one, to draw them anew"
-            raise RefusedError(problem, remedy)
-        base = source if real.is_dir() else real.parent
-        found = self._scan(base, (".",) if real.is_dir() else (real.name,))
-        closed = next((record for record in found.files if not record.path), None)
-        if closed is not None:
-            problem = f"{show(str(source))}: {closed.trouble.partition(': ')[2]}"
-            raise UsageError(problem, "Allow reading it, then run the command again")
-        if real.is_dir() and not found.files:
-            problem = f"{show(str(source))} holds no files"
-            raise UsageError(problem, "Check the path")
-        return Source(base, found)
 
     # -- showing ------------------------------------------------------------------------------------------------------
 

@@ -25,7 +25,7 @@ from .common import command_line, complain, finished
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-COMMANDS = ("init", "add", "status", "split", "unsplit", "hold", "release", "log", "undo", "recover", "demo")
+COMMANDS = ("init", "add", "status", "rename", "split", "unsplit", "hold", "release", "log", "undo", "recover", "demo")
 """In the order of a dataset's life. Each is the `command` of the module of its name."""
 _ADVICE = re.compile(r"imgstage (?!-C|init|demo)")
 
@@ -48,7 +48,8 @@ class LazyGroup(click.Group):
 @click.group(
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Coming from the old scripts: stage_move_imgs.py is `split`, stage_get_imgs.py is `unsplit`.",
+    epilog="Coming from the old scripts: stage_move_imgs.py is `split`, stage_get_imgs.py is `unsplit`,"
+    " stage_rename_all.py is `rename`.",
 )
 @click.option(
     "-C",

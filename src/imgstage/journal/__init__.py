@@ -12,6 +12,7 @@ At every instant, whatever dies:
 """
 
 from .engine import Journal, Operation, Recovery
+from .history import Passage, passages
 from .records import State
 
-__all__ = ["Journal", "Operation", "Recovery", "State"]
+__all__ = ["Journal", "Operation", "Passage", "Recovery", "State", "passages"]

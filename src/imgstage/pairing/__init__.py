@@ -1,7 +1,7 @@
 """File names -> samples: which images, in which roles, go together, and which sidecars go with them. Pure."""
 
 from .detect import FolderPairing, describe, detect, is_complete, read_all, stem_of, toml_table
-from .rules import LONE, SIDECAR, Rule, Slot
+from .rules import LONE, SIDECAR, Rule, Slot, without_noise
 from .sidecars import attach
 from .words import is_mask
 
@@ -19,4 +19,5 @@ __all__ = [
     "read_all",
     "stem_of",
     "toml_table",
+    "without_noise",
 ]

@@ -98,14 +98,45 @@ class Template:
         match = self._match(stem)
         return None if match is None else self._whole_key(match, match["key"])
 
+    def with_key(self, stem: str, identity: str, name: str, number: str) -> str | None:
+        """A path without extension that reads as before, but for the last part of its key.
+
+        Args:
+            stem: what matches now.
+            identity: which of the keys it can have is meant, folded.
+            name: what the last part of the key becomes, followed by the number.
+            number: as text. Where the key's end stands apart as `{tail}`, the number goes there.
+
+        Returns:
+            The path; None when it does not have that key.
+        """
+        match = self._match(stem)
+        if match is None:
+            return None
+        stem, key, start = match.string, match["key"], match.start("key")
+        while key and fold(self._whole_key(match, key)) != identity:
+            key = self._shorter(key)
+        if not key:
+            return None
+        ahead, slash, _ = key.rpartition("/")
+        rest = stem[start + len(key) :]
+        if "tail" not in match.groupdict():
+            return stem[:start] + ahead + slash + name + number + rest
+        between, after = stem[start + len(key) : match.start("tail")], stem[match.end("tail") :]
+        return stem[:start] + ahead + slash + (name.rstrip("_- .") or number) + between + number + after
+
     def keys(self, stem: str) -> Iterator[str]:
         """All keys that a path without extension can have under this template, the longest first."""
         match = self._match(stem)
         key = match["key"] if match else ""
         while match and key:
             yield self._whole_key(match, key)
-            shorter = key.lower().rfind(self._open_end) if self._open_end else 0
-            key = key[:shorter] if shorter > 0 else ""
+            key = self._shorter(key)
+
+    def _shorter(self, key: str) -> str:
+        """The next shorter key that the open end of `{key}_*` allows; empty when there is none."""
+        shorter = key.lower().rfind(self._open_end) if self._open_end else 0
+        return key[:shorter] if shorter > 0 else ""
 
 
 @dataclass(frozen=True)

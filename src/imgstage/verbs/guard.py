@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypedDict
 
 from ..catalog import below, top
 from ..errors import ChangedError, UsageError
@@ -12,15 +12,30 @@ from ..pairing import SIDECAR, stem_of
 from ..plan import some
 from ..reasons import Why, is_because
 from ..root import DEFAULT_RATIOS, HELD, STAGE, TRAIN, fold, show
-from .ties import is_picture
+from .ties import find_absent, is_picture, name_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from fractions import Fraction
 
     from ..catalog import Catalog, Sample
+    from ..ledger import Row
 
 Trust = Literal["folders", "csv"]
+
+
+class SplitOptions(TypedDict, total=False):
+    """What `Dataset.plan_split` takes; see there."""
+
+    ratios: str | Mapping[str, Fraction] | None
+    seed: int | None
+    group: str | None
+    group_csv: str | None
+    rounding: str | None
+    reshuffle: bool
+    accept_new: bool
+    trust: Trust | None
+    manifest: bool
 
 
 @dataclass(frozen=True)
@@ -131,7 +146,8 @@ def refuse_unexplained(catalog: Catalog, usable: list[Sample], wish: SplitWish) 
         refuse_foreign(unknown_to_ledger(catalog, catalog.samples))
     doubts = [
         *_without_rule(catalog, unknown, wish),
-        *_in_place_of_held_out(catalog, usable, unknown),
+        *_in_place_of_missing(catalog, usable, unknown),
+        *_under_held_out_names(catalog, unknown),
         *(_unknowable(catalog) if unknown else ()),
         *_copied_over(catalog, usable),
     ]
@@ -154,10 +170,34 @@ def refuse_doubtful_places(catalog: Catalog, samples: Iterable[Sample], going: I
     """
     placed = [sample for sample in unknown_to_ledger(catalog, samples) if sample.place == TRAIN]
     going = list(going)
-    doubts = [*_in_place_of_held_out(catalog, going, placed), *_copied_over(catalog, going)]
+    doubts = [
+        *_in_place_of_missing(catalog, going, placed),
+        *_under_held_out_names(catalog, placed),
+        *_copied_over(catalog, going),
+    ]
     if doubts:
         remedy = "Mend that, or say that they are new with: imgstage split --accept-new"
         raise ChangedError(". ".join(doubts), remedy)
+
+
+def refuse_doubtful_names(catalog: Catalog, samples: Iterable[Sample]) -> None:
+    """New names must not take away what tells that an unknown image may be a held-out one, or belongs to one.
+
+    Args:
+        catalog: what there is.
+        samples: those that would get new names.
+
+    Raises:
+        ChangedError: there are such images.
+    """
+    unknown = unknown_to_ledger(catalog, samples)
+    doubts = list(_under_held_out_names(catalog, unknown))
+    absent = {name: one.path for one in find_absent(catalog) for name in one.names}
+    tied = [f"{show(s.key)} has the name of {show(absent[name_of(s)])}" for s in unknown if name_of(s) in absent]
+    if tied:
+        doubts.append(f"{some(tied)}, which is in no sample now")
+    if doubts:
+        raise ChangedError(". ".join(doubts), "Mend that, or let split look at it first")
 
 
 def _without_rule(catalog: Catalog, unknown: Iterable[Sample], wish: SplitWish) -> Iterator[str]:
@@ -170,12 +210,8 @@ def _without_rule(catalog: Catalog, unknown: Iterable[Sample], wish: SplitWish) 
         )
 
 
-def _in_place_of_held_out(catalog: Catalog, usable: Iterable[Sample], unknown: Iterable[Sample]) -> Iterator[str]:
-    """Unknown images that may be held-out ones, which are gone or now lie under another name.
-
-    Whoever calls no split `train` has no split that nobody minds.
-    """
-    held_out = {path: row for path, row in catalog.rows.items() if row.split != TRAIN and row.role != SIDECAR}
+def _in_place_of_missing(catalog: Catalog, usable: Iterable[Sample], unknown: Iterable[Sample]) -> Iterator[str]:
+    """Unknown images that may be held-out ones, which are gone, or whose names were changed about."""
     missing = [row for row in catalog.missing if row.split != TRAIN and row.role != SIDECAR and not row.is_acknowledged]
     suspects = [*unknown]
     lost = [row for row in catalog.missing if row.role != SIDECAR and not row.is_acknowledged]
@@ -187,8 +223,7 @@ def _in_place_of_held_out(catalog: Catalog, usable: Iterable[Sample], unknown: I
         gone = some([f"{show(row.last_path)} ({row.split})" for row in missing])
         came = some([show(sample.key) for sample in suspects])
         yield f"Held-out images are missing: {gone}. At the same time unknown samples have appeared: {came}"
-    if not held_out:
-        return
+    held_out = _held_out(catalog)
     changed = [path for path in catalog.edited if path in held_out]
     if lost and not missing and suspects and changed:
         gone, came = some([show(row.last_path) for row in lost]), some([show(sample.key) for sample in suspects])
@@ -197,16 +232,27 @@ def _in_place_of_held_out(catalog: Catalog, usable: Iterable[Sample], unknown: I
             f" gone ({gone}) and unknown or edited samples are there ({came}): if files were renumbered, each may be"
             " another"
         )
+
+
+def _under_held_out_names(catalog: Catalog, unknown: Iterable[Sample]) -> Iterator[str]:
+    """Unknown images under the names of held-out ones, whose bytes now lie under another."""
     new = [(r.path, fold(stem_of(below(r.path)))) for s in unknown for records in s.images.values() for r in records]
     by_stem = {stem: path for path, stem in new if path not in catalog.rows}
     by_name = {stem.rpartition("/")[2]: path for stem, path in by_stem.items()}
-    for path, row in held_out.items():
+    found: list[str] = []
+    for path, row in _held_out(catalog).items() if by_stem else ():
         now, then = (fold(stem_of(below(place))) for place in (path, row.last_path))
         renamed = now.rpartition("/")[2] != then.rpartition("/")[2]
         other = by_name.get(then.rpartition("/")[2]) if renamed else by_stem.get(then)
         if other is not None and now != then:
-            here = show(path)
-            yield f"{show(other)} has the name of a {row.split} image whose bytes now lie at {here}: is it an edit"
+            found.append(f"{show(other)} has the name of a {row.split} image whose bytes now lie at {show(path)}")
+    if found:
+        yield f"{some(found)}: is it an edit"
+
+
+def _held_out(catalog: Catalog) -> dict[str, Row]:
+    """The rows of held-out images that are there; whoever calls no split `train` has none that nobody minds."""
+    return {path: row for path, row in catalog.rows.items() if row.split != TRAIN and row.role != SIDECAR}
 
 
 def _copied_over(catalog: Catalog, samples: Iterable[Sample]) -> Iterator[str]:

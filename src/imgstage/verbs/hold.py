@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from ..catalog import Catalog, Sample, below, top
@@ -14,10 +13,11 @@ from ..root import HELD, REASONS, STAGE, fold, show
 from ..tables import write_reasons
 from .guard import refuse_doubtful_places
 from .metadata import write_metadata
+from .named import named
 from .wishes import Draft, write_ledger, write_table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from ..index import FileRecord
 
@@ -40,7 +40,7 @@ def plan_hold(catalog: Catalog, names: Sequence[str], reason: str, draft: Draft,
         DestinationError: a name in `held/` is taken.
         ChangedError: held-out images are missing, and an unknown one of `train` would go.
     """
-    files = _named(catalog, names, lambda record: top(record.path) != HELD, STAGE)
+    files = named(catalog, names, lambda record: top(record.path) != HELD, STAGE)
     _refuse_shut(catalog, files)
     why_of = dict.fromkeys((record.path for record in files), show(reason) or "you put it there")
     strays = catalog.strays_of_splits()
@@ -81,7 +81,7 @@ def plan_release(catalog: Catalog, names: Sequence[str], draft: Draft, *, everyt
     """
     aside = [record for record in catalog.index.files if top(record.path) == HELD and record.digest]
     aside = [record for record in aside if record.path != REASONS]
-    files = aside if everything else _named(catalog, names, lambda record: top(record.path) == HELD, HELD)
+    files = aside if everything else named(catalog, names, lambda record: top(record.path) == HELD, HELD)
     sample_of = {record.path: sample for sample in catalog.samples for record in sample.files}
     filled = {sample.split for sample in catalog.samples if sample.place == sample.split and not sample.held}
     target: dict[str, str] = {}
@@ -148,11 +148,6 @@ def _is_usable_after(sample: Sample, target: Mapping[str, str]) -> bool:
     return HELD not in places and (not sample.held or is_because(sample.held, Why.ASIDE))
 
 
-def _is_called_alike(sample: Sample) -> bool:
-    """Whether some of a sample's own files differ only in the case of their names."""
-    return len({fold(record.path) for record in sample.files}) < len(sample.files)
-
-
 def _without_clashes(catalog: Catalog, files: Sequence[FileRecord]) -> list[FileRecord]:
     """The files but for those of samples of which one would find its name taken in `held/`."""
     names = Counter(fold(below(record.path)) for record in files)
@@ -170,42 +165,3 @@ def _refuse_shut(catalog: Catalog, files: Iterable[FileRecord]) -> None:
         if is_because(sample.held, Why.UNREADABLE) and any(record.path in paths for record in sample.files):
             problem = f"{show(sample.key)} cannot go whole ({sample.held})"
             raise UsageError(problem, "Allow reading that file (chmod), then run the command again")
-
-
-def _named(catalog: Catalog, names: Sequence[str], fits: Callable[[FileRecord], bool], where: str) -> list[FileRecord]:
-    """The files that are meant, in the order of their paths; the error says where they may lie.
-
-    Raises:
-        UsageError: a name means nothing here.
-    """
-    by_name: dict[str, list[FileRecord]] = {}
-    folders = {name for name in names if name in catalog.index.folders}
-    for sample in catalog.samples:
-        files = [record for record in sample.files if fits(record)]
-        for name in (sample.key, sample.id) if files else ():
-            by_name.setdefault(name, []).extend(files)
-        divided = is_because(sample.held, Why.AMBIGUOUS) or _is_called_alike(sample)
-        for record in files:
-            one_too_many = divided and record.path not in catalog.rows
-            by_name[record.path] = [record] if one_too_many else files
-            for folder in folders.intersection(map(str, PurePosixPath(record.path).parents)):
-                by_name.setdefault(folder, []).extend(files)
-    strays = catalog.strays_of_splits()
-    for note in catalog.strays:
-        record = catalog.index.by_path[note.path]
-        if record.digest and fits(record) and note.path not in strays:
-            by_name[note.path] = [record]
-    found: dict[str, FileRecord] = {}
-    keys = {sample.key for sample in catalog.samples}
-    for name in names:
-        if name in folders and name in keys:
-            problem = f"{show(name)} is both the key of a sample and a folder"
-            raise UsageError(problem, "Give the path of one of the sample's files, or of one in the folder")
-        if name not in by_name:
-            shown = show(name) or repr(name)
-            problem = f"{shown} is no sample that could go: neither a key, nor the path of a file or folder"
-            raise UsageError(
-                problem, f"Give the path of one of its files, as they lie in {where}/, or of a folder there"
-            )
-        found |= {record.path: record for record in by_name[name]}
-    return sorted(found.values())

@@ -77,7 +77,7 @@ def find_ties(catalog: Catalog, group_of: Mapping[str, str], absent: Sequence[Ab
     """
     pictures = _all_pictures(catalog)
     times = Counter(chain(chain.from_iterable(pictures.values()), *(one.digests for one in absent)))
-    stems = {sample.id: _NAME + _stem(sample) for sample in catalog.samples}
+    stems = {sample.id: name_of(sample) for sample in catalog.samples}
     alike = Counter(chain(stems.values(), *(one.names for one in absent)))
     own_names = set(stems.values())
     keys = {sample.id: f"key {fold(sample.key)}" for sample in catalog.assigned_as_lone()}
@@ -109,9 +109,9 @@ def _all_pictures(catalog: Catalog) -> dict[str, list[str]]:
     return pictures
 
 
-def _stem(sample: Sample) -> str:
-    """What a sample is called, whatever the format of its images: the name of the first."""
-    return fold(stem_of(below(sample.files[0].path)))
+def name_of(sample: Sample) -> str:
+    """By what a sample's name ties it: that of its first image, whatever the format."""
+    return _NAME + fold(stem_of(below(sample.files[0].path)))
 
 
 def pictures_of(sample: Sample) -> list[str]:

@@ -1,0 +1,55 @@
+"""What `add` is given: checked, and read."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .errors import RefusedError, UsageError
+from .root import STAGE, has_splits, real_path, show
+from .verbs.add import Source
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from .index import Index
+    from .root import Root
+
+
+def read_source(root: Root, given: str | Path, scan: Callable[[Path, Sequence[str]], Index]) -> Source:
+    """Read a file, or all files of a folder.
+
+    Args:
+        root: the root they are to be added to.
+        given: the path.
+        scan: reads every file below some sub-folders (or single files) of a folder.
+
+    Raises:
+        UsageError: it does not exist, cannot be read, or holds nothing.
+        RefusedError: it overlaps the root, or is a set that is split already.
+    """
+    source = Path(given)
+    real = real_path(source)
+    if not str(given) or real is None:  # an empty word is a shell variable that was never set
+        problem = f"There is no file or folder {show(str(given)) or repr('')}"
+        raise UsageError(problem, "Check the path")
+    if real == root.path or root.path in real.parents or real in root.path.parents:
+        problem = f"{show(str(source))} overlaps the root {root.path}"
+        remedy = f"Give a folder outside of it; files may also be put into {root.path / STAGE} by hand"
+        raise RefusedError(problem, remedy)
+    if has_splits(real):
+        problem = f"{show(str(source))} is split already, and its images would be drawn anew here"
+        as_it_stands = shlex.join(("imgstage", "-C", str(source), "split"))
+        remedy = f"Use it as it stands, with: {as_it_stands}; or name its folders one by one, to draw them anew"
+        raise RefusedError(problem, remedy)
+    base = source if real.is_dir() else real.parent
+    found = scan(base, (".",) if real.is_dir() else (real.name,))
+    closed = next((record for record in found.files if not record.path), None)
+    if closed is not None:
+        problem = f"{show(str(source))}: {closed.trouble.partition(': ')[2]}"
+        raise UsageError(problem, "Allow reading it, then run the command again")
+    if real.is_dir() and not found.files:
+        problem = f"{show(str(source))} holds no files"
+        raise UsageError(problem, "Check the path")
+    return Source(base, found)

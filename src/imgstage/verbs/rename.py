@@ -1,0 +1,317 @@
+"""`rename`: whole samples get names of one kind, numbered in natural order; ids, splits and sub-folders stay."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import PurePosixPath
+from string import Formatter
+from typing import TYPE_CHECKING, TypedDict
+
+from ..catalog import Catalog, Sample, below, build, top
+from ..errors import DestinationError, ImgstageError, UsageError
+from ..index import Index, unsafe_name
+from ..pairing import SIDECAR, read_all, stem_of, without_noise
+from ..plan import Identity, Move, Note, Plan, Report, arrange, emptied_folders, folder_modes, some
+from ..root import STAGE, fold, show
+from .guard import refuse_doubtful_names
+from .metadata import write_metadata
+from .named import named
+from .ties import name_of
+from .wishes import write_ledger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from ..index import FileRecord
+    from ..pairing import Slot
+    from .wishes import Draft
+
+FIELDS = ("prefix", "n", "role", "i", "ext", "key", "folder")
+_OTHER_TEMPLATE = "Choose another template; without one, only what the names of a sample have in common changes"
+_NAME_BYTES = 255  # what file systems allow
+
+
+class RenameOptions(TypedDict, total=False):
+    """What `Dataset.plan_rename` takes; see there."""
+
+    prefix: str
+    start: int
+    width: int | None
+    template: str | None
+
+
+@dataclass(frozen=True)
+class RenameWish:
+    """What the user asks of a rename.
+
+    Attributes:
+        prefix: what every name begins with.
+        start: the first number.
+        width: digits of a number at least; None fits them to the last number, but two at least.
+        template: a file's name, or with a slash its path below `stage_data/` or its split, of the fields `{prefix}`,
+            `{n}`, `{role}`, `{i}` (which of several images in one role), `{key}`, `{folder}` and, at the end, `{ext}`;
+            None changes only what the names of a sample have in common, so that they are read as before.
+        given: the pairing templates of `imgstage.toml`, by which the new names will be read.
+        grouping: the groups, by key, that the group rule of `imgstage.toml` gives to the samples of a catalog.
+    """
+
+    prefix: str
+    start: int = 1
+    width: int | None = None
+    template: str | None = None
+    given: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    grouping: Callable[[Catalog], Mapping[str, str]] = lambda _: {}
+
+
+def plan_rename(catalog: Catalog, names: Sequence[str], wish: RenameWish, draft: Draft) -> Plan:
+    """Plan to rename samples, where they lie.
+
+    Args:
+        catalog: what there is.
+        names: keys, ids, or paths of files and folders; none means all. Samples that are held stay as they are.
+        wish: what is asked.
+        draft: about the plan.
+
+    Returns:
+        The plan. Its report counts files; `details["samples"]` counts samples.
+
+    Raises:
+        UsageError: the wish makes no sense, a name means nothing here, or the new names would be read otherwise.
+        DestinationError: a name is taken, or is that of an image that is missing.
+        ChangedError: a name is all that tells that an unknown image may be a held-out one.
+    """
+    check_wish(wish)
+    chosen = catalog.samples
+    if names:
+        paths = {record.path for record in named(catalog, names, lambda _: True, STAGE)}
+        chosen = tuple(sample for sample in chosen if any(record.path in paths for record in sample.files))
+    usable = sorted((sample for sample in chosen if not sample.held), key=lambda s: (_natural(s.key), s.key, s.id))
+    refuse_doubtful_names(catalog, usable)
+    target = _targets(catalog, usable, wish)
+    _refuse_long(target)
+    _refuse_names_of_missing(catalog, target)
+    moves = [
+        Move(path, target[path], Identity.of(catalog.index.by_path[path]))
+        for path in sorted(target)
+        if target[path] != path
+    ]
+    splits = {sample.id: sample.split for sample in catalog.samples if sample.split}
+    known = {row.sample for row in catalog.rows.values()}
+    wishes = write_ledger(draft, catalog, {name: split for name, split in splits.items() if name in known}, target)
+    whole = [sample for sample in catalog.samples if not sample.held]
+    wishes |= write_metadata(draft, catalog, whole, splits, target)[0]
+    places = sorted({top(path) for path in target})
+    journeys, steps = arrange(
+        draft.operation,
+        [*moves, *wishes.moves],
+        (record.path for record in catalog.index.files),
+        catalog.index.folders,
+        folder_modes(catalog.index, places),
+    )
+    _refuse_other_reading(catalog, target, wish)
+    emptied = tuple(emptied_folders(catalog.index, [*moves, *wishes.moves], places))
+    changed = [sample for sample in usable if any(target[record.path] != record.path for record in sample.files)]
+    report = Report(
+        done=len(target),
+        changed=len(moves),
+        held=tuple(sorted(Note(r.path, s.held) for s in chosen if s.held for r in s.files)),
+        details={"samples": len(changed), "examples": _examples(changed, target)},
+    )
+    return Plan("rename", draft.operation, journeys, (*steps, *emptied), tuple(wishes.preparations), report)
+
+
+def check_wish(wish: RenameWish) -> None:
+    """Refuse what can be no name, before anything is read.
+
+    Raises:
+        UsageError: naming it.
+    """
+    if wish.start < 0 or (wish.width is not None and not 1 <= wish.width <= 18):
+        problem = f"Numbers from {wish.start} with {wish.width} digits cannot be counted"
+        raise UsageError(problem, "Give a --start of 0 or more, and a --width from 1 to 18")
+    if not wish.prefix and wish.template is None:
+        problem = "There is no prefix"
+        raise UsageError(problem, "Give one, as in: imgstage rename --prefix github_")
+    for what, text in (("prefix", wish.prefix), ("template", wish.template or "")):
+        if unsafe_name(text) or (what == "prefix" and ("/" in text or text.startswith("."))):
+            problem = f"{show(text)!r} can be no {what}: file names like that are not staged"
+            raise UsageError(problem, "Use letters, digits, - and _")
+    if wish.template is not None:
+        _check_template(wish.template)
+
+
+def _check_template(template: str) -> None:
+    try:
+        parts = list(Formatter().parse(template))
+    except ValueError as error:
+        problem = f"The template {template!r} cannot be read ({error})"
+        raise UsageError(problem, f"Write it as {{prefix}}{{n}}_{{role}}{{ext}}, of {', '.join(FIELDS)}") from error
+    fields = [name for _, name, _, _ in parts if name is not None]
+    plain = all(not spec and not conversion for _, name, spec, conversion in parts if name is not None)
+    segments = template.split("/")
+    if (
+        not plain
+        or not set(fields) <= set(FIELDS)
+        or "n" not in fields
+        or fields.count("ext") != 1
+        or not template.endswith("{ext}")
+        or any(segment in ("", ".", "..") or segment.startswith(".") for segment in segments)
+    ):
+        problem = f"{template!r} is no template for new names"
+        remedy = f"It is made of {', '.join(f'{{{name}}}' for name in FIELDS)}, needs {{n}}, and ends with {{ext}}"
+        raise UsageError(problem, f"{remedy}, as in {{prefix}}{{n}}_{{role}}{{ext}}")
+
+
+def _natural(key: str) -> list[tuple[bool, int, str]]:
+    """`2` before `10`."""
+    parts = re.split(r"(\d+)", fold(key))
+    return [(part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in parts]
+
+
+def _targets(catalog: Catalog, samples: Sequence[Sample], wish: RenameWish) -> dict[str, str]:
+    """Where each file of the samples goes, by path."""
+    names = {name: count for count, name in enumerate(dict.fromkeys(map(name_of, samples)), start=wish.start)}
+    width = wish.width or max(2, len(str(wish.start + len(names) - 1)))
+    slots = read_all(catalog.pairings)
+    target: dict[str, str] = {}
+    for sample in samples:
+        number = f"{names[name_of(sample)]:0{width}d}"  # `3.jpg` and `3.png` go on sharing a name, and a split
+        new: dict[str, str] = {}
+        for role, records in sample.images.items():
+            for position, record in enumerate(records, start=1):
+                name = below(record.path)
+                if wish.template is None:
+                    new[name] = _with_key(name, slots.get(name), sample, role, wish.prefix, number)
+                else:
+                    new[name] = _by_template(name, sample, role, position, wish, number)
+        target |= {f"{top(path)}/{name}": f"{top(path)}/{new[name]}" for path, name in _below_of(sample.images)}
+        for record in sample.sidecars:
+            target[record.path] = (
+                f"{top(record.path)}/{_follow(below(record.path), new, sample.key, wish.prefix + number)}"
+            )
+    return target
+
+
+def _below_of(images: Mapping[str, Sequence[FileRecord]]) -> Iterable[tuple[str, str]]:
+    return ((record.path, below(record.path)) for record in chain.from_iterable(images.values()))
+
+
+def _with_key(name: str, slot: Slot | None, sample: Sample, role: str, prefix: str, number: str) -> str:
+    """A path that the rule reads as before, but for the last part of the sample's key."""
+    stem = stem_of(name)
+    ext = name[len(stem) :]
+    if slot is not None and not slot.rule.is_lone:
+        template = dict(slot.rule.templates)[slot.role]
+        found = template.with_key(stem, slot.identity, prefix, number)
+        if found is None:  # tools add to names what the rule looks over
+            found = template.with_key(without_noise(stem), slot.identity, prefix, number)
+        if found is not None:
+            return found + ext
+    folder, slash, _ = stem.rpartition("/")
+    marker = f"_{role}" if len(sample.images) > 1 else ""
+    return f"{folder}{slash}{prefix}{number}{marker}{ext}"
+
+
+def _by_template(name: str, sample: Sample, role: str, position: int, wish: RenameWish, number: str) -> str:
+    template = wish.template or ""
+    folder = name.rpartition("/")[0]
+    made = template.format(
+        prefix=wish.prefix,
+        n=number,
+        role=role,
+        i=position,
+        ext=name[len(stem_of(name)) :],
+        key=sample.key.rpartition("/")[2],
+        folder=folder,
+    )
+    return made.lstrip("/") if "/" in template else f"{folder}/{made}".lstrip("/")
+
+
+def _follow(name: str, new: Mapping[str, str], key: str, common: str) -> str:
+    """Where a sidecar goes: its name follows that of the image, or what the images' names have in common, it has."""
+    folder, slash, own = name.rpartition("/")
+    choices = [(old.rpartition("/")[2], to.rpartition("/")[2]) for old, to in new.items()]
+    choices += [(stem_of(old), stem_of(to)) for old, to in choices]
+    choices.append((key.rpartition("/")[2], common))
+    for old, to in sorted(choices, key=lambda choice: -len(choice[0])):
+        stem = stem_of(own)
+        if fold(stem) == fold(old):
+            return f"{folder}{slash}{to}{own[len(stem) :]}"
+    return name
+
+
+def _refuse_long(target: Mapping[str, str]) -> None:
+    long = [show(path) for path in target.values() if any(len(part.encode()) > _NAME_BYTES for part in path.split("/"))]
+    if long:
+        problem = f"A file's name has at most {_NAME_BYTES} bytes, and {some(long, 1)} has more"
+        raise UsageError(problem, "Choose a shorter prefix or template")
+
+
+def _refuse_names_of_missing(catalog: Catalog, target: Mapping[str, str]) -> None:
+    """A file under the name of a missing one would be taken for an edit of it, and for a member of its split."""
+    missing = {fold(below(row.last_path)): row for row in catalog.missing}
+    taken = [f"{show(to)} ({row.split})" for to in target.values() if (row := missing.get(fold(below(to))))]
+    if taken:
+        problem = f"Images that are missing have the names {some(taken)} in splits.csv"
+        raise DestinationError(problem, "Put them back, or choose another --prefix or --start")
+
+
+def _refuse_other_reading(catalog: Catalog, target: Mapping[str, str], wish: RenameWish) -> None:
+    """New names must tell the same samples as the old ones did, for they are all that tells them until they are split.
+
+    Raises:
+        UsageError: naming the first that would not.
+    """
+    index = catalog.index
+    files = tuple(sorted(record._replace(path=target.get(record.path, record.path)) for record in index.files))
+    made = {str(parent) for path in target.values() for parent in PurePosixPath(path).parents}
+    rows = [
+        row._replace(path=target.get(path, row.path), digest=index.by_path[path].digest)
+        for path, row in catalog.rows.items()
+    ]
+    rows += [*catalog.missing, *catalog.unread]
+    try:
+        after = build(Index(files, index.folders | dict.fromkeys(made, 0)), rows, wish.given, catalog.layout)
+    except ImgstageError as error:
+        problem = f"By their new names it would not be clear which images go together ({error.problem})"
+        raise UsageError(problem, _OTHER_TEMPLATE) from error
+    wanted = {target.get(r.path, r.path): _portrait(s, target) for s in catalog.samples for r in s.files}
+    found = {r.path: _portrait(s, {}) for s in after.samples for r in s.files}
+    other = [path for path in target.values() if found.get(path) != wanted[path]]
+    if other:
+        problem = f"By the new names, {show(other[0])} would be part of another sample than now"
+        raise UsageError(problem, _OTHER_TEMPLATE)
+    _refuse_other_groups(catalog, after, target, wish)
+
+
+def _refuse_other_groups(catalog: Catalog, after: Catalog, target: Mapping[str, str], wish: RenameWish) -> None:
+    before = wish.grouping(catalog)
+    if not before:
+        return
+    try:
+        now = wish.grouping(after)
+    except UsageError:
+        now = {}
+    group = {target.get(s.files[0].path, s.files[0].path): before.get(s.key) for s in catalog.samples}
+    lost = [s for s in after.samples for r in s.files if group.get(r.path, now.get(s.key)) != now.get(s.key)]
+    if lost:
+        problem = (
+            f"The group rule of imgstage.toml reads groups from names, and would not find that of {show(lost[0].key)}"
+        )
+        remedy = "Keep in the names what it looks for, with --template and {key}; or take the rule out of imgstage.toml"
+        raise UsageError(problem, remedy)
+
+
+def _portrait(sample: Sample, target: Mapping[str, str]) -> tuple[bool, tuple[tuple[str, tuple[str, ...]], ...]]:
+    roles = [*sample.images.items(), (SIDECAR, sample.sidecars)]
+    return bool(sample.held), tuple(
+        sorted((role, tuple(sorted(target.get(r.path, r.path) for r in records))) for role, records in roles)
+    )
+
+
+def _examples(samples: Sequence[Sample], target: Mapping[str, str]) -> list[dict[str, str]]:
+    """The first, the second and the last sample, file by file."""
+    shown = [*samples[:2], *samples[2:][-1:]]
+    return [{"from": show(r.path), "to": show(target[r.path])} for sample in shown for r in sample.files]

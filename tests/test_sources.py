@@ -1,0 +1,58 @@
+"""What `add` is given: read, or refused with the path."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from imgstage import Dataset
+from imgstage.errors import RefusedError, UsageError
+from imgstage.index import scan
+from imgstage.root import Root
+from imgstage.sources import read_source
+
+from .helpers import as_nobody, picture, write
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Root:
+    return Dataset.create(tmp_path / "data").root
+
+
+read = partial(read_source, scan=scan)
+
+
+def test_a_folder_is_read_with_its_sub_folders_and_a_file_alone(root: Root, tmp_path: Path) -> None:
+    write(tmp_path / "in/a.jpg", picture(1))
+    write(tmp_path / "in/b/c.jpg", picture(2))
+    assert [record.path for record in read(root, tmp_path / "in").index.files] == ["a.jpg", "b/c.jpg"]
+    alone = read(root, tmp_path / "in/b/c.jpg")
+    assert (alone.base, [record.path for record in alone.index.files]) == (tmp_path / "in/b", ["c.jpg"])
+
+
+@pytest.mark.parametrize("given", ["", "nowhere", "in", "loop"])
+def test_what_is_no_source_is_refused(root: Root, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("in").mkdir()
+    Path("loop").symlink_to("loop")
+    with pytest.raises(UsageError):
+        read(root, given)
+
+
+@pytest.mark.parametrize("given", [".", "data", "data/stage_data"])
+def test_a_source_that_overlaps_the_root_is_refused(
+    root: Root, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RefusedError, match="overlaps the root"):
+        read(root, given)
+
+
+def test_a_folder_that_is_closed_is_refused(root: Root, tmp_path: Path) -> None:
+    write(tmp_path / "in/a.jpg", picture(1))
+    (tmp_path / "in").chmod(0)
+    with as_nobody(tmp_path), pytest.raises(UsageError, match="cannot be read"):
+        read(root, tmp_path / "in")
+    (tmp_path / "in").chmod(0o755)

@@ -1,0 +1,252 @@
+"""`rename`: whole samples get numbered names; ids, splits and sub-folders stay."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from imgstage import Dataset
+from imgstage.errors import ChangedError, DestinationError, UsageError
+
+from ..helpers import as_nobody, names, picture, snapshot, stage, write, write_pairs
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def contents(root: Path) -> dict[bytes, str]:
+    """Where each content lies."""
+    return {path.read_bytes(): str(path.relative_to(root)) for path in root.rglob("*.*") if path.suffix != ".jsonl"}
+
+
+def samples(dataset: Dataset) -> dict[frozenset[str], tuple[str, str, str]]:
+    """(id, split, group) of each sample, by the digests of its files."""
+    return {frozenset(r.digest for r in s.files): (s.id, s.split, s.group) for s in dataset.samples}
+
+
+def roles(dataset: Dataset) -> set[frozenset[tuple[str, str]]]:
+    """The (role, digest)s of each sample."""
+    return {frozenset((role, r.digest) for role, rs in s.images.items() for r in rs) for s in dataset.samples}
+
+
+def test_whole_samples_are_numbered_and_undo_returns_all(pairs: Dataset) -> None:
+    write(stage(pairs) / "github_03.json", b"{}")
+    write(stage(pairs) / "github_04_before.txt", b"boxes")
+    write(stage(pairs) / "github_05_after.jpg.xml", b"<a/>")
+    before, parts = snapshot(pairs.root.path), roles(pairs)
+    pairs.rename(prefix="polyu_")
+    expected = {f"polyu_{n:02d}_{role}.jpg" for n in range(1, 26) for role in ("before", "after")}
+    assert names(stage(pairs)) == expected | {"polyu_03.json", "polyu_04_before.txt", "polyu_05_after.jpg.xml"}
+    assert roles(pairs) == parts
+    pairs.undo()
+    assert snapshot(pairs.root.path) == before
+
+
+def test_ids_and_splits_follow(pairs: Dataset) -> None:
+    pairs.split()
+    known = samples(pairs)
+    pairs.rename(prefix="x")
+    assert samples(pairs) == known
+    assert not pairs.status().catalog.missing
+    table = (pairs.root.path / "test/metadata.jsonl").read_text().splitlines()
+    assert {json.loads(line)["before_file_name"] for line in table} <= names(pairs.root.path, "test")
+    assert pairs.split() is None
+
+
+def test_two_comes_before_ten_and_the_width_fits_the_last_number(empty: Dataset) -> None:
+    for number in (10, 9, 1, 2):
+        write(stage(empty) / f"IMG {number}.JPG", picture(number))
+    empty.rename(prefix="a-", start=98)
+    by_content = contents(stage(empty))
+    assert [by_content[picture(number)] for number in (1, 2, 9, 10)] == [
+        "a-098.JPG",
+        "a-099.JPG",
+        "a-100.JPG",
+        "a-101.JPG",
+    ]
+    empty.rename(prefix="a-", width=5)
+    assert names(stage(empty)) == {f"a-{number:05d}.JPG" for number in range(1, 5)}
+
+
+LAYOUTS = {
+    "suffix": (["#_before.jpg", "#_after.jpg"], {"p01_before.jpg", "p01_after.jpg"}),
+    "other words": (["#-LQ.png", "#-HQ.png"], {"p01-LQ.png", "p01-HQ.png"}),
+    "prefix": (["before_#.jpg", "after_#.jpg"], {"before_p01.jpg", "after_p01.jpg"}),
+    "infix": (["x_before_#.jpg", "x_after_#.jpg"], {"p_before_01.jpg", "p_after_01.jpg"}),
+    "parallel folders": (["A/#.jpg", "B/#.jpg"], {"A/p01.jpg", "B/p01.jpg"}),
+    "folders below": (["cats/A/#.jpg", "cats/B/#.jpg"], {"cats/A/p01.jpg", "cats/B/p01.jpg"}),
+    "masks": (["images/#.jpg", "masks/#_mask.png"], {"images/p01.jpg", "masks/p01_mask.png"}),
+    "scenes": (["s#/noisy.jpg", "s#/clean.jpg"], {"p01/noisy.jpg", "p01/clean.jpg"}),
+    "many masks": (["#/images/x.png", "#/masks/a.png", "#/masks/b.png"], {"p01/images/x.png", "p01/masks/b.png"}),
+    "class folders": (["cats/#.jpg", "dogs/1#.jpg"], {"cats/p01.jpg", "dogs/p20.jpg"}),
+    "one name, two formats": (["#.jpg", "#.png"], {"p01.jpg", "p01.png"}),
+    "a browser's copies": (["#_before (1).jpg", "#_after.jpg"], {"p01_before.jpg", "p01_after.jpg"}),
+}
+
+
+@pytest.mark.parametrize("split", [False, True])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_every_layout_is_read_as_before(empty: Dataset, layout: str, split: bool) -> None:
+    patterns, expected = LAYOUTS[layout]
+    for number in range(10):
+        for place, pattern in enumerate(patterns):
+            kind = "PNG" if pattern.endswith("png") else "JPEG"
+            write(stage(empty) / pattern.replace("#", f"{number:02d}"), picture(100 * place + number, kind))
+    if split:
+        empty.split()
+    parts, known = roles(empty), samples(empty)
+    before = snapshot(empty.root.path)
+    empty.rename(prefix="p")
+    found = {path.partition("/")[2] for path in names(empty.root.path) if "/" in path}
+    assert expected <= found
+    assert roles(empty) == parts
+    assert not any(sample.held for sample in empty.samples)
+    if split:
+        assert samples(empty) == known
+    empty.undo()
+    assert snapshot(empty.root.path) == before
+
+
+def test_a_template_says_the_whole_name(pairs: Dataset) -> None:
+    parts = roles(pairs)
+    pairs.rename(prefix="im", template="{prefix}-{n}-{role}{ext}")
+    assert "im-07-after.jpg" in names(stage(pairs))
+    pairs.rename(prefix="im", template="set/{n}_{role}{ext}")
+    assert "set/07_after.jpg" in names(stage(pairs))
+    assert roles(pairs) == parts
+
+
+@pytest.mark.parametrize(
+    ("template", "mention"),
+    [
+        ("{prefix}{role}{ext}", "needs {n}"),
+        ("{prefix}{n}_{role}", "ends with {ext}"),
+        ("{prefix}{n}_{rolle}{ext}", "is no template"),
+        ("{prefix}{n:04d}{ext}", "is no template"),
+        ("../{n}_{role}{ext}", "is no template"),
+        ("/{n}_{role}{ext}", "is no template"),
+        (".{n}_{role}{ext}", "is no template"),
+        ("{n", "cannot be read"),
+        ("{prefix}{n}{ext}", "would both become"),
+        ("{role}s{n}x{ext}", "would be part of another sample"),
+        ("{n}\n_{role}{ext}", "can be no template"),
+        ("{prefix}" * 100 + "{n}_{role}{ext}", "at most 255 bytes"),
+    ],
+)
+def test_names_that_would_not_do_are_refused(pairs: Dataset, template: str, mention: str) -> None:
+    before = snapshot(pairs.root.path)
+    with pytest.raises((UsageError, DestinationError), match=mention):
+        pairs.rename(prefix="abc", template=template)
+    assert snapshot(pairs.root.path) == before
+
+
+@pytest.mark.parametrize("wish", [{}, {"prefix": "a/"}, {"prefix": ".a"}, {"prefix": "a", "start": -1}])
+def test_a_wish_that_makes_no_name_is_refused(pairs: Dataset, wish: dict[str, str]) -> None:
+    with pytest.raises(UsageError):
+        pairs.rename(**wish)  # type: ignore[arg-type]
+
+
+def test_only_what_is_named_is_renamed(pairs: Dataset) -> None:
+    write_pairs(stage(pairs) / "new", range(30, 33), "DSC")
+    pairs.rename("stage_data/new", prefix="github_", start=26)
+    assert names(stage(pairs), "new") == {
+        f"github_{n}_{role}.jpg" for n in (26, 27, 28) for role in ("before", "after")
+    }
+    with pytest.raises(DestinationError, match="exists"):
+        pairs.rename("github_25", prefix="github_", start=24)
+    assert len(names(stage(pairs))) == 56
+
+
+def test_what_is_held_stays_and_is_told(pairs: Dataset) -> None:
+    write(stage(pairs) / "github_03_after.jpg", b"no picture")
+    pairs.hold("github_09")
+    plan = pairs.plan_rename(prefix="n")
+    assert {note.path for note in plan.report.held} == {
+        "stage_data/github_03_before.jpg",
+        "stage_data/github_03_after.jpg",
+        "held/github_09_before.jpg",
+        "held/github_09_after.jpg",
+    }
+    assert plan.report.details["samples"] == 23
+
+
+def test_the_name_of_a_missing_image_is_not_given_to_another(pairs: Dataset) -> None:
+    """It would be taken for an edit of it, and a new picture would have a split that nobody drew."""
+    pairs.split()
+    sample = next(sample for sample in pairs.samples if sample.split == "test")
+    for record in sample.files:
+        (pairs.root.path / record.path).unlink()
+    write_pairs(stage(pairs), range(40, 41))
+    number = int(sample.key.removeprefix("github_"))
+    with pytest.raises(DestinationError, match="that are missing"):
+        pairs.rename("github_40", prefix="github_", start=number)
+    pairs.rename("github_40", prefix="github_", start=41)
+
+
+def test_what_a_group_rule_looks_for_stays_in_the_names(empty: Dataset) -> None:
+    for number in range(12):
+        write(stage(empty) / f"patient{number // 3}_{number}.jpg", picture(number))
+    write(empty.root.path / "imgstage.toml", b"group = '(patient\\d+)_'\n")
+    with pytest.raises(UsageError, match="group rule"):
+        empty.rename(prefix="x_")
+    with pytest.raises(UsageError, match="group rule"):
+        empty.rename(prefix="patient", template="{prefix}{n}_{ext}")
+    empty.rename(template="{key}-{n}{ext}")
+    assert "patient0_1-02.jpg" in names(stage(empty))
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(numbers=st.permutations(range(1, 8)), upper=st.booleans(), start=st.integers(0, 3), split=st.booleans())
+def test_any_names_shift_swap_and_change_their_case(
+    tmp_path_factory: pytest.TempPathFactory, numbers: list[int], upper: bool, start: int, split: bool
+) -> None:
+    dataset = Dataset.create(tmp_path_factory.mktemp("any") / "data")
+    for seed, number in enumerate(numbers):
+        for side, role in enumerate(("before", "after")):
+            name = f"{'PIC' if upper else 'pic'}_{number:02d}_{role}.jpg"
+            write(stage(dataset) / name, picture(2 * seed + side), 1_500_000_000 + seed)
+    if split:
+        dataset.split(ratios="60/20/20")
+    parts, before = roles(dataset), snapshot(dataset.root.path)
+    dataset.rename(prefix="pic_", start=start)
+    found = {path.rpartition("/")[2] for path in names(dataset.root.path) if path.endswith("jpg")}
+    assert found == {f"pic_{n:02d}_{role}.jpg" for n in range(start, start + 7) for role in ("before", "after")}
+    assert roles(dataset) == parts
+    if start != 1 or upper:
+        dataset.undo()
+    assert snapshot(dataset.root.path) == before
+
+
+@pytest.mark.parametrize("doubt", ["an edit of a renamed test image", "a format of an unreadable one"])
+def test_no_name_is_changed_that_is_all_that_tells_of_a_test_image(empty: Dataset, doubt: str) -> None:
+    for number in range(20):
+        write(stage(empty) / f"{number:02d}.jpg", picture(number))
+    empty.split()
+    root = empty.root.path
+    path = next(path for path in (root / "test").iterdir() if path.suffix == ".jpg")
+    write(stage(empty) / f"{path.stem}.png", picture(500, "PNG"))
+    if doubt.startswith("an edit"):
+        path.rename(path.with_name(f"{path.stem}_orig.jpg"))
+    else:
+        path.chmod(0)
+    before = names(root)
+    with as_nobody(root), pytest.raises(ChangedError, match="has the name of"):
+        empty.rename(prefix="x")
+    assert names(root) == before
+
+
+def test_formats_of_one_name_share_it_afterwards_and_so_their_split(empty: Dataset) -> None:
+    for number in range(20):
+        write(stage(empty) / f"{number:02d}.jpg", picture(number))
+    empty.split()
+    splits = {sample.key: sample.split for sample in empty.samples}
+    for number in range(20):
+        write(stage(empty) / f"{number:02d}.png", picture(100 + number, "PNG"))
+    empty.rename(prefix="x")
+    empty.split()
+    found = {path.read_bytes(): path.parent.name for path in empty.root.path.rglob("x*.png")}
+    assert found == {picture(100 + number, "PNG"): splits[f"{number:02d}"] for number in range(20)}
