@@ -90,7 +90,7 @@ class Draft:
             place = top(record.path)
             near = [
                 handle
-                for handle, places in owners[slot.identity].items()
+                for handle, places in owners.get(slot.identity, _NOBODY).items()
                 if (place == STAGE or place in places)
                 and (slot.many or (handle, slot.identity, slot.role) not in taken)
             ]
@@ -244,6 +244,7 @@ class Draft:
         return Sample(fresh, key, split, "", images, files, place, held)
 
 
+_NOBODY: dict[str, set[str]] = {}
 _NO_SPLITS = frozenset((STAGE, HELD))
 _Member = tuple[str, "FileRecord", "Slot | None"]
 """A role, the file in it, and what the rule of its folder reads in its name."""

@@ -236,11 +236,12 @@ def _in_place_of_missing(catalog: Catalog, usable: Iterable[Sample], unknown: It
 
 def _under_held_out_names(catalog: Catalog, unknown: Iterable[Sample]) -> Iterator[str]:
     """Unknown images under the names of held-out ones, whose bytes now lie under another."""
-    new = [(r.path, fold(stem_of(below(r.path)))) for s in unknown for records in s.images.values() for r in records]
-    by_stem = {stem: path for path, stem in new if path not in catalog.rows}
+    moved = {path: row for path, row in _held_out(catalog).items() if below(path) != below(row.last_path)}
+    files = (r.path for s in unknown for records in s.images.values() for r in records) if moved else ()
+    by_stem = {fold(stem_of(below(path))): path for path in files if path not in catalog.rows}
     by_name = {stem.rpartition("/")[2]: path for stem, path in by_stem.items()}
     found: list[str] = []
-    for path, row in _held_out(catalog).items() if by_stem else ():
+    for path, row in moved.items():
         now, then = (fold(stem_of(below(place))) for place in (path, row.last_path))
         renamed = now.rpartition("/")[2] != then.rpartition("/")[2]
         other = by_name.get(then.rpartition("/")[2]) if renamed else by_stem.get(then)

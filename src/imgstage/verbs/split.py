@@ -17,8 +17,9 @@ from ..tables import in_split, manifest
 from .guard import SplitWish, past_splits, refuse_dropped, refuse_unexplained
 from .metadata import write_metadata
 from .ties import (
+    Pictures,
     earlier_splits,
-    find_absent,
+    find_pictures,
     find_ties,
     homes_of_repeated,
     pictures_of,
@@ -63,7 +64,8 @@ def plan_split(catalog: Catalog, wish: SplitWish, draft: Draft) -> Plan:
         refuse_dropped(past, wish)
         refuse_unexplained(catalog, usable, wish)
     group_of = {sample.id: wish.groups.get(sample.key, sample.group) for sample in catalog.samples}
-    splits, bridged, outcome = _assign(catalog, usable, past, group_of, wish)
+    pictures = find_pictures(catalog, wish.groups)
+    splits, bridged, outcome = _assign(catalog, usable, past, group_of, pictures, wish)
     layout = catalog.layout
     target: dict[str, str] = {}
     moves: list[Move] = []
@@ -92,7 +94,7 @@ def plan_split(catalog: Catalog, wish: SplitWish, draft: Draft) -> Plan:
     report = _report(catalog, usable, splits, bridged, outcome, wish, len(moves), new)
     details = (
         dict(report.details)
-        | _group_details(catalog, usable, splits, group_of)
+        | _group_details(catalog, usable, splits, group_of, pictures)
         | {
             "foreign_tables": foreign,
             "add_to_settings": wish.group_line
@@ -105,15 +107,19 @@ def plan_split(catalog: Catalog, wish: SplitWish, draft: Draft) -> Plan:
 
 
 def _assign(
-    catalog: Catalog, usable: list[Sample], past: Mapping[str, str], group_of: Mapping[str, str], wish: SplitWish
+    catalog: Catalog,
+    usable: list[Sample],
+    past: Mapping[str, str],
+    group_of: Mapping[str, str],
+    pictures: Pictures,
+    wish: SplitWish,
 ) -> tuple[dict[str, str], dict[str, str], Assignment]:
     """The split of each sample by id; why each sample that ties two splits is held; and the outcome itself."""
-    absent = find_absent(catalog, wish.groups)
-    ties = find_ties(catalog, group_of, absent)
+    ties = find_ties(catalog, group_of, pictures)
     members: dict[str, list[Sample]] = defaultdict(list)
     for sample in usable:
         members[ties[sample.id]].append(sample)
-    earlier = {} if wish.reshuffle else earlier_splits(catalog, past, ties, absent)
+    earlier = {} if wish.reshuffle else earlier_splits(catalog, past, ties, pictures.absent)
     groups = [part for group, samples in members.items() for part in _parts(group, samples, past, earlier)]
     outcome = assign(groups, wish.ratios, wish.seed, wish.rounding)
     splits = dict(past)
@@ -127,7 +133,7 @@ def _assign(
             splits |= dict.fromkeys((sample.id for sample in fresh), outcome.splits[group])
         elif fresh:
             between[group] = fresh
-    reasons = why_bridged(catalog, between, ties, past, absent) if between else {}
+    reasons = why_bridged(catalog, between, ties, past, pictures.absent) if between else {}
     return splits, {s.id: reasons[group] for group, samples in between.items() for s in samples}, outcome
 
 
@@ -154,7 +160,11 @@ def _labels(samples: Iterable[Sample]) -> tuple[tuple[str, int], ...]:
 
 
 def _group_details(
-    catalog: Catalog, usable: list[Sample], splits: Mapping[str, str], group_of: Mapping[str, str]
+    catalog: Catalog,
+    usable: list[Sample],
+    splits: Mapping[str, str],
+    group_of: Mapping[str, str],
+    pictures: Pictures,
 ) -> dict[str, Any]:
     """How far groups reach: samples without one, groups that were divided before they were named, copies."""
     places: dict[str, set[str]] = defaultdict(set)
@@ -162,7 +172,7 @@ def _group_details(
         name = group_of.get(sample.id, "")
         if name and sample.id in splits:
             places[name].add(splits[sample.id])
-    homes = homes_of_repeated(catalog, splits)
+    homes = homes_of_repeated(catalog, splits, pictures)
     copies = [sample for sample in usable if not homes.keys().isdisjoint(pictures_of(sample))] if homes else []
     divided = [s for s in copies if s.id in splits and any(len(homes.get(d, ())) > 1 for d in pictures_of(s))]
     return {

@@ -16,7 +16,7 @@ from ..reasons import Why, because
 from ..root import STAGE, fold, show
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     from ..index import FileRecord
 
@@ -37,6 +37,37 @@ class Absent(NamedTuple):
     split: str
     names: frozenset[str]
     digests: frozenset[str]
+
+
+class Pictures(NamedTuple):
+    """Every picture that an image is, or was.
+
+    Attributes:
+        of: the digests of each sample's pictures, by id; of an edited picture, those that it was count too.
+        absent: the images that no sample can show.
+        repeated: the digests of those that are, or were, in several places.
+    """
+
+    of: dict[str, list[str]]
+    absent: list[Absent]
+    repeated: set[str]
+
+
+def find_pictures(catalog: Catalog, groups: Mapping[str, str] | None = None) -> Pictures:
+    """Every picture of a root.
+
+    Args:
+        catalog: what there is.
+        groups: see `find_absent`.
+    """
+    of = {sample.id: pictures_of(sample) for sample in catalog.samples}
+    for path, row in catalog.rows.items():
+        now = catalog.index.by_path[path].digest
+        if (row.first_digest != now or row.digest != now) and is_picture(row.role) and row.sample in of:
+            of[row.sample] += {row.first_digest, row.digest} - {now}
+    absent = find_absent(catalog, groups)
+    times = Counter(chain(chain.from_iterable(of.values()), *(one.digests for one in absent)))
+    return Pictures(of, absent, {digest for digest, count in times.items() if count > 1})
 
 
 def find_absent(catalog: Catalog, groups: Mapping[str, str] | None = None) -> list[Absent]:
@@ -61,7 +92,7 @@ def find_absent(catalog: Catalog, groups: Mapping[str, str] | None = None) -> li
     return found
 
 
-def find_ties(catalog: Catalog, group_of: Mapping[str, str], absent: Sequence[Absent]) -> dict[str, str]:
+def find_ties(catalog: Catalog, group_of: Mapping[str, str], pictures: Pictures) -> dict[str, str]:
     """What holds each sample in one split with others: its group, its name but for the suffix (`3.jpg`, `3.png`), and
     every picture that has the same bytes, or had.
 
@@ -70,13 +101,12 @@ def find_ties(catalog: Catalog, group_of: Mapping[str, str], absent: Sequence[Ab
     Args:
         catalog: what there is.
         group_of: the group of each sample, by id; empty where it has none.
-        absent: what has a say beside the samples.
+        pictures: all there are, and what has a say beside the samples.
 
     Returns:
         For each sample, by id, and each that is absent, by path, a name that it shares with all it is tied to.
     """
-    pictures = _all_pictures(catalog)
-    times = Counter(chain(chain.from_iterable(pictures.values()), *(one.digests for one in absent)))
+    of, absent, shared = pictures
     stems = {sample.id: name_of(sample) for sample in catalog.samples}
     alike = Counter(chain(stems.values(), *(one.names for one in absent)))
     own_names = set(stems.values())
@@ -85,8 +115,8 @@ def find_ties(catalog: Catalog, group_of: Mapping[str, str], absent: Sequence[Ab
     ties: dict[str, str] = {}
     for sample in catalog.samples:
         repeated = alike[stems[sample.id]] > 1
-        own, group = pictures[sample.id], group_of.get(sample.id, sample.group)
-        if own and not group and not repeated and sample.id not in keys and all(times[digest] == 1 for digest in own):
+        own, group = of[sample.id], group_of.get(sample.id, sample.group)
+        if own and not group and not repeated and sample.id not in keys and shared.isdisjoint(own):
             ties[sample.id] = f"picture {min(own)}"  # what `merge` would say
         else:
             tied = {f"picture {digest}" for digest in own} | ({_GROUP + group} if group else set())
@@ -97,16 +127,6 @@ def find_ties(catalog: Catalog, group_of: Mapping[str, str], absent: Sequence[Ab
         shared = {name for name in one.names if name.startswith(_GROUP) or name in own_names}
         names[one.path] |= shared | {f"picture {digest}" for digest in one.digests}
     return ties | merge(names)
-
-
-def _all_pictures(catalog: Catalog) -> dict[str, list[str]]:
-    """The digests of each sample's pictures, by id; of an edited picture, those that it was count too."""
-    pictures = {sample.id: pictures_of(sample) for sample in catalog.samples}
-    for path, row in catalog.rows.items():
-        now = catalog.index.by_path[path].digest
-        if (row.first_digest != now or row.digest != now) and is_picture(row.role) and row.sample in pictures:
-            pictures[row.sample] += {row.first_digest, row.digest} - {now}
-    return pictures
 
 
 def name_of(sample: Sample) -> str:
@@ -162,19 +182,19 @@ def why_bridged(
     return reasons
 
 
-def homes_of_repeated(catalog: Catalog, splits: Mapping[str, str]) -> dict[str, dict[str, str]]:
+def homes_of_repeated(catalog: Catalog, splits: Mapping[str, str], pictures: Pictures) -> dict[str, dict[str, str]]:
     """In which splits each picture lies, or lay, that is or was in several samples, by digest; with its name there.
 
     Args:
         catalog: what there is.
         splits: the split of each sample, by id, where it is another than before.
+        pictures: all there are.
     """
-    pictures, absent = _all_pictures(catalog), find_absent(catalog)
-    times = Counter(chain(chain.from_iterable(pictures.values()), *(one.digests for one in absent)))
-    homes: dict[str, dict[str, str]] = {digest: {} for digest, count in times.items() if count > 1}
+    of, absent, shared = pictures
+    homes: dict[str, dict[str, str]] = {digest: {} for digest in shared}
     for sample in catalog.samples if homes else ():
         split = splits.get(sample.id, sample.split)
-        for digest in homes.keys() & pictures[sample.id] if split else ():
+        for digest in homes.keys() & of[sample.id] if split else ():
             homes[digest].setdefault(split, show(sample.key))
     for one in absent:
         for digest in homes.keys() & one.digests if one.split else ():
@@ -205,7 +225,7 @@ def without_astray_copies(catalog: Catalog, past: Mapping[str, str]) -> Catalog:
     newcomers = {sample.id: new for sample in catalog.samples if (new := _new_in_stage(catalog, sample))}
     if not newcomers:
         return catalog
-    homes = homes_of_repeated(catalog, past)
+    homes = homes_of_repeated(catalog, past, find_pictures(catalog))
     notes: dict[str, Note] = {}
     for sample in catalog.samples:
         split = past.get(sample.id, sample.split)
