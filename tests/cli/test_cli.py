@@ -434,3 +434,14 @@ def test_a_share_never_looks_complete_when_it_is_not(share: float, shown: str) -
     from imgstage.cli.render import floor_percent
 
     assert floor_percent(share) == shown
+
+
+def test_advice_names_the_root_that_was_named(pairs: Dataset, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is copied from a refusal must not run on another root."""
+    root = str(pairs.root.path)
+    pairs.split()
+    (pairs.root.path / "splits.csv").unlink()
+    assert run(["-C", root, "split"]) == 2
+    assert f"with: imgstage -C {root} split --accept-new" in capsys.readouterr().err
+    assert run(["-C", root, "split", "--json"]) == 2
+    assert f"imgstage -C {root} split" in json.loads(capsys.readouterr().out)["remedy"]

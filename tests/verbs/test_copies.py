@@ -266,3 +266,17 @@ def test_a_group_of_old_ties_new_samples_though_the_rule_does_not_find_it_again(
     empty.split(group_csv=f"{root.parent / 't.csv'}:patient", accept_new=gone)
     after = {f"p{path.stem[3:]}": path.parent.name for path in root.rglob("new*.jpg")}
     assert after == before
+
+
+def test_who_is_trusted_says_too_where_a_group_belongs(empty: Dataset) -> None:
+    root = empty.root.path
+    for number in range(20):
+        write(stage(empty) / f"p{number:02d}_1.jpg", picture(number))
+    rule = r"^(p\d+)_"
+    empty.split(group=rule)
+    moved = sorted((root / "train").glob("*.jpg"))[:6]
+    for path in moved:
+        path.rename(root / "test" / path.name)
+        write(stage(empty) / f"{path.name[:3]}_2.jpg", picture(100 + int(path.name[1:3])))
+    empty.split(group=rule, trust="folders")
+    assert {path.parent.name for path in root.rglob("p*_2.jpg")} == {"test"}
