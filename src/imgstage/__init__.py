@@ -1,8 +1,8 @@
 """imgstage: from a folder of images to train/val/test, safely."""
 
 from importlib import import_module
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False  # as typing has it, whose import would leave Ctrl-C a hundredth of a second for a traceback
 if TYPE_CHECKING:
     from .catalog import Sample
     from .dataset import Dataset

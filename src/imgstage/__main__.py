@@ -1,7 +1,5 @@
 """`imgstage`, and `python -m imgstage`."""
 
-import os
-import signal
 import sys
 
 
@@ -12,6 +10,9 @@ def main() -> None:
 
         command_line()
     except KeyboardInterrupt:
+        import os
+        import signal
+
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         sys.stderr.write("imgstage: Interrupted. See how things stand: imgstage status\n")
         sys.stderr.flush()
