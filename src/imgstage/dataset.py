@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import html
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
-from . import groups, settings, status
+from . import settings, status
 from .cache import CACHE
+from .catalog import top
+from .checks import Finding, check
 from .errors import ImgstageError, UsageError
 from .index import Index, scan
 from .journal import Journal, Operation, Passage, Recovery, passages
-from .look import Look, groups_of, homes_of, look
+from .look import GroupRule, Look, homes_of, look
 from .parallel import thinking
 from .root import (
-    DEFAULT_RATIOS,
     Root,
     check_new_root,
-    check_split_names,
     clean_folder,
     find_root,
     real_path,
     root_path,
 )
-from .settings import parse_ratios
 from .sources import read_source
 from .verbs.add import plan_add
 from .verbs.guard import SplitWish, Trust
@@ -35,7 +33,7 @@ from .verbs.split import plan_split
 from .verbs.unsplit import plan_unsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from fractions import Fraction
 
     from .catalog import Sample
@@ -113,6 +111,26 @@ class Dataset:
     def _status(self, seen: Look) -> Status:
         return status.take(seen, self.journal.pending(), self.journal.last())
 
+    def check(self, *, depth: int = 0, digests: bool = False) -> list[Finding]:
+        """Everything that is wrong or odd, errors first.
+
+        Args:
+            depth: how often a network halves the images; their sides must divide by two to that power.
+            digests: read every byte again, to find files that changed by themselves.
+        """
+        seen = self._look()
+        tops = sorted({top(record.path) for record in seen.catalog.index.files})
+        again = partial(scan, self.root.path, tops, threads=self._threads, progress=self._progress)
+        return check(seen.catalog, depth=depth, fresh=again() if digests else None)
+
+    def plan_hold_findings(self, findings: Iterable[Finding]) -> Plan:
+        """Plan to put the samples that have errors into `held/`, each with its reason."""
+        bad = {finding.path: f"{finding.code}: {finding.sentence}" for finding in findings if finding.is_of_a_sample}
+        self.journal.refuse_if_pending()
+        seen = self._look_whole()
+        seen.refuse_foreign_ledger()
+        return self._bound(plan_hold(seen.catalog, sorted(bad), bad, seen.draft))
+
     def log(self) -> list[Operation]:
         """Every operation, oldest first."""
         return self.journal.log()
@@ -177,27 +195,18 @@ class Dataset:
             UsageError: a wish makes no sense; nothing was changed.
         """
         self.journal.refuse_if_pending()
-        if group is not None and group_csv is not None:
-            problem = "Both a group rule and a table of groups are given"
-            raise UsageError(problem, "Give one of --group and --group-csv")
         stored = settings.read(self.root)
-        shares = parse_ratios(ratios) if isinstance(ratios, str) else ratios or stored.ratios or DEFAULT_RATIOS
-        check_split_names(list(shares))
-        if sum(shares.values()) != 1 or min(shares.values()) < 0 or rounding not in (None, "remainder", "truncate"):
-            problem = f"The ratios {dict(shares)} do not sum to 1, or the rounding {rounding!r} is none"
-            raise UsageError(problem, "Give shares that sum to exactly 1, and remainder or truncate")
-        given = group is not None or group_csv is not None
-        pattern, table = (group, group_csv) if given else (stored.group, stored.group_csv)
-        base = Path() if given else self.root.path
+        shares = settings.shares_of(ratios, rounding, stored)
+        rule = GroupRule.of(group, group_csv, stored, self.root)
         seen = self._look_whole(tuple(shares))
         with thinking(self._progress, "Grouping"):  # a rule may take its time
-            group_of = groups_of(seen.catalog, pattern, table, base)
+            group_of = rule.groups(seen.catalog)
         wish = SplitWish(
             ratios=shares,
             seed=seed if seed is not None else stored.seed or 0,
             rounding=rounding or stored.rounding or "remainder",
-            group_line=groups.toml_line(self.root.path, base, pattern, table),
-            stored_group_line=groups.toml_line(self.root.path, self.root.path, stored.group, stored.group_csv),
+            group_line=rule.line(self.root),
+            stored_group_line=GroupRule.of(None, None, stored, self.root).line(self.root),
             groups=group_of,
             reshuffle=reshuffle,
             accept_new=accept_new,
@@ -284,9 +293,8 @@ class Dataset:
         self.journal.refuse_if_pending()
         seen = self._look_whole()
         seen.refuse_foreign_ledger()
-        said = seen.settings
-        grouping = partial(groups_of, pattern=said.group, table=said.group_csv, base=self.root.path)
-        wish = RenameWish(prefix, start, width, template, said.pairing, grouping)
+        rule = GroupRule.of(None, None, seen.settings, self.root)
+        wish = RenameWish(prefix, start, width, template, seen.settings.pairing, rule.groups)
         return self._bound(plan_rename(seen.catalog, self._meant(names, otherwise=True), wish, seen.draft))
 
     def plan_undo(self, operation: int | None = None, *, without_missing: bool = False) -> Plan:
@@ -388,8 +396,4 @@ class Dataset:
         """Counts and six thumbnails, for notebooks."""
         from . import notebook  # loads the decoders
 
-        try:
-            seen = self._look()
-            return notebook.render(self.root.path, seen.catalog, self._status(seen))
-        except ImgstageError as error:
-            return f"<b>{html.escape(str(self.root.path))}</b><br>{html.escape(str(error))}"
+        return notebook.of(self.root.path, lambda: ((seen := self._look()).catalog, self._status(seen)))
