@@ -33,7 +33,7 @@ from .verbs.split import plan_split
 from .verbs.unsplit import plan_unsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from fractions import Fraction
 
     from .catalog import Sample
@@ -118,18 +118,21 @@ class Dataset:
             depth: how often a network halves the images; their sides must divide by two to that power.
             digests: read every byte again, to find files that changed by themselves.
         """
-        seen = self._look()
-        tops = sorted({top(record.path) for record in seen.catalog.index.files})
-        again = partial(scan, self.root.path, tops, threads=self._threads, progress=self._progress)
-        return check(seen.catalog, depth=depth, fresh=again() if digests else None)
+        return self._check(self._look(), depth, digests)
 
-    def plan_hold_findings(self, findings: Iterable[Finding]) -> Plan:
-        """Plan to put the samples that have errors into `held/`, each with its reason."""
-        bad = {finding.path: f"{finding.code}: {finding.sentence}" for finding in findings if finding.is_of_a_sample}
+    def plan_check(self, *, depth: int = 0, digests: bool = False) -> tuple[list[Finding], Plan]:
+        """`check(...)`, and the plan to put the samples that have errors into `held/`, each with its reason."""
         self.journal.refuse_if_pending()
         seen = self._look_whole()
         seen.refuse_foreign_ledger()
-        return self._bound(plan_hold(seen.catalog, sorted(bad), bad, seen.draft))
+        found = self._check(seen, depth, digests)
+        bad = {finding.path: f"{finding.code}: {finding.sentence}" for finding in found if finding.is_of_a_sample}
+        return found, self._bound(plan_hold(seen.catalog, sorted(bad), bad, seen.draft))
+
+    def _check(self, seen: Look, depth: int, digests: bool) -> list[Finding]:
+        tops = sorted({top(record.path) for record in seen.catalog.index.files})
+        again = partial(scan, self.root.path, tops, threads=self._threads, progress=self._progress)
+        return check(seen.catalog, depth=depth, fresh=again() if digests else None)
 
     def log(self) -> list[Operation]:
         """Every operation, oldest first."""

@@ -46,10 +46,8 @@ def command(
     """
     root: str | None = ctx.obj
     dataset = open_dataset(root, threads=threads, dry_run=dry_run)
-    findings = dataset.check(depth=depth, digests=digests)
-    bad = any(finding.is_error or strict for finding in findings)
     if hold:
-        plan = dataset.plan_hold_findings(findings)
+        findings, plan = dataset.plan_check(depth=depth, digests=digests)
 
         def render(made: Plan) -> list[str]:
             went = "would go" if dry_run else "went"
@@ -57,11 +55,12 @@ def command(
 
         carry_out(root, plan, render, dry_run=dry_run, as_json=as_json, show_all=show_all)
         return 0
+    findings = dataset.check(depth=depth, digests=digests)
     if as_json:
         print_json({"verb": "check", "errors": sum(f.is_error for f in findings), "findings": _shown(findings)})
     else:
         click.echo("\n".join(_told(findings, root, show_all=show_all)))
-    return 1 if bad else 0
+    return 1 if any(finding.is_error or strict for finding in findings) else 0
 
 
 def _shown(findings: Sequence[Finding]) -> list[dict[str, str]]:
