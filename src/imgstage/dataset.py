@@ -122,17 +122,15 @@ class Dataset:
 
     def plan_check(self, *, depth: int = 0, digests: bool = False) -> tuple[list[Finding], Plan]:
         """`check(...)`, and the plan to put the samples that have errors into `held/`, each with its reason."""
-        self.journal.refuse_if_pending()
-        seen = self._look_whole()
-        seen.refuse_foreign_ledger()
+        seen = self._look_to_change()
         found = self._check(seen, depth, digests)
-        bad = {finding.path: f"{finding.code}: {finding.sentence}" for finding in found if finding.is_of_a_sample}
+        bad = {one.path: f"{one.code}: {one.sentence}" for one in found if one.is_of_a_sample}
         return found, self._bound(plan_hold(seen.catalog, sorted(bad), bad, seen.draft))
 
     def _check(self, seen: Look, depth: int, digests: bool) -> list[Finding]:
-        tops = sorted({top(record.path) for record in seen.catalog.index.files})
-        again = partial(scan, self.root.path, tops, threads=self._threads, progress=self._progress)
-        return check(seen.catalog, depth=depth, fresh=again() if digests else None)
+        tops = sorted({top(record.path) for record in seen.catalog.index.files}) if digests else ()
+        fresh = scan(self.root.path, tops, threads=self._threads, progress=self._progress) if digests else None
+        return check(seen.catalog, depth=depth, fresh=fresh)
 
     def log(self) -> list[Operation]:
         """Every operation, oldest first."""
@@ -231,9 +229,7 @@ class Dataset:
             ChangedError: `splits.csv` is not the last one, and does not know all samples, or disagrees with the
                 folders; nothing was changed.
         """
-        self.journal.refuse_if_pending()
-        seen = self._look_whole()
-        seen.refuse_foreign_ledger()
+        seen = self._look_to_change()
         with thinking(self._progress, "Planning"):
             return self._bound(plan_unsplit(seen.catalog, seen.draft, trust))
 
@@ -249,9 +245,7 @@ class Dataset:
             UsageError: a name means nothing here, or nothing was named.
             DestinationError: a name in `held/` is taken; nothing was changed.
         """
-        self.journal.refuse_if_pending()
-        seen = self._look_whole()
-        seen.refuse_foreign_ledger()
+        seen = self._look_to_change()
         return self._bound(plan_hold(seen.catalog, self._meant(names, troubled), reason, seen.draft, troubled=troubled))
 
     def plan_release(self, *names: str | Path, everything: bool = False) -> Plan:
@@ -265,9 +259,7 @@ class Dataset:
             UsageError: a name means nothing here, or nothing was named.
             DestinationError: a name is taken where a file would go; nothing was changed.
         """
-        self.journal.refuse_if_pending()
-        seen = self._look_whole()
-        seen.refuse_foreign_ledger()
+        seen = self._look_to_change()
         return self._bound(
             plan_release(seen.catalog, self._meant(names, everything), seen.draft, everything=everything)
         )
@@ -293,9 +285,7 @@ class Dataset:
             UsageError: a wish makes no sense, or images would go together otherwise by their new names.
             DestinationError: a name is taken; nothing was changed.
         """
-        self.journal.refuse_if_pending()
-        seen = self._look_whole()
-        seen.refuse_foreign_ledger()
+        seen = self._look_to_change()
         rule = GroupRule.of(None, None, seen.settings, self.root)
         wish = RenameWish(prefix, start, width, template, seen.settings.pairing, rule.groups)
         return self._bound(plan_rename(seen.catalog, self._meant(names, otherwise=True), wish, seen.draft))
@@ -369,6 +359,13 @@ class Dataset:
         """What there is, for a verb that changes it: all of it must be known."""
         seen = self._look(also)
         seen.refuse_unseen()
+        return seen
+
+    def _look_to_change(self) -> Look:
+        """The same, for verbs that write the ledger on: the journal and the ledger must be in order."""
+        self.journal.refuse_if_pending()
+        seen = self._look_whole()
+        seen.refuse_foreign_ledger()
         return seen
 
     def _meant(self, names: Sequence[str | Path], otherwise: bool) -> list[str]:
