@@ -110,6 +110,13 @@ def _grown(root: Path) -> None:
     write_photos(root / "stage_data", 100)
 
 
+def _troubled(root: Path) -> None:
+    """One pair of which a half does not decode, and one that has lost a half."""
+    _grown(root)
+    write(root / "stage_data/github_100_after.jpg", picture(201)[:-40], 201)
+    (root / "stage_data/github_101_after.jpg").unlink()
+
+
 def _aside(root: Path) -> None:
     _split(root)
     Dataset(root).hold("github_0", "night/github_3", reason="too dark")
@@ -205,6 +212,7 @@ SCENARIOS = (
     Scenario("unsplit", _grown, cli("unsplit", "--threads", "1")),
     Scenario("hold", _split, cli("hold", "github_1", "night/github_4", "--reason", "why not", "--threads", "1")),
     Scenario("release", _aside, cli("release", "--everything", "--threads", "1")),
+    Scenario("check", _troubled, cli("check", "--hold", "--threads", "1")),
     Scenario("rename", _grown, cli("rename", "--prefix", "github_", "--width", "1", "--threads", "1")),
     Scenario("moves", _tangled, _move),
     Scenario("undo", _aside, cli("undo", "1")),

@@ -28,6 +28,7 @@ LAYERS = (
     "catalog",
     "verbs",
     "journal",
+    "checks",
     "look",
     "sources",
     "status",

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 CACHE = PurePosixPath("cache/index.sqlite")
 _TRUSTED_AGE_NS = 2_000_000_000  # a file touched in the 2 s before it was hashed may have changed again unseen
-_VERSION = 2
+_VERSION = 3
 _COARSE_NS = 10_000_000
 """FAT and exFAT keep times this coarsely, no change time of their own, and give inode numbers anew at each mount: there
 nothing but the content tells a file."""
@@ -171,8 +171,8 @@ def _text(image: ImageInfo | None) -> str:
 def _image(text: str) -> ImageInfo | None:
     if not text:
         return None
-    name, height, width, mode, orientation = text.split(" ")
-    return ImageInfo(name, int(height), int(width), mode, int(orientation))
+    name, height, width, mode, orientation, profile = text.split(" ")
+    return ImageInfo(name, int(height), int(width), mode, int(orientation), profile)
 
 
 def _signed(number: int) -> int:

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import html
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
-from . import groups, settings, status
+from . import settings, status
 from .cache import CACHE
+from .catalog import top
+from .checks import Finding, check
 from .errors import ImgstageError, UsageError
 from .index import Index, scan
 from .journal import Journal, Operation, Passage, Recovery, passages
-from .look import Look, groups_of, homes_of, look
+from .look import GroupRule, Look, homes_of, look
 from .parallel import thinking
 from .root import (
-    DEFAULT_RATIOS,
     Root,
     check_new_root,
-    check_split_names,
     clean_folder,
     find_root,
     real_path,
     root_path,
 )
-from .settings import parse_ratios
 from .sources import read_source
 from .verbs.add import plan_add
 from .verbs.guard import SplitWish, Trust
@@ -113,6 +111,27 @@ class Dataset:
     def _status(self, seen: Look) -> Status:
         return status.take(seen, self.journal.pending(), self.journal.last())
 
+    def check(self, *, depth: int = 0, digests: bool = False) -> list[Finding]:
+        """Everything that is wrong or odd, errors first.
+
+        Args:
+            depth: how often a network halves the images; their sides must divide by two to that power.
+            digests: read every byte again, to find files that changed by themselves.
+        """
+        return self._check(self._look(), depth, digests)
+
+    def plan_check(self, *, depth: int = 0, digests: bool = False) -> tuple[list[Finding], Plan]:
+        """`check(...)`, and the plan to put the samples that have errors into `held/`, each with its reason."""
+        seen = self._look_to_change()
+        found = self._check(seen, depth, digests)
+        bad = {one.path: f"{one.code}: {one.sentence}" for one in found if one.is_of_a_sample}
+        return found, self._bound(plan_hold(seen.catalog, sorted(bad), bad, seen.draft))
+
+    def _check(self, seen: Look, depth: int, digests: bool) -> list[Finding]:
+        tops = sorted({top(record.path) for record in seen.catalog.index.files}) if digests else ()
+        fresh = scan(self.root.path, tops, threads=self._threads, progress=self._progress) if digests else None
+        return check(seen.catalog, depth=depth, fresh=fresh)
+
     def log(self) -> list[Operation]:
         """Every operation, oldest first."""
         return self.journal.log()
@@ -177,27 +196,18 @@ class Dataset:
             UsageError: a wish makes no sense; nothing was changed.
         """
         self.journal.refuse_if_pending()
-        if group is not None and group_csv is not None:
-            problem = "Both a group rule and a table of groups are given"
-            raise UsageError(problem, "Give one of --group and --group-csv")
         stored = settings.read(self.root)
-        shares = parse_ratios(ratios) if isinstance(ratios, str) else ratios or stored.ratios or DEFAULT_RATIOS
-        check_split_names(list(shares))
-        if sum(shares.values()) != 1 or min(shares.values()) < 0 or rounding not in (None, "remainder", "truncate"):
-            problem = f"The ratios {dict(shares)} do not sum to 1, or the rounding {rounding!r} is none"
-            raise UsageError(problem, "Give shares that sum to exactly 1, and remainder or truncate")
-        given = group is not None or group_csv is not None
-        pattern, table = (group, group_csv) if given else (stored.group, stored.group_csv)
-        base = Path() if given else self.root.path
+        shares = settings.shares_of(ratios, rounding, stored)
+        rule = GroupRule.of(group, group_csv, stored, self.root)
         seen = self._look_whole(tuple(shares))
         with thinking(self._progress, "Grouping"):  # a rule may take its time
-            group_of = groups_of(seen.catalog, pattern, table, base)
+            group_of = rule.groups(seen.catalog)
         wish = SplitWish(
             ratios=shares,
             seed=seed if seed is not None else stored.seed or 0,
             rounding=rounding or stored.rounding or "remainder",
-            group_line=groups.toml_line(self.root.path, base, pattern, table),
-            stored_group_line=groups.toml_line(self.root.path, self.root.path, stored.group, stored.group_csv),
+            group_line=rule.line(self.root),
+            stored_group_line=GroupRule.of(None, None, stored, self.root).line(self.root),
             groups=group_of,
             reshuffle=reshuffle,
             accept_new=accept_new,
@@ -219,9 +229,7 @@ class Dataset:
             ChangedError: `splits.csv` is not the last one, and does not know all samples, or disagrees with the
                 folders; nothing was changed.
         """
-        self.journal.refuse_if_pending()
-        seen = self._look_whole()
-        seen.refuse_foreign_ledger()
+        seen = self._look_to_change()
         with thinking(self._progress, "Planning"):
             return self._bound(plan_unsplit(seen.catalog, seen.draft, trust))
 
@@ -237,9 +245,7 @@ class Dataset:
             UsageError: a name means nothing here, or nothing was named.
             DestinationError: a name in `held/` is taken; nothing was changed.
         """
-        self.journal.refuse_if_pending()
-        seen = self._look_whole()
-        seen.refuse_foreign_ledger()
+        seen = self._look_to_change()
         return self._bound(plan_hold(seen.catalog, self._meant(names, troubled), reason, seen.draft, troubled=troubled))
 
     def plan_release(self, *names: str | Path, everything: bool = False) -> Plan:
@@ -253,9 +259,7 @@ class Dataset:
             UsageError: a name means nothing here, or nothing was named.
             DestinationError: a name is taken where a file would go; nothing was changed.
         """
-        self.journal.refuse_if_pending()
-        seen = self._look_whole()
-        seen.refuse_foreign_ledger()
+        seen = self._look_to_change()
         return self._bound(
             plan_release(seen.catalog, self._meant(names, everything), seen.draft, everything=everything)
         )
@@ -281,12 +285,9 @@ class Dataset:
             UsageError: a wish makes no sense, or images would go together otherwise by their new names.
             DestinationError: a name is taken; nothing was changed.
         """
-        self.journal.refuse_if_pending()
-        seen = self._look_whole()
-        seen.refuse_foreign_ledger()
-        said = seen.settings
-        grouping = partial(groups_of, pattern=said.group, table=said.group_csv, base=self.root.path)
-        wish = RenameWish(prefix, start, width, template, said.pairing, grouping)
+        seen = self._look_to_change()
+        rule = GroupRule.of(None, None, seen.settings, self.root)
+        wish = RenameWish(prefix, start, width, template, seen.settings.pairing, rule.groups)
         return self._bound(plan_rename(seen.catalog, self._meant(names, otherwise=True), wish, seen.draft))
 
     def plan_undo(self, operation: int | None = None, *, without_missing: bool = False) -> Plan:
@@ -360,6 +361,13 @@ class Dataset:
         seen.refuse_unseen()
         return seen
 
+    def _look_to_change(self) -> Look:
+        """The same, for verbs that write the ledger on: the journal and the ledger must be in order."""
+        self.journal.refuse_if_pending()
+        seen = self._look_whole()
+        seen.refuse_foreign_ledger()
+        return seen
+
     def _meant(self, names: Sequence[str | Path], otherwise: bool) -> list[str]:
         """Names of samples as they stand in the root: a path that is there from here is one there too."""
         if not names and not otherwise:
@@ -388,8 +396,4 @@ class Dataset:
         """Counts and six thumbnails, for notebooks."""
         from . import notebook  # loads the decoders
 
-        try:
-            seen = self._look()
-            return notebook.render(self.root.path, seen.catalog, self._status(seen))
-        except ImgstageError as error:
-            return f"<b>{html.escape(str(self.root.path))}</b><br>{html.escape(str(error))}"
+        return notebook.of(self.root.path, lambda: ((seen := self._look()).catalog, self._status(seen)))

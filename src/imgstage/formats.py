@@ -7,6 +7,17 @@ from typing import NamedTuple
 SUFFIXES = frozenset(".jpg .jpeg .jpe .jfif .mpo .png .apng .webp .tif .tiff .bmp .dib .gif".split())
 """Lower-case file name suffixes that make a file an image."""
 
+SUFFIXES_OF = {
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
+    "PNG": (".png", ".apng"),
+    "WEBP": (".webp",),
+    "TIFF": (".tif", ".tiff"),
+    "BMP": (".bmp", ".dib"),
+    "DIB": (".bmp", ".dib"),
+    "GIF": (".gif",),
+}
+"""Which suffixes tell the truth about each format."""
+
 UNSUPPORTED_SUFFIXES = frozenset(
     ".heic .heif .avif .jp2 .j2k .jxl .jxr .dng .cr2 .cr3 .nef .arw .orf .rw2 .raf .psd .svg .exr .hdr .dcm .ico .tga "
     ".ppm .pgm .pbm .pnm .pcx .qoi .eps .ai .pdf".split()
@@ -26,6 +37,7 @@ class ImageInfo(NamedTuple):
         width: pixels from left to right as seen.
         mode: Pillow's name of the pixel layout, such as "RGB", "L", "I;16".
         orientation: the EXIF orientation, 1 to 8.
+        profile: by what an embedded ICC profile is recognised, 8 hex digits; empty when there is none.
     """
 
     format: str
@@ -33,3 +45,4 @@ class ImageInfo(NamedTuple):
     width: int
     mode: str
     orientation: int
+    profile: str = ""

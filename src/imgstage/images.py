@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import simplejpeg
+from blake3 import blake3
 from PIL import (
     BmpImagePlugin,
     GifImagePlugin,
@@ -134,7 +135,7 @@ def inspect(data: bytes) -> ImageInfo:
         data: the bytes of the file. Call it inside `quiet_codecs`.
 
     Returns:
-        Size as seen, layout, format and orientation.
+        Size as seen, layout, format, orientation and profile.
 
     Raises:
         DefectError: the bytes are no image, are larger than `MAX_PIXELS`, or do not decode to the last pixel.
@@ -149,6 +150,7 @@ def inspect(data: bytes) -> ImageInfo:
         if not isinstance(orientation, int) or orientation not in range(1, 9):
             orientation = 1
         name, mode = str(image.format), image.mode
+        profile = image.info.get("icc_profile")
         if name in ("JPEG", "MPO"):
             name = "JPEG"
             _decode_jpeg_strictly(data, mode)
@@ -156,7 +158,8 @@ def inspect(data: bytes) -> ImageInfo:
             _decode_frames(image)
     if orientation in _SIDEWAYS:
         height, width = width, height
-    return ImageInfo(name, height, width, mode, orientation)
+    known_as = blake3(profile).hexdigest(length=4) if isinstance(profile, bytes) and profile else ""
+    return ImageInfo(name, height, width, mode, orientation, known_as)
 
 
 def _decode_jpeg_strictly(data: bytes, mode: str) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from . import catalog, groups, ledger, settings, tables
 from .errors import ImgstageError, RefusedError, UsageError
@@ -19,7 +20,6 @@ from .verbs.wishes import Draft
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from .catalog import Catalog
     from .index import Index
@@ -113,37 +113,62 @@ def look(
     return Look(said, rows, splits, draft, what)
 
 
-def groups_of(what: Catalog, pattern: str | None, table: str | None, base: Path) -> dict[str, str]:
-    """The group of each sample by the user's rule, by key; samples without one are not in it.
+class GroupRule(NamedTuple):
+    """How samples are put into groups: by a regular expression or a table, given or stored.
 
-    Held ones have a say too; and so have missing files, under their `groups.gone_key`.
-
-    Args:
-        what: the samples.
-        pattern: a regular expression.
+    Attributes:
+        pattern: the expression.
         table: `FILE:COLUMN`, which goes before the pattern.
         base: what the path of the table is relative to.
-
-    Raises:
-        UsageError: the table cannot be read, or the rule fits nothing.
     """
-    lost = [row.last_path for row in (*what.missing, *what.unread) if row.role != SIDECAR]
-    gone = {path: groups.gone_key(path) for path in (*lost, *what.unrecorded())}
-    if table is not None:
-        name, column = groups.parse_table(table)
-        try:
-            data = read_regular(base / name)
-        except (OSError, ValueError) as error:  # a name with a zero byte is a ValueError
-            problem = f"The table of groups {show(str(base / name))} cannot be read"
-            problem += f" ({getattr(error, 'strerror', None) or error})"
-            remedy = "Check the path; where none is given, it is that of group_csv in imgstage.toml"
-            raise UsageError(problem, remedy) from error
-        rows = groups.read_table(data, name, column)
-        keys = gone | {record.path: sample.key for sample in what.samples for record in sample.files}
-        return groups.merge(groups.by_column(rows, column, keys))
-    if pattern is not None:
-        return groups.by_pattern(pattern, [*(sample.key for sample in what.samples), *gone.values()])
-    return {}
+
+    pattern: str | None
+    table: str | None
+    base: Path
+
+    @classmethod
+    def of(cls, group: str | None, group_csv: str | None, stored: Settings, root: Root) -> GroupRule:
+        """The rule that is given, else the one that `imgstage.toml` stores.
+
+        Raises:
+            UsageError: both kinds are given.
+        """
+        if group is not None and group_csv is not None:
+            problem = "Both a group rule and a table of groups are given"
+            raise UsageError(problem, "Give one of --group and --group-csv")
+        if group is None and group_csv is None:
+            return cls(stored.group, stored.group_csv, root.path)
+        return cls(group, group_csv, Path())
+
+    def line(self, root: Root) -> str:
+        """The line of `imgstage.toml` that stores it; empty when there is none."""
+        return groups.toml_line(root.path, self.base, self.pattern, self.table)
+
+    def groups(self, what: Catalog) -> dict[str, str]:
+        """The group of each sample, by key; samples without one are not in it.
+
+        Held ones have a say too; and so have missing and unreadable files, under their `groups.gone_key`.
+
+        Raises:
+            UsageError: the table cannot be read, or the rule fits nothing.
+        """
+        lost = [row.last_path for row in (*what.missing, *what.unread) if row.role != SIDECAR]
+        gone = {path: groups.gone_key(path) for path in (*lost, *what.unrecorded())}
+        if self.table is not None:
+            name, column = groups.parse_table(self.table)
+            try:
+                data = read_regular(self.base / name)
+            except (OSError, ValueError) as error:  # a name with a zero byte is a ValueError
+                problem = f"The table of groups {show(str(self.base / name))} cannot be read"
+                problem += f" ({getattr(error, 'strerror', None) or error})"
+                remedy = "Check the path; where none is given, it is that of group_csv in imgstage.toml"
+                raise UsageError(problem, remedy) from error
+            rows = groups.read_table(data, name, column)
+            keys = gone | {record.path: sample.key for sample in what.samples for record in sample.files}
+            return groups.merge(groups.by_column(rows, column, keys))
+        if self.pattern is not None:
+            return groups.by_pattern(self.pattern, [*(sample.key for sample in what.samples), *gone.values()])
+        return {}
 
 
 def homes_of(root: Root) -> dict[str, frozenset[str]]:

@@ -7,10 +7,12 @@ import html
 from typing import TYPE_CHECKING
 
 from . import images
+from .errors import ImgstageError
 from .pairing import describe
 from .root import show
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from .catalog import Catalog, Sample
@@ -47,3 +49,11 @@ def _picture(root: Path, sample: Sample) -> str:
     data = images.encode(images.thumbnail(root / record.path, _THUMBNAIL), "JPEG", quality=85)
     source = base64.b64encode(data).decode()
     return f"<img title='{html.escape(show(record.path), quote=True)}' src='data:image/jpeg;base64,{source}'> "
+
+
+def of(path: Path, look: Callable[[], tuple[Catalog, Status]]) -> str:
+    """What a notebook shows of a root; of one that cannot be looked at, why."""
+    try:
+        return render(path, *look())
+    except ImgstageError as error:
+        return f"<b>{html.escape(str(path))}</b><br>{html.escape(str(error))}"

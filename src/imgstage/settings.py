@@ -169,3 +169,19 @@ def _typed(table: dict[str, Any], key: str, kind: type[Any]) -> Any:
         names = {str: "text in quotation marks", int: "a whole number", dict: "a table"}
         raise UsageError(problem, f"It must be {names[kind]}")
     return value
+
+
+def shares_of(
+    ratios: str | Mapping[str, Fraction] | None, rounding: str | None, stored: Settings
+) -> Mapping[str, Fraction]:
+    """The share of each split: what is asked, else what is stored, else the default.
+
+    Raises:
+        UsageError: they do not sum to one, or a split has an impossible name, or the rounding is none.
+    """
+    shares = parse_ratios(ratios) if isinstance(ratios, str) else ratios or stored.ratios or DEFAULT_RATIOS
+    check_split_names(list(shares))
+    if sum(shares.values()) != 1 or min(shares.values()) < 0 or rounding not in (None, "remainder", "truncate"):
+        problem = f"The ratios {dict(shares)} do not sum to 1, or the rounding {rounding!r} is none"
+        raise UsageError(problem, "Give shares that sum to exactly 1, and remainder or truncate")
+    return shares

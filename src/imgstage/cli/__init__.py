@@ -1,6 +1,7 @@
 """The command line: parse, one call of the library, render, exit code. No logic lives here.
 
-stdout carries the result, stderr messages and progress. Exit codes: 0 done, 2 wrong usage or refused, 3 broken off.
+stdout carries the result, stderr messages and progress. Exit codes: 0 done, 1 `check` found errors, 2 wrong usage or
+refused, 3 broken off.
 """
 
 from __future__ import annotations
@@ -25,7 +26,10 @@ from .common import command_line, complain, finished
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-COMMANDS = ("init", "add", "status", "rename", "split", "unsplit", "hold", "release", "log", "undo", "recover", "demo")
+COMMANDS = (
+    *("init", "add", "status", "check", "rename", "split", "unsplit", "hold", "release"),
+    *("log", "undo", "recover", "demo"),
+)
 """In the order of a dataset's life. Each is the `command` of the module of its name."""
 _ADVICE = re.compile(r"imgstage (?!-C|init|demo)")
 

@@ -22,13 +22,15 @@ if TYPE_CHECKING:
     from ..index import FileRecord
 
 
-def plan_hold(catalog: Catalog, names: Sequence[str], reason: str, draft: Draft, *, troubled: bool = False) -> Plan:
+def plan_hold(
+    catalog: Catalog, names: Sequence[str], reason: str | Mapping[str, str], draft: Draft, *, troubled: bool = False
+) -> Plan:
     """Plan to put samples into `held/`, whole.
 
     Args:
         catalog: what there is.
         names: keys, ids, or paths of files; of a sample that has one file too many, a path takes only that file.
-        reason: why; it is shown by `status`.
+        reason: why; it is shown by `status`. Or the reason of each path that is named.
         draft: about the plan.
         troubled: put everything there that is held where it lies, but for what would have one name there.
 
@@ -42,7 +44,13 @@ def plan_hold(catalog: Catalog, names: Sequence[str], reason: str, draft: Draft,
     """
     files = named(catalog, names, lambda record: top(record.path) != HELD, STAGE)
     _refuse_shut(catalog, files)
-    why_of = dict.fromkeys((record.path for record in files), show(reason) or "you put it there")
+    why_of = dict.fromkeys((record.path for record in files), "you put it there")
+    if isinstance(reason, str):
+        why_of |= dict.fromkeys(why_of, show(reason)) if reason else {}
+    else:
+        of = {r.path: reason[n.path] for s in catalog.samples for n in s.files if n.path in reason for r in s.files}
+        of.update(reason)
+        why_of |= {path: of[path] for path in why_of if path in of}
     strays = catalog.strays_of_splits()
     if troubled:
         for note in catalog.held():

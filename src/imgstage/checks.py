@@ -1,0 +1,221 @@
+"""What is wrong, or odd, with a set of images: findings, each with what mends it. Pure."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter, defaultdict
+from math import log2
+from typing import TYPE_CHECKING, NamedTuple
+
+from .formats import SUFFIXES_OF
+from .pairing import SIDECAR
+from .reasons import HELP, Why, is_because, why
+from .root import STAGE, show
+from .verbs.ties import is_picture
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from .catalog import Catalog, Sample
+    from .index import FileRecord, Index
+
+ERROR, WARNING = "error", "warning"
+_ENOUGH = 10  # of fewer images, nobody can tell which is the odd one
+_FAR = 0.5  # octaves: an aspect or a side so far from the median is worth a look, when most are nearer
+_SHARE = 0.1  # what more than this share of images has in common is no exception
+
+
+class Finding(NamedTuple):
+    """One thing that is wrong or odd.
+
+    Attributes:
+        code: what kind of thing, for programs.
+        severity: "error" or "warning".
+        path: of the file, below the root.
+        sentence: what it is.
+        remedy: the command or the deed that mends it.
+    """
+
+    code: str
+    severity: str
+    path: str
+    sentence: str
+    remedy: str
+
+    @property
+    def is_error(self) -> bool:
+        """Whether it should stop whoever trains."""
+        return self.severity == ERROR
+
+    @property
+    def is_of_a_sample(self) -> bool:
+        """Whether setting its sample aside helps, without taking away what must be looked at."""
+        return self.is_error and self.code not in ("missing", "disagrees", "unreadable", "name", "torn", "mixed")
+
+
+def check(catalog: Catalog, *, depth: int = 0, fresh: Index | None = None) -> list[Finding]:
+    """Look for everything that is wrong or odd in a root.
+
+    Args:
+        catalog: what there is.
+        depth: how often a network halves the images; their sides must divide by two to that power.
+        fresh: the files once more, read anew without a cache, to find bytes that changed by themselves.
+
+    Returns:
+        The findings, errors first, then in the order of the paths.
+    """
+    samples = [sample for sample in catalog.samples if not sample.held]
+    found = [
+        *_held(catalog),
+        *_drift(catalog),
+        *_extensions(catalog.index),
+        *(finding for sample in samples for finding in _halves(sample)),
+        *_duplicates(samples),
+        *(finding for role, records in _by_role(samples).items() for finding in _odd_ones(role, records)),
+        *(_indivisible(samples, depth) if depth else ()),
+        *(_rotten(catalog.index, fresh) if fresh is not None else ()),
+    ]
+    return sorted(found, key=lambda finding: (not finding.is_error, finding.path, finding.code))
+
+
+_NO_FAULT = (Why.ASIDE, Why.TIED)
+
+
+def _held(catalog: Catalog) -> Iterator[Finding]:
+    """What status holds, for the same reasons; what was set aside is known."""
+    for note in catalog.held():
+        if not is_because(note.reason, *_NO_FAULT):
+            kind, _, sentence = note.reason.partition(": ")
+            code = "empty" if "the file is empty" in sentence else kind
+            yield Finding(code, ERROR, note.path, sentence, HELP[why(note.reason)])
+
+
+def _drift(catalog: Catalog) -> Iterator[Finding]:
+    """What is other than `splits.csv` says."""
+    for row in catalog.missing:
+        if not row.is_acknowledged:
+            sentence = f"it was assigned to {row.split} and is gone"
+            yield Finding("missing", ERROR, row.last_path, sentence, "restore it, or let `imgstage split` note it")
+    for path in catalog.edited:
+        sentence = "its bytes are not those that splits.csv knows"
+        yield Finding("edited", WARNING, path, sentence, "`imgstage split` writes them down, when the edit is yours")
+    for sample in catalog.samples:
+        if sample.split and not sample.held and sample.place not in (STAGE, sample.split):
+            sentence = f"it lies in {sample.place}, and splits.csv says {sample.split}"
+            remedy = "`imgstage split --trust folders` (or csv)"
+            yield Finding("disagrees", ERROR, sample.files[0].path, sentence, remedy)
+
+
+def _extensions(index: Index) -> Iterator[Finding]:
+    for record in index.files:
+        suffix = record.path[record.path.rfind(".") :].lower()
+        if record.image is not None and suffix not in SUFFIXES_OF.get(record.image.format, (suffix,)):
+            sentence = f"its name says {suffix}, its content is {record.image.format}"
+            yield Finding("extension", WARNING, record.path, sentence, "rename it by hand to what it is")
+
+
+def _halves(sample: Sample) -> Iterator[Finding]:
+    """The images of one sample beside each other; masks belong to a picture of their size as well."""
+    records = [record for of in sample.images.values() for record in of]
+    first = records[0]
+    for other in records[1:]:
+        if first.image is None or other.image is None:
+            continue
+        size, its = (first.image.height, first.image.width), (other.image.height, other.image.width)
+        beside = f"{show(first.path)} has {size[0]}x{size[1]}, {show(other.path)} {its[0]}x{its[1]} (height x width)"
+        if size != its and size == its[::-1]:
+            remedy = "turn one of them, or set the sample aside with `imgstage hold NAME`"
+            yield Finding("orientation-differs", ERROR, other.path, f"one is turned: {beside}", remedy)
+        elif size != its:
+            remedy = "bring them to one size, or set the sample aside with `imgstage hold NAME`"
+            yield Finding("size-differs", ERROR, other.path, f"the sizes differ: {beside}", remedy)
+    pictures = [record for role, of in sample.images.items() if is_picture(role) for record in of]
+    times = Counter(record.digest for record in pictures)
+    for record in pictures[1:]:
+        if times[record.digest] > 1:
+            sentence = f"it has the same bytes as {show(pictures[0].path)}: a forgotten edit"
+            yield Finding("identical-halves", WARNING, record.path, sentence, "put the edited image in its place")
+            break
+
+
+def _duplicates(samples: Iterable[Sample]) -> Iterator[Finding]:
+    """Pictures that are in several samples, byte for byte."""
+    homes: dict[str, list[tuple[str, FileRecord]]] = defaultdict(list)
+    for sample in samples:
+        seen: set[str] = set()
+        for role, records in sample.images.items():
+            for record in records if is_picture(role) else ():
+                if record.digest not in seen:
+                    seen.add(record.digest)
+                    homes[record.digest].append((sample.split or sample.place, record))
+    for members in homes.values():
+        if len(members) > 1:
+            apart = len({split for split, _ in members} - {STAGE}) > 1
+            (_, first), *others = members
+            for _, record in others:
+                sentence = f"it has the same bytes as {show(first.path)}" + (", in another split" if apart else "")
+                code, severity = ("duplicate-across-splits", ERROR) if apart else ("duplicate", WARNING)
+                remedy = "set one of the two aside with `imgstage hold NAME`"
+                yield Finding(code, severity, record.path, sentence, remedy)
+
+
+def _by_role(samples: Iterable[Sample]) -> dict[str, list[FileRecord]]:
+    roles: dict[str, list[FileRecord]] = defaultdict(list)
+    for sample in samples:
+        for role, records in sample.images.items():
+            if role != SIDECAR:
+                roles[role] += [record for record in records if record.image is not None]
+    return roles
+
+
+def _odd_ones(role: str, records: list[FileRecord]) -> Iterator[Finding]:
+    """What a few images of a role have otherwise than the others."""
+    if len(records) < _ENOUGH:
+        return
+    yield from _rare(records, "mode", lambda r: r.image.mode if r.image else "", role, "pixels")
+    yield from _rare(records, "profile", lambda r: r.image.profile if r.image else "", role, "a colour profile")
+    sides = {r.path: (r.image.height, r.image.width) for r in records if r.image is not None}
+    measures: Mapping[str, dict[str, float]] = {
+        "aspect": {path: log2(width / height) for path, (height, width) in sides.items()},
+        "size": {path: log2(width * height) / 2 for path, (height, width) in sides.items()},
+    }
+    for what, of in measures.items():
+        median = statistics.median(of.values())
+        far = [path for path, value in of.items() if abs(value - median) > _FAR]
+        for path in far if len(far) <= _SHARE * len(of) else ():
+            height, width = sides[path]
+            sentence = f"{height}x{width} (height x width) is far from the {what} of most {role} images"
+            yield Finding(f"{what}-outlier", WARNING, path, sentence, "look at it; `imgstage hold NAME` sets it aside")
+
+
+def _rare(
+    records: list[FileRecord], code: str, of: Callable[[FileRecord], str], role: str, what: str
+) -> Iterator[Finding]:
+    times = Counter(map(of, records))
+    usual, count = times.most_common(1)[0]
+    for record in records if count < len(records) else ():
+        if of(record) != usual:
+            sentence = f"it has {what} {of(record) or 'of none'}, most {role} images {usual or 'none'}"
+            remedy = "convert it, or set it aside with `imgstage hold NAME`"
+            yield Finding(code, WARNING, record.path, sentence, remedy)
+
+
+def _indivisible(samples: Iterable[Sample], depth: int) -> Iterator[Finding]:
+    step = 2**depth
+    for records in _by_role(samples).values():
+        for record in records:
+            if record.image is not None and (record.image.height % step or record.image.width % step):
+                sentence = f"{record.image.height}x{record.image.width} (height x width) does not divide by {step}"
+                yield Finding("indivisible", WARNING, record.path, sentence, "resize or crop it, or pad in the loader")
+
+
+def _rotten(index: Index, fresh: Index) -> Iterator[Finding]:
+    """Files whose bytes changed while nobody wrote to them."""
+    for record in index.files:
+        now = fresh.by_path.get(record.path)
+        if now is None or not record.digest or not now.digest:
+            continue
+        untouched = (now.size, now.mtime_ns, now.inode) == (record.size, record.mtime_ns, record.inode)
+        if untouched and now.digest != record.digest:
+            sentence = "its bytes changed while its size and time did not: the disk may be failing"
+            yield Finding("rot", ERROR, record.path, sentence, "restore it from a backup")

@@ -1,0 +1,85 @@
+"""`imgstage check`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import click
+
+from .common import all_option, carry_out, command_line, dry_run_option, json_option, open_dataset, threads_option
+from .render import print_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from ..checks import Finding
+    from ..plan import Plan
+
+_FIRST = 5
+
+
+@click.command("check", short_help="Find what is wrong or odd.")
+@click.option("--depth", type=click.IntRange(0, 16), default=0, metavar="N", help="Sides must divide by 2^N.")
+@click.option("--digests", is_flag=True, help="Read every byte again, to find files that changed by themselves.")
+@click.option("--strict", is_flag=True, help="Warnings are errors.")
+@click.option("--hold", "hold", is_flag=True, help="Put the samples that have errors into held/.")
+@dry_run_option
+@json_option
+@all_option
+@threads_option
+@click.pass_context
+def command(
+    ctx: click.Context,
+    depth: int,
+    digests: bool,
+    strict: bool,
+    hold: bool,
+    dry_run: bool,
+    as_json: bool,
+    show_all: bool,
+    threads: int | None,
+) -> int:
+    """Look for broken files, halves that do not fit, copies, odd sizes and colours, and drift from splits.csv.
+
+    Exits with 1 when there are errors. With --hold, their samples go into held/, and it exits with 0.
+    """
+    root: str | None = ctx.obj
+    dataset = open_dataset(root, threads=threads, dry_run=dry_run)
+    if hold:
+        findings, plan = dataset.plan_check(depth=depth, digests=digests)
+
+        def render(made: Plan) -> list[str]:
+            went = "would go" if dry_run else "went"
+            return [*_told(findings, root, show_all=show_all), f"{made.report.done:,} files {went} to held/"]
+
+        carry_out(root, plan, render, dry_run=dry_run, as_json=as_json, show_all=show_all)
+        return 0
+    findings = dataset.check(depth=depth, digests=digests)
+    if as_json:
+        print_json({"verb": "check", "errors": sum(f.is_error for f in findings), "findings": _shown(findings)})
+    else:
+        click.echo("\n".join(_told(findings, root, show_all=show_all)))
+    return 1 if any(finding.is_error or strict for finding in findings) else 0
+
+
+def _shown(findings: Sequence[Finding]) -> list[dict[str, str]]:
+    from ..root import show
+
+    return [finding._replace(path=show(finding.path))._asdict() for finding in findings]
+
+
+def _told(findings: Sequence[Finding], root: str | None, *, show_all: bool) -> Iterator[str]:
+    errors = sum(finding.is_error for finding in findings)
+    yield f"{errors:,} errors, {len(findings) - errors:,} warnings"
+    times = Counter((finding.severity, finding.code) for finding in findings)
+    told: Counter[tuple[str, str]] = Counter()
+    for finding, shown in zip(findings, _shown(findings), strict=True):
+        kind = finding.severity, finding.code
+        told[kind] += 1
+        if show_all or told[kind] <= _FIRST:
+            yield f"  {finding.severity}: {shown['path']} -- {finding.code}: {finding.sentence}"
+        elif told[kind] == _FIRST + 1:
+            yield f"  {finding.severity}: … and {times[kind] - _FIRST:,} more of {finding.code}; --all lists them"
+        if told[kind] == times[kind]:
+            yield f"    {finding.code}: {finding.remedy.replace('`imgstage', f'`{command_line(root)}')}"

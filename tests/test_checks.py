@@ -1,0 +1,240 @@
+"""`check`: each kind of fault is found, where it is, and nothing else."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from PIL import Image, ImageCms
+
+from imgstage import Dataset
+from imgstage.cache import Cache, Content
+from imgstage.cli import run
+
+from .helpers import kit, names, picture, snapshot, stage, where, write, write_pairs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+def found(dataset: Dataset, *, depth: int = 0, digests: bool = False) -> set[tuple[str, str, str]]:
+    """(severity, code, path) of each finding."""
+    return {(one.severity, one.code, one.path) for one in dataset.check(depth=depth, digests=digests)}
+
+
+def pair(size: tuple[int, int]) -> Callable[[Path], object]:
+    """Gives one pair images of (height, width)."""
+
+    def make(root: Path) -> None:
+        for number, role in enumerate(("before", "after")):
+            write(root / f"github_03_{role}.jpg", picture(700 + number, size=size))
+
+    return make
+
+
+def encoded(mode: str = "RGB", size: tuple[int, int] = (24, 32), image_format: str = "PNG", **options: object) -> bytes:
+    """An image of (height, width) in a mode."""
+    noise = np.random.default_rng(len(mode) + size[0]).integers(0, 255, (*size, 4), np.uint8)
+    image = Image.fromarray(noise[..., :3]) if mode != "RGBA" else Image.fromarray(noise)
+    image = Image.fromarray(noise[..., 0].astype(np.uint16)) if mode == "I;16" else image.convert(mode)
+    buffer = io.BytesIO()
+    image.save(buffer, image_format, **options)
+    return buffer.getvalue()
+
+
+def turned(content: bytes) -> bytes:
+    """The same picture with an EXIF orientation that turns it."""
+    buffer = io.BytesIO()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.open(io.BytesIO(content)).save(buffer, "JPEG", exif=exif)
+    return buffer.getvalue()
+
+
+def srgb() -> bytes:
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+def test_a_sound_set_has_no_findings(pairs: Dataset) -> None:
+    assert found(pairs, depth=3) == set()
+    pairs.split()
+    assert found(pairs, depth=3, digests=True) == set()
+
+
+FAULTS: dict[str, tuple[Callable[[Path], object], set[tuple[str, str, str]]]] = {
+    "broken": (
+        lambda root: write(root / "github_03_after.jpg", picture(7)[:-30]),
+        {("error", "broken", f"github_03_{role}.jpg") for role in ("before", "after")},
+    ),
+    "empty": (
+        lambda root: write(root / "github_03_after.jpg", b""),
+        {("error", "empty", f"github_03_{role}.jpg") for role in ("before", "after")},
+    ),
+    "orphan": (lambda root: (root / "github_03_after.jpg").unlink(), {("error", "incomplete", "github_03_before.jpg")}),
+    "extension": (
+        lambda root: write(root / "github_03_after.jpg", encoded()),
+        {("warning", "extension", "github_03_after.jpg")},
+    ),
+    "size": (
+        lambda root: write(root / "github_03_after.jpg", picture(7, size=(24, 40))),
+        {("error", "size-differs", "github_03_after.jpg")},
+    ),
+    "orientation": (
+        lambda root: write(root / "github_03_after.jpg", picture(7, size=(32, 24))),
+        {("error", "orientation-differs", "github_03_after.jpg"), ("warning", "aspect-outlier", "github_03_after.jpg")},
+    ),
+    "EXIF orientation": (
+        lambda root: write(root / "github_03_after.jpg", turned(picture(7))),
+        {("error", "orientation-differs", "github_03_after.jpg"), ("warning", "aspect-outlier", "github_03_after.jpg")},
+    ),
+    "forgotten edit": (
+        lambda root: write(root / "github_03_after.jpg", (root / "github_03_before.jpg").read_bytes()),
+        {("warning", "identical-halves", "github_03_after.jpg")},
+    ),
+    "duplicate": (
+        lambda root: write(root / "github_03_after.jpg", (root / "github_07_after.jpg").read_bytes()),
+        {("warning", "duplicate", "github_07_after.jpg")},
+    ),
+    "grey": (
+        lambda root: write(root / "github_03_after.jpg", encoded("L", image_format="JPEG")),
+        {("warning", "mode", "github_03_after.jpg")},
+    ),
+    "CMYK": (
+        lambda root: write(root / "github_03_after.jpg", encoded("CMYK", image_format="JPEG")),
+        {("warning", "mode", "github_03_after.jpg")},
+    ),
+    "profile": (
+        lambda root: write(root / "github_03_after.jpg", encoded(image_format="JPEG", icc_profile=srgb())),
+        {("warning", "profile", "github_03_after.jpg")},
+    ),
+    "aspect": (
+        lambda root: [
+            write(root / f"github_03_{r}.jpg", picture(7 + len(r), size=(24, 64))) for r in ("before", "after")
+        ],
+        {("warning", "aspect-outlier", f"github_03_{role}.jpg") for role in ("before", "after")},
+    ),
+    "large": (
+        lambda root: [
+            write(root / f"github_03_{r}.jpg", picture(7 + len(r), size=(48, 64))) for r in ("before", "after")
+        ],
+        {("warning", "size-outlier", f"github_03_{role}.jpg") for role in ("before", "after")},
+    ),
+    "indivisible": (
+        lambda root: [
+            write(root / f"github_03_{r}.jpg", picture(7 + len(r), size=(23, 32))) for r in ("before", "after")
+        ],
+        {("warning", "indivisible", f"github_03_{role}.jpg") for role in ("before", "after")},
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_each_fault_is_found_and_nothing_else(pairs: Dataset, fault: str) -> None:
+    make, expected = FAULTS[fault]
+    make(stage(pairs))
+    assert found(pairs, depth=3) == {(severity, code, f"stage_data/{name}") for severity, code, name in expected}
+
+
+@pytest.mark.parametrize("mode", ["L", "RGBA", "I;16"])
+def test_one_mode_among_others_is_told(empty: Dataset, mode: str) -> None:
+    for number in range(12):
+        write(stage(empty) / f"{number}.png", encoded(size=(24 + number % 2, 32)))
+    write(stage(empty) / "odd.png", encoded(mode))
+    assert ("warning", "mode", "stage_data/odd.png") in found(empty)
+
+
+def test_copies_in_two_splits_and_drift_from_the_ledger_are_errors(pairs: Dataset) -> None:
+    pairs.split()
+    root = pairs.root.path
+    by_split = {sample.split: sample for sample in pairs.samples}
+    test, train = (root / by_split[split].images["after"][0].path for split in ("test", "train"))
+    write(train, test.read_bytes())
+    assert ("warning", "edited", str(train.relative_to(root))) in found(pairs)
+    assert {code for severity, code, _ in found(pairs) if severity == "error"} == {"duplicate-across-splits"}
+    for record in by_split["val"].files:
+        (root / record.path).rename(root / "train" / record.path.partition("/")[2])
+    test.unlink()
+    codes = {(severity, code) for severity, code, _ in found(pairs)}
+    assert {("error", "disagrees"), ("error", "missing")} <= codes
+
+
+def test_bytes_that_changed_by_themselves_are_found_by_reading_all_again(
+    pairs: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A failing disk changes no time, which a hand cannot help: so the cache is told another digest."""
+    path = "stage_data/github_05_before.jpg"
+    for record in sorted(stage(pairs).iterdir()):
+        os.utime(record)
+    real = Cache.get
+
+    def get(cache: Cache, status: os.stat_result, *, is_image: bool) -> Content | None:
+        content = real(cache, status, is_image=is_image)
+        rotten = status.st_ino == (pairs.root.path / path).stat().st_ino
+        return content._replace(digest="0" * 64) if content and rotten else content
+
+    pairs.check()
+    time.sleep(2.1)
+    pairs.check()  # what is older than two seconds is remembered
+    monkeypatch.setattr(Cache, "get", get)
+    assert found(pairs) == set()
+    assert {one for one in found(pairs, digests=True) if one[1] == "rot"} == {("error", "rot", path)}
+
+
+def test_the_command_says_what_mends_it_and_how_bad_it_is(pairs: Dataset, capsys: pytest.CaptureFixture[str]) -> None:
+    root = str(pairs.root.path)
+    assert run(["-C", root, "check"]) == 0
+    assert "0 errors, 0 warnings" in capsys.readouterr().out
+    write(stage(pairs) / "github_03_after.jpg", encoded())
+    assert run(["-C", root, "check"]) == 0
+    assert run(["-C", root, "check", "--strict"]) == 1
+    write(stage(pairs) / "github_04_after.jpg", b"no picture")
+    capsys.readouterr()
+    assert run(["-C", root, "check"]) == 1
+    told = capsys.readouterr().out
+    assert "error: stage_data/github_04_after.jpg -- broken" in told
+    assert f"imgstage -C {root} hold NAME" in told
+    assert run(["-C", root, "check", "--json"]) == 1
+    result = json.loads(capsys.readouterr().out)
+    assert (result["errors"], len(result["findings"])) == (2, 3)
+
+
+def test_what_has_errors_is_set_aside_with_its_reason_and_comes_back(
+    pairs: Dataset, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = pairs.root.path
+    write(stage(pairs) / "github_03_after.jpg", picture(7, size=(24, 40)))
+    write(stage(pairs) / "github_04_after.jpg", b"no picture")
+    write(stage(pairs) / "github_05_after.jpg", encoded())
+    before = snapshot(root)
+    assert run(["-C", str(root), "check", "--hold", "-n"]) == 0
+    assert snapshot(root) == before
+    assert run(["-C", str(root), "check", "--hold"]) == 0
+    aside = {f"github_{n}_{role}.jpg" for n in ("03", "04") for role in ("before", "after")}
+    assert names(root, "held") == aside | {"reasons.csv"}
+    assert {place for name, place in where(pairs).items() if name in aside} == {"held"}
+    reasons = {note.path: note.reason for note in pairs.status().report.held}
+    assert reasons["held/github_03_before.jpg"].startswith("aside: size-differs: the sizes differ")
+    capsys.readouterr()
+    assert run(["-C", str(root), "check", "--strict"]) == 1, "a wrong extension is left"
+    pairs.undo()
+    assert snapshot(root) == before
+
+
+@pytest.mark.parametrize("name", ["pairs/kodak24_seedstyle", "classes/clothing_cc0"])
+def test_real_sets_have_no_errors(empty: Dataset, name: str) -> None:
+    empty.add(kit(name))
+    assert [one for one in empty.check() if one.is_error] == []
+
+
+def test_a_hundred_findings_do_not_flood(empty: Dataset, capsys: pytest.CaptureFixture[str]) -> None:
+    write_pairs(stage(empty), range(1, 60))
+    for number in range(1, 30):
+        write(stage(empty) / f"github_{number:02d}_after.jpg", b"no picture")
+    assert run(["-C", str(empty.root.path), "check"]) == 1
+    assert len(capsys.readouterr().out.splitlines()) < 12
