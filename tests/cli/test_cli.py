@@ -445,3 +445,12 @@ def test_advice_names_the_root_that_was_named(pairs: Dataset, capsys: pytest.Cap
     assert f"with: imgstage -C {root} split --accept-new" in capsys.readouterr().err
     assert run(["-C", root, "split", "--json"]) == 2
     assert f"imgstage -C {root} split" in json.loads(capsys.readouterr().out)["remedy"]
+
+
+@pytest.mark.parametrize("name", ["stage_data", "Train", "valid", "held", ".imgstage"])
+def test_no_root_is_made_in_a_folder_that_means_something_in_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    assert run(["init", str(tmp_path / name)]) == 2
+    assert "has the name of a folder in a root" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
