@@ -238,3 +238,29 @@ def test_a_hundred_findings_do_not_flood(empty: Dataset, capsys: pytest.CaptureF
         write(stage(empty) / f"github_{number:02d}_after.jpg", b"no picture")
     assert run(["-C", str(empty.root.path), "check"]) == 1
     assert len(capsys.readouterr().out.splitlines()) < 12
+
+
+def test_sizes_that_differ_everywhere_alike_are_the_sets_way(empty: Dataset) -> None:
+    """Super-resolution: the one pair that has another scale is the fault."""
+    for number in range(14):
+        write(stage(empty) / f"{number:02d}_lr.png", picture(number, "PNG", (8, 12)))
+        write(stage(empty) / f"{number:02d}_hr.png", picture(100 + number, "PNG", (33, 48) if number else (16, 24)))
+    errors = {(code, path) for severity, code, path in found(empty) if severity == "error"}
+    assert errors == {("size-differs", "stage_data/00_hr.png")}
+
+
+def test_what_cannot_go_stays_and_the_rest_goes(empty: Dataset, capsys: pytest.CaptureFixture[str]) -> None:
+    """A stray and half a pair in a split, whose place is all that tells their split; and a name that is taken."""
+    root = empty.root.path
+    write_pairs(root / "train", range(1, 20))
+    write_pairs(root / "test", range(20, 24))
+    write(root / "test/odd.jpg", picture(900))
+    (root / "train/github_03_after.jpg").unlink()
+    write(root / "train/github_04_after.jpg", b"no picture")
+    write(root / "train/github_05_after.jpg", b"no picture either")
+    write(root / "held/github_05_before.jpg", picture(901))
+    assert run(["-C", str(root), "check", "--hold"]) == 1
+    assert "4 errors are left" in capsys.readouterr().out
+    aside = {"github_04_before.jpg", "github_04_after.jpg", "github_05_before.jpg", "reasons.csv"}
+    assert names(root, "held") == aside
+    assert (root / "train/github_05_before.jpg").exists(), "its sample stays whole"

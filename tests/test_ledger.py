@@ -161,3 +161,12 @@ def test_two_that_are_gone_may_have_had_one_path(tmp_path: Path, lost: str) -> N
     rows = [row(f"{lost}train/a", "A"), row(f"{lost}train/a", "B")]
     (tmp_path / "splits.csv").write_bytes(ledger.write(rows))
     assert ledger.read(Root(tmp_path)) == tuple(rows)
+
+
+@pytest.mark.parametrize("column", ["sample", "split", "role", "path"])
+def test_a_row_that_lacks_what_makes_it_one_is_refused(tmp_path: Path, column: str) -> None:
+    """A blank split would count as a new sample, and be drawn."""
+    lacking = row("train/a.jpg", "A")._replace(**{column: ""})
+    (tmp_path / "splits.csv").write_bytes(ledger.write([lacking]))
+    with pytest.raises(UsageError, match="lacks its sample, split, role or path"):
+        ledger.read(Root(tmp_path))

@@ -8,7 +8,6 @@ from math import log2
 from typing import TYPE_CHECKING, NamedTuple
 
 from .formats import SUFFIXES_OF
-from .pairing import SIDECAR
 from .reasons import HELP, Why, is_because, why
 from .root import STAGE, show
 from .verbs.ties import is_picture
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 ERROR, WARNING = "error", "warning"
 _ENOUGH = 10  # of fewer images, nobody can tell which is the odd one
 _FAR = 0.5  # octaves: an aspect or a side so far from the median is worth a look, when most are nearer
+_NEAR = 0.05  # octaves: a crop to whole pixels makes scales differ that much
 _SHARE = 0.1  # what more than this share of images has in common is no exception
 
 
@@ -69,7 +69,8 @@ def check(catalog: Catalog, *, depth: int = 0, fresh: Index | None = None) -> li
         *_held(catalog),
         *_drift(catalog),
         *_extensions(catalog.index),
-        *(finding for sample in samples for finding in _halves(sample)),
+        *_sizes(samples),
+        *(finding for sample in samples for finding in _forgotten_edits(sample)),
         *_duplicates(samples),
         *(finding for role, records in _by_role(samples).items() for finding in _odd_ones(role, records)),
         *(_indivisible(samples, depth) if depth else ()),
@@ -114,21 +115,41 @@ def _extensions(index: Index) -> Iterator[Finding]:
             yield Finding("extension", WARNING, record.path, sentence, "rename it by hand to what it is")
 
 
-def _halves(sample: Sample) -> Iterator[Finding]:
-    """The images of one sample beside each other; masks belong to a picture of their size as well."""
-    records = [record for of in sample.images.values() for record in of]
-    first = records[0]
-    for other in records[1:]:
-        if first.image is None or other.image is None:
-            continue
-        size, its = (first.image.height, first.image.width), (other.image.height, other.image.width)
-        beside = f"{show(first.path)} has {size[0]}x{size[1]}, {show(other.path)} {its[0]}x{its[1]} (height x width)"
-        if size != its and size == its[::-1]:
-            remedy = "turn one of them, or set the sample aside with `imgstage hold NAME`"
-            yield Finding("orientation-differs", ERROR, other.path, f"one is turned: {beside}", remedy)
-        elif size != its:
-            remedy = "bring them to one size, or set the sample aside with `imgstage hold NAME`"
-            yield Finding("size-differs", ERROR, other.path, f"the sizes differ: {beside}", remedy)
+def _sizes(samples: Iterable[Sample]) -> Iterator[Finding]:
+    """Images of one sample that differ in size, unless most of their role do so alike, as in super-resolution."""
+    by_role: dict[str, list[tuple[FileRecord, FileRecord]]] = defaultdict(list)
+    for sample in samples:
+        (_, first), *others = [(role, record) for role, of in sample.images.items() for record in of]
+        for role, other in others:
+            by_role[role].append((first, other))
+    for pairs in by_role.values():
+        scales = [_octaves(first, other) for first, other in pairs]
+        usual, near = (0.0, 0.0), 0.0
+        if len(pairs) >= _ENOUGH and 2 * scales.count(usual) < len(pairs):
+            usual, near = (statistics.median(h for h, _ in scales), statistics.median(w for _, w in scales)), _NEAR
+        for (first, other), scale in zip(pairs, scales, strict=True):
+            if max(abs(scale[0] - usual[0]), abs(scale[1] - usual[1])) > near:
+                yield _differs(first, other)
+
+
+def _octaves(first: FileRecord, other: FileRecord) -> tuple[float, float]:
+    """How much higher and wider one image is than another, as powers of two."""
+    if first.image is None or other.image is None:
+        return 0.0, 0.0
+    return log2(other.image.height / first.image.height), log2(other.image.width / first.image.width)
+
+
+def _differs(first: FileRecord, other: FileRecord) -> Finding:
+    size, its = ((image.height, image.width) if image else (0, 0) for image in (first.image, other.image))
+    beside = f"{show(first.path)} has {size[0]}x{size[1]}, {show(other.path)} {its[0]}x{its[1]} (height x width)"
+    if size == its[::-1]:
+        remedy = "turn one of them, or set the sample aside with `imgstage hold NAME`"
+        return Finding("orientation-differs", ERROR, other.path, f"one is turned: {beside}", remedy)
+    remedy = "bring them to one size, or set the sample aside with `imgstage hold NAME`"
+    return Finding("size-differs", ERROR, other.path, f"the sizes differ: {beside}", remedy)
+
+
+def _forgotten_edits(sample: Sample) -> Iterator[Finding]:
     pictures = [record for role, of in sample.images.items() if is_picture(role) for record in of]
     times = Counter(record.digest for record in pictures)
     for record in pictures[1:]:
@@ -163,8 +184,7 @@ def _by_role(samples: Iterable[Sample]) -> dict[str, list[FileRecord]]:
     roles: dict[str, list[FileRecord]] = defaultdict(list)
     for sample in samples:
         for role, records in sample.images.items():
-            if role != SIDECAR:
-                roles[role] += [record for record in records if record.image is not None]
+            roles[role] += [record for record in records if record.image is not None]
     return roles
 
 

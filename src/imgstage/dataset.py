@@ -125,7 +125,7 @@ class Dataset:
         seen = self._look_to_change()
         found = self._check(seen, depth, digests)
         bad = {one.path: f"{one.code}: {one.sentence}" for one in found if one.is_of_a_sample}
-        return found, self._bound(plan_hold(seen.catalog, sorted(bad), bad, seen.draft))
+        return found, self._bound(plan_hold(seen.catalog, (), "", seen.draft, bad))
 
     def _check(self, seen: Look, depth: int, digests: bool) -> list[Finding]:
         tops = sorted({top(record.path) for record in seen.catalog.index.files}) if digests else ()
@@ -239,14 +239,15 @@ class Dataset:
         Args:
             names: keys of samples, or paths of their files or folders.
             reason: why; `status` shows it.
-            troubled: put everything there that is held where it lies.
+            troubled: put everything there that is held where it lies, if it can go.
 
         Raises:
             UsageError: a name means nothing here, or nothing was named.
             DestinationError: a name in `held/` is taken; nothing was changed.
         """
         seen = self._look_to_change()
-        return self._bound(plan_hold(seen.catalog, self._meant(names, troubled), reason, seen.draft, troubled=troubled))
+        also = dict(seen.catalog.held()) if troubled else {}
+        return self._bound(plan_hold(seen.catalog, self._meant(names, troubled), reason, seen.draft, also))
 
     def plan_release(self, *names: str | Path, everything: bool = False) -> Plan:
         """Plan to bring samples back from `held/`.

@@ -47,7 +47,7 @@ HELP: Mapping[Why, str] = MappingProxyType(
         " set it aside with `imgstage hold NAME`",
         Why.AMBIGUOUS: "rename or set aside the one too many with `imgstage hold PATH`",
         Why.TWINS: "rename one of the two; but an edit of the other belongs in its place, so that it keeps its split",
-        Why.MIXED: "give the files their old names (splits.csv has them), or their rows one split there",
+        Why.MIXED: "give the files their old names (splits.csv has them), or give their rows there one split",
         Why.TORN: "bring its files together, with `imgstage unsplit`, or `imgstage hold NAME` when one is in held/",
         Why.TIED: "it stays out until its group lies in one split; `imgstage split --reshuffle` draws all anew",
         Why.ASIDE: "`imgstage release NAME` brings it back",

@@ -155,3 +155,30 @@ def test_undo_brings_no_test_image_into_train_when_names_were_changed(pairs: Dat
     with pytest.raises(ChangedError, match="holds the bytes of an image of test"):
         pairs.undo()
     assert snapshot(pairs.root.path) == before
+
+
+@pytest.mark.parametrize("splits", ["train/test", "Train/test", "training/test"])
+@pytest.mark.parametrize("way", ["unsplit", "hold"])
+def test_undo_knows_held_out_bytes_whatever_the_splits_are_called(empty: Dataset, splits: str, way: str) -> None:
+    """Where no split is called train, all count as held out; and the original need not be among what comes back."""
+    root = empty.root.path
+    train, test = splits.split("/")
+    for number in range(10):
+        write(root / "stage_data" / f"{number}.jpg", picture(number))
+    if train == "Train":
+        (root / "Train").mkdir()
+        train = "train"
+    empty.split(ratios=f"{train}=0.7,{test}=0.3")
+    by_split = {sample.split: sample.files[0].path for sample in empty.samples}
+    original = (root / by_split[test]).read_bytes()
+    if way == "unsplit":
+        empty.unsplit()
+        place = root / "stage_data"
+    else:
+        empty.hold(by_split[train])
+        place = root / "held"
+    (place / Path(by_split[train]).name).write_bytes(original)
+    before = snapshot(root)
+    with pytest.raises(ChangedError, match="holds the bytes of an image of test"):
+        empty.undo()
+    assert snapshot(root) == before

@@ -42,7 +42,7 @@ def command(
 ) -> int:
     """Look for broken files, halves that do not fit, copies, odd sizes and colours, and drift from splits.csv.
 
-    Exits with 1 when there are errors. With --hold, their samples go into held/, and it exits with 0.
+    Exits with 1 when there are errors. With --hold, their samples go into held/; then it does so when some are left.
     """
     root: str | None = ctx.obj
     dataset = open_dataset(root, threads=threads, dry_run=dry_run)
@@ -51,10 +51,13 @@ def command(
 
         def render(made: Plan) -> list[str]:
             went = "would go" if dry_run else "went"
-            return [*_told(findings, root, show_all=show_all), f"{made.report.done:,} files {went} to held/"]
+            lines = [*_told(findings, root, show_all=show_all), f"{made.report.done:,} files {went} to held/"]
+            return [*lines, f"{left:,} errors are left"] if left else lines
 
+        going = {source for source, _ in plan.moves()}
+        left = sum(finding.is_error and finding.path not in going for finding in findings)
         carry_out(root, plan, render, dry_run=dry_run, as_json=as_json, show_all=show_all)
-        return 0
+        return 1 if left else 0
     findings = dataset.check(depth=depth, digests=digests)
     if as_json:
         print_json({"verb": "check", "errors": sum(f.is_error for f in findings), "findings": _shown(findings)})

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ..catalog import Catalog, Sample, below, top
 from ..errors import UsageError
-from ..plan import Identity, Move, Note, Plan, Report, arrange, folder_modes
+from ..plan import Identity, Move, Note, Plan, Report
 from ..reasons import Why, is_because
 from ..root import HELD, REASONS, STAGE, fold, show
 from ..tables import write_reasons
 from .guard import refuse_doubtful_places
 from .metadata import write_metadata
 from .named import named
-from .wishes import Draft, write_ledger, write_table
+from .wishes import Draft, arrange_wishes, write_ledger, write_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -22,17 +23,21 @@ if TYPE_CHECKING:
     from ..index import FileRecord
 
 
+_NONE: Mapping[str, str] = MappingProxyType({})
+
+
 def plan_hold(
-    catalog: Catalog, names: Sequence[str], reason: str | Mapping[str, str], draft: Draft, *, troubled: bool = False
+    catalog: Catalog, names: Sequence[str], reason: str, draft: Draft, also: Mapping[str, str] = _NONE
 ) -> Plan:
     """Plan to put samples into `held/`, whole.
 
     Args:
         catalog: what there is.
         names: keys, ids, or paths of files; of a sample that has one file too many, a path takes only that file.
-        reason: why; it is shown by `status`. Or the reason of each path that is named.
+        reason: why; it is shown by `status`.
         draft: about the plan.
-        troubled: put everything there that is held where it lies, but for what would have one name there.
+        also: paths of files whose samples go too, if they can: each with the reason. What cannot be read, has its name
+            taken in `held/`, or would lose the only place that tells its split, stays.
 
     Returns:
         The plan. Its report counts the files that go.
@@ -44,26 +49,13 @@ def plan_hold(
     """
     files = named(catalog, names, lambda record: top(record.path) != HELD, STAGE)
     _refuse_shut(catalog, files)
-    why_of = dict.fromkeys((record.path for record in files), "you put it there")
-    if isinstance(reason, str):
-        why_of |= dict.fromkeys(why_of, show(reason)) if reason else {}
-    else:
-        of = {r.path: reason[n.path] for s in catalog.samples for n in s.files if n.path in reason for r in s.files}
-        of.update(reason)
-        why_of |= {path: of[path] for path in why_of if path in of}
-    strays = catalog.strays_of_splits()
-    if troubled:
-        for note in catalog.held():
-            record = catalog.index.by_path[note.path]
-            shut = is_because(note.reason, Why.UNREADABLE)  # then its sample cannot go whole
-            if not shut and top(note.path) != HELD and note.path not in why_of and note.path not in strays:
-                files.append(record)
-                why_of[note.path] = note.reason
-        files = _without_clashes(catalog, files)
-        why_of = {record.path: why_of[record.path] for record in files}
+    why_of = dict.fromkeys((record.path for record in files), show(reason) or "you put it there")
+    also = {path: text for path, text in _that_can_go(catalog, also).items() if path not in why_of}
+    files = _without_clashes(catalog, [*files, *(catalog.index.by_path[path] for path in also)], also)
+    why_of |= also
     target = {record.path: f"{HELD}/{below(record.path)}" for record in files}
     refuse_doubtful_places(catalog, _moved(catalog, target))
-    reasons = dict(draft.reasons) | {target[path]: text for path, text in why_of.items()}
+    reasons = dict(draft.reasons) | {place: why_of[path] for path, place in target.items()}
     return _plan("hold", catalog, files, target, reasons, draft)
 
 
@@ -129,13 +121,7 @@ def _plan(
     wishes |= write_table(draft, REASONS, write_reasons(reasons) if reasons else None)
     wishes |= write_metadata(draft, catalog, usable, splits, target)[0]
     places = {top(path) for path in (*target, *target.values())} - {STAGE}
-    journeys, steps = arrange(
-        draft.operation,
-        [*moves, *wishes.moves],
-        (record.path for record in catalog.index.files),
-        catalog.index.folders,
-        folder_modes(catalog.index, places),
-    )
+    journeys, steps = arrange_wishes(draft, catalog, moves, wishes, places)
     into = Counter(top(target[sample.files[0].path]) for sample in catalog.samples if sample.files[0].path in target)
     report = Report(
         done=len(files),
@@ -156,14 +142,28 @@ def _is_usable_after(sample: Sample, target: Mapping[str, str]) -> bool:
     return HELD not in places and (not sample.held or is_because(sample.held, Why.ASIDE))
 
 
-def _without_clashes(catalog: Catalog, files: Sequence[FileRecord]) -> list[FileRecord]:
-    """The files but for those of samples of which one would find its name taken in `held/`."""
-    names = Counter(fold(below(record.path)) for record in files)
+def _that_can_go(catalog: Catalog, wanted: Mapping[str, str]) -> dict[str, str]:
+    """The files of whole samples and strays that can go into `held/`, with their reasons."""
+    going = dict(wanted)
+    staying = set(catalog.strays_of_splits())
+    for sample in catalog.samples if wanted else ():
+        paths = [record.path for record in sample.files]
+        if is_because(sample.held, Why.UNREADABLE):
+            staying.update(paths)
+        elif reason := next((wanted[path] for path in paths if path in wanted), ""):
+            going |= {path: going.get(path, reason) for path in paths}
+    staying |= {note.path for note in catalog.strays if is_because(note.reason, Why.UNREADABLE)}
+    return {path: why for path, why in going.items() if path not in staying and top(path) != HELD}
+
+
+def _without_clashes(catalog: Catalog, files: Sequence[FileRecord], also: Mapping[str, str]) -> list[FileRecord]:
+    """The files but for those of `also` whose sample would find a name taken in `held/`."""
+    names = Counter(fold(below(record.path)) for record in files) if also else Counter[str]()
     names.update(fold(below(record.path)) for record in catalog.index.files if top(record.path) == HELD)
-    clashing = {record.path for record in files if names[fold(below(record.path))] > 1}
+    clashing = {record.path for record in files if record.path in also and names[fold(below(record.path))] > 1}
     for sample in catalog.samples if clashing else ():
         if any(record.path in clashing for record in sample.files):
-            clashing |= {record.path for record in sample.files}
+            clashing |= {record.path for record in sample.files if record.path in also}
     return [record for record in files if record.path not in clashing]
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import PurePosixPath
 from string import Formatter
@@ -13,13 +14,13 @@ from ..catalog import Catalog, Sample, below, build, top
 from ..errors import DestinationError, ImgstageError, UsageError
 from ..index import Index, unsafe_name
 from ..pairing import SIDECAR, read_all, stem_of, without_noise
-from ..plan import Identity, Move, Note, Plan, Report, arrange, emptied_folders, folder_modes, some
+from ..plan import Identity, Move, Note, Plan, Report, emptied_folders, some
 from ..root import STAGE, fold, show
 from .guard import refuse_doubtful_names
 from .metadata import write_metadata
 from .named import named
 from .ties import name_of
-from .wishes import write_ledger
+from .wishes import arrange_wishes, write_ledger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from ..pairing import Slot
     from .wishes import Draft
 
-FIELDS = ("prefix", "n", "role", "i", "ext", "key", "folder")
+_FIELDS = ("prefix", "n", "role", "i", "ext", "key", "folder")
 _OTHER_TEMPLATE = "Choose another template; without one, only what the names of a sample have in common changes"
 _NAME_BYTES = 255  # what file systems allow
 
@@ -58,11 +59,11 @@ class RenameWish:
     """
 
     prefix: str
-    start: int = 1
-    width: int | None = None
-    template: str | None = None
-    given: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    grouping: Callable[[Catalog], Mapping[str, str]] = lambda _: {}
+    start: int
+    width: int | None
+    template: str | None
+    given: Mapping[str, Mapping[str, str]]
+    grouping: Callable[[Catalog], Mapping[str, str]]
 
 
 def plan_rename(catalog: Catalog, names: Sequence[str], wish: RenameWish, draft: Draft) -> Plan:
@@ -82,7 +83,7 @@ def plan_rename(catalog: Catalog, names: Sequence[str], wish: RenameWish, draft:
         DestinationError: a name is taken, or is that of an image that is missing.
         ChangedError: a name is all that tells that an unknown image may be a held-out one.
     """
-    check_wish(wish)
+    _check_wish(wish)
     chosen = catalog.samples
     if names:
         paths = {record.path for record in named(catalog, names, lambda _: True, STAGE)}
@@ -90,6 +91,7 @@ def plan_rename(catalog: Catalog, names: Sequence[str], wish: RenameWish, draft:
     usable = sorted((sample for sample in chosen if not sample.held), key=lambda s: (_natural(s.key), s.key, s.id))
     refuse_doubtful_names(catalog, usable)
     target = _targets(catalog, usable, wish)
+    _refuse_one_name(target, wish)
     _refuse_long(target)
     _refuse_names_of_missing(catalog, target)
     moves = [
@@ -103,13 +105,7 @@ def plan_rename(catalog: Catalog, names: Sequence[str], wish: RenameWish, draft:
     whole = [sample for sample in catalog.samples if not sample.held]
     wishes |= write_metadata(draft, catalog, whole, splits, target)[0]
     places = sorted({top(path) for path in target})
-    journeys, steps = arrange(
-        draft.operation,
-        [*moves, *wishes.moves],
-        (record.path for record in catalog.index.files),
-        catalog.index.folders,
-        folder_modes(catalog.index, places),
-    )
+    journeys, steps = arrange_wishes(draft, catalog, moves, wishes, places)
     _refuse_other_reading(catalog, target, wish)
     emptied = tuple(emptied_folders(catalog.index, [*moves, *wishes.moves], places))
     changed = [sample for sample in usable if any(target[record.path] != record.path for record in sample.files)]
@@ -122,7 +118,7 @@ def plan_rename(catalog: Catalog, names: Sequence[str], wish: RenameWish, draft:
     return Plan("rename", draft.operation, journeys, (*steps, *emptied), tuple(wishes.preparations), report)
 
 
-def check_wish(wish: RenameWish) -> None:
+def _check_wish(wish: RenameWish) -> None:
     """Refuse what can be no name, before anything is read.
 
     Raises:
@@ -147,20 +143,20 @@ def _check_template(template: str) -> None:
         parts = list(Formatter().parse(template))
     except ValueError as error:
         problem = f"The template {template!r} cannot be read ({error})"
-        raise UsageError(problem, f"Write it as {{prefix}}{{n}}_{{role}}{{ext}}, of {', '.join(FIELDS)}") from error
+        raise UsageError(problem, f"Write it as {{prefix}}{{n}}_{{role}}{{ext}}, of {', '.join(_FIELDS)}") from error
     fields = [name for _, name, _, _ in parts if name is not None]
     plain = all(not spec and not conversion for _, name, spec, conversion in parts if name is not None)
     segments = template.split("/")
     if (
         not plain
-        or not set(fields) <= set(FIELDS)
+        or not set(fields) <= set(_FIELDS)
         or "n" not in fields
         or fields.count("ext") != 1
         or not template.endswith("{ext}")
         or any(segment in ("", ".", "..") or segment.startswith(".") for segment in segments)
     ):
         problem = f"{template!r} is no template for new names"
-        remedy = f"It is made of {', '.join(f'{{{name}}}' for name in FIELDS)}, needs {{n}}, and ends with {{ext}}"
+        remedy = f"It is made of {', '.join(f'{{{name}}}' for name in _FIELDS)}, needs {{n}}, and ends with {{ext}}"
         raise UsageError(problem, f"{remedy}, as in {{prefix}}{{n}}_{{role}}{{ext}}")
 
 
@@ -240,6 +236,15 @@ def _follow(name: str, new: Mapping[str, str], key: str, common: str) -> str:
         if fold(stem) == fold(old):
             return f"{folder}{slash}{to}{own[len(stem) :]}"
     return name
+
+
+def _refuse_one_name(target: Mapping[str, str], wish: RenameWish) -> None:
+    times = Counter(map(fold, target.values()))
+    same = [show(path) for path, to in target.items() if times[fold(to)] > 1]
+    if same:
+        problem = f"{some(same, 2)} would have one name"
+        remedy = "Tell them apart in the template, with {role}, and {i} where a role has several images"
+        raise UsageError(problem, remedy if wish.template else "Say their whole names, with --template")
 
 
 def _refuse_long(target: Mapping[str, str]) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..assign import Assignment, Group, assign
 from ..catalog import Catalog, Sample, below
 from ..errors import RefusedError
-from ..plan import Identity, Move, Note, Plan, Report, arrange, folder_modes
+from ..plan import Identity, Move, Note, Plan, Report
 from ..reasons import Why, because
 from ..root import LEDGER, SETTINGS, show
 from ..settings import format_ratios
@@ -26,7 +26,7 @@ from .ties import (
     why_bridged,
     without_astray_copies,
 )
-from .wishes import Draft, pairing_details, settings_text, write_ledger, write_settings
+from .wishes import Draft, arrange_wishes, pairing_details, settings_text, write_ledger, write_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -84,13 +84,8 @@ def plan_split(catalog: Catalog, wish: SplitWish, draft: Draft) -> Plan:
     wanted = [manifest(split) if wish.manifest else in_split(layout, split) for split in wish.ratios]
     tables, foreign = write_metadata(draft, catalog, usable, splits, target, wanted)
     wishes |= tables
-    journeys, steps = arrange(
-        draft.operation,
-        [*moves, *wishes.moves],
-        (record.path for record in catalog.index.files),
-        catalog.index.folders,
-        folder_modes(catalog.index, {layout.folder(split) for split in set(splits.values())}),
-    )
+    places = {layout.folder(split) for split in set(splits.values())}
+    journeys, steps = arrange_wishes(draft, catalog, moves, wishes, places)
     report = _report(catalog, usable, splits, bridged, outcome, wish, len(moves), new)
     details = (
         dict(report.details)

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from ..catalog import Catalog, Sample, below, top
 from ..errors import DestinationError
 from ..index import FileRecord, Kind
-from ..plan import Identity, Move, Note, Plan, Report, arrange, emptied_folders, folder_modes, some
+from ..plan import Identity, Move, Note, Plan, Report, emptied_folders, some
 from ..reasons import Why, about, because, is_because
 from ..root import HELD, STAGE, fold, show, show_apart
 from .guard import past_splits, refuse_doubtful_places
 from .metadata import write_metadata
-from .wishes import write_ledger
+from .wishes import arrange_wishes, write_ledger
 
 if TYPE_CHECKING:
     from .guard import Trust
@@ -54,17 +54,10 @@ def plan_unsplit(catalog: Catalog, draft: Draft, trust: Trust | None = None) -> 
     away = [record for record in files if top(record.path) != STAGE and record.path not in staying]
     target = {record.path: f"{STAGE}/{below(record.path)}" for record in away}
     moves = [Move(record.path, target[record.path], Identity.of(record)) for record in away]
-    ids = Counter(sample.id for sample in catalog.samples)  # twins of unknown origin are not told apart by their ids
-    splits = {s.id: past.get(s.id, s.split) for s in catalog.samples if s.split and ids[s.id] == 1}
+    splits = {s.id: past.get(s.id, s.split) for s in catalog.samples if s.split}
     wishes = write_ledger(draft, catalog, splits, target) | write_metadata(draft, catalog, usable, splits, target)[0]
     places = sorted({top(record.path) for record in away})
-    journeys, steps = arrange(
-        draft.operation,
-        [*moves, *wishes.moves],
-        (record.path for record in catalog.index.files),
-        catalog.index.folders,
-        folder_modes(catalog.index, places),
-    )
+    journeys, steps = arrange_wishes(draft, catalog, moves, wishes, places)
     emptied = tuple(emptied_folders(catalog.index, [*moves, *wishes.moves], places))
     held = [Note(r.path, r.trouble) for r in catalog.index.files if not r.digest and r.kind is not Kind.IGNORED]
     held += [Note(path, reason) for path, reason in {**strays, **staying}.items()]

@@ -11,7 +11,7 @@ from blake3 import blake3
 from .. import ledger
 from ..ledger import Row, mark_missing
 from ..pairing import SIDECAR, describe, toml_table
-from ..plan import INCOMING, Identity, Move, Preparation, vault_place
+from ..plan import INCOMING, Identity, Move, Preparation, arrange, folder_modes, vault_place
 from ..root import LEDGER, SETTINGS
 from ..settings import format_ratios
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from ..catalog import Catalog
     from ..pairing import FolderPairing
+    from ..plan import Journey, Step
 
 _TABLE_MODE = 0o644
 
@@ -52,6 +53,31 @@ class Wishes(NamedTuple):
 
     def __or__(self, other: Wishes) -> Wishes:
         return Wishes([*self.moves, *other.moves], [*self.preparations, *other.preparations])
+
+
+def arrange_wishes(
+    draft: Draft, catalog: Catalog, moves: Iterable[Move], wishes: Wishes, places: Iterable[str]
+) -> tuple[tuple[Journey, ...], tuple[Step, ...]]:
+    """The journeys and steps of a verb that moves files within a root, and writes tables.
+
+    Args:
+        draft: about the plan.
+        catalog: what there is.
+        moves: of the user's files.
+        wishes: what is wished of tables.
+        places: the top-level folders in which folders may be made.
+
+    Raises:
+        DestinationError: two moves want one name, or a name is taken by something that stays.
+    """
+    index = catalog.index
+    return arrange(
+        draft.operation,
+        [*moves, *wishes.moves],
+        (record.path for record in index.files),
+        index.folders,
+        folder_modes(index, places),
+    )
 
 
 def write_table(draft: Draft, name: str, content: bytes | None, *, anew: bool = False) -> Wishes:
