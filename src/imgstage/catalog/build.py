@@ -9,7 +9,7 @@ from ..index import Index, Kind
 from ..plan import Note
 from ..reasons import Why, is_because
 from ..root import Layout, is_own
-from .draft import Draft
+from .assembly import Assembly
 from .model import Catalog, below
 
 if TYPE_CHECKING:
@@ -51,12 +51,12 @@ def build(
     names |= {record.path: below(record.path) for record in shut}
     images = [record for record in (*sound, *shut) if record.kind is Kind.IMAGE]
     pairings = pairing.detect([names[record.path] for record in images], given)
-    draft = Draft(names, pairings, known, rows, layout or Layout())
-    draft.place_images(images)
-    draft.place_sidecars([record for record in (*sound, *shut) if record.kind is Kind.SIDECAR])
-    draft.hold_twins(sound)
-    draft.hold_mixed()
-    draft.hold_shut()
+    assembly = Assembly(names, pairings, known, rows, layout or Layout())
+    assembly.place_images(images)
+    assembly.place_sidecars([record for record in (*sound, *shut) if record.kind is Kind.SIDECAR])
+    assembly.hold_twins(sound)
+    assembly.hold_mixed()
+    assembly.hold_shut()
     unreadable = [Note(record.path, record.trouble) for record in unread if record.kind is not Kind.IGNORED]
     ignored = [Note(record.path, record.trouble) for record in unread if record.kind is Kind.IGNORED]
     found = {id(row) for row in known.values()}
@@ -67,12 +67,12 @@ def build(
     return Catalog(
         index,
         pairings,
-        draft.samples(aside or {}),
-        tuple(sorted((*draft.strays, *unreadable))),
-        tuple(sorted((*draft.ignored, *ignored))),
+        assembly.samples(aside or {}),
+        tuple(sorted((*assembly.strays, *unreadable))),
+        tuple(sorted((*assembly.ignored, *ignored))),
         known,
         tuple(row for row in absent if row.path not in closed),
         tuple(sorted(path for path, row in known.items() if index.by_path[path].digest != row.digest)),
         tuple(row for row in absent if row.path in closed),
-        draft.layout,
+        assembly.layout,
     )

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ..pairing import FolderPairing, Rule, Slot
 
 
-class Draft:
+class Assembly:
     """Samples in the making. A sample's handle is its id when the ledger knows it, else its place and key."""
 
     def __init__(
