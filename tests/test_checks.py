@@ -264,3 +264,12 @@ def test_what_cannot_go_stays_and_the_rest_goes(empty: Dataset, capsys: pytest.C
     aside = {"github_04_before.jpg", "github_04_after.jpg", "github_05_before.jpg", "reasons.csv"}
     assert names(root, "held") == aside
     assert (root / "train/github_05_before.jpg").exists(), "its sample stays whole"
+
+
+def test_of_a_few_pairs_none_is_the_sets_way(empty: Dataset) -> None:
+    for number in range(3):
+        write(stage(empty) / f"{number}_before.png", picture(number, "PNG", (8, 12)))
+        write(stage(empty) / f"{number}_after.png", picture(100 + number, "PNG", (16, 24) if number else (8, 12)))
+    assert {path for _, code, path in found(empty) if code == "size-differs"} == {
+        f"stage_data/{number}_after.png" for number in (1, 2)
+    }
