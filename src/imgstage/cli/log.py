@@ -23,7 +23,7 @@ def _tell_history(dataset: Dataset, name: str, *, as_json: bool) -> None:
         rows = [[str(one.operation), one.verb, one.started, one.source, show(one.target)] for one in found]
         click.echo("\n".join(table([["operation", "verb", "when", "from", "to"], *rows])))
     else:
-        click.echo(f"No operation has moved a file to {show(name)}.")
+        click.echo(f"No operation has moved a file to {show(name) or repr(name)}.")
 
 
 @click.command("log", short_help="List the operations.")
