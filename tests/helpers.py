@@ -11,7 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
+from skimage import data
 
 from imgstage import Dataset
 
@@ -49,6 +51,12 @@ def picture(seed: int, image_format: str = "JPEG", size: tuple[int, int] = (24, 
     buffer = io.BytesIO()
     image.save(buffer, image_format)
     return buffer.getvalue()
+
+
+def photo(name: str) -> NDArray[np.uint8]:
+    """One of scikit-image's photographs: RGB, or grey."""
+    loaded: NDArray[np.uint8] = getattr(data, name)()
+    return loaded
 
 
 def write(path: Path, content: bytes, mtime: int = 1_600_000_000, mode: int = 0o644) -> Path:

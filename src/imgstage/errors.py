@@ -23,6 +23,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+class DefectError(Exception):
+    """The bytes are no image that can be decoded whole, or hold what cannot be kept; the message says why.
+
+    It says something of one file, which is then held with its sample, and never ends a run.
+    """
+
+
 class ImgstageError(Exception):
     """Base of all errors.
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from .errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -66,7 +66,7 @@ def map_ordered(
     items: Sequence[Item],
     threads: int | None = None,
     progress: Progress | None = None,
-) -> Iterator[Result]:
+) -> Generator[Result]:
     """Yield `function(item)` for every item, in the order of the items, whatever finishes first.
 
     At most a few items a thread are in flight, so memory stays bounded however long the list is.

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Why(StrEnum):
-    """The kinds of reasons. The first eleven hold a file, the others make it none of imgstage's business."""
+    """The kinds of reasons. Those up to "gone" hold a file, the others make it none of imgstage's business."""
 
     BROKEN = "broken"
     UNREADABLE = "unreadable"
@@ -26,6 +26,7 @@ class Why(StrEnum):
     MIXED = "mixed"
     TORN = "torn"
     TIED = "tied"
+    UNFIT = "unfit"
     ASIDE = "aside"
     GONE = "gone"
     HIDDEN = "hidden"
@@ -50,6 +51,7 @@ HELP: Mapping[Why, str] = MappingProxyType(
         Why.MIXED: "give the files their old names (splits.csv has them), or give their rows there one split",
         Why.TORN: "bring its files together, with `imgstage unsplit`, or `imgstage hold NAME` when one is in held/",
         Why.TIED: "it stays out until its group lies in one split; `imgstage split --reshuffle` draws all anew",
+        Why.UNFIT: "choose another size, --fit or --format, or set the sample aside with `imgstage hold NAME`",
         Why.ASIDE: "`imgstage release NAME` brings it back",
     }
 )

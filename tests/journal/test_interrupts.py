@@ -12,6 +12,7 @@ import pytest
 
 from imgstage.errors import BrokenOffError, RefusedError
 from imgstage.journal import Journal, State, steps
+from imgstage.journal.incoming import Incoming
 from imgstage.journal.records import Records
 
 from ..helpers import dying_at, snapshot
@@ -49,7 +50,7 @@ def test_a_second_ctrl_c_leaves_it_to_recover(journal: Journal, monkeypatch: pyt
 
 
 def test_a_second_ctrl_c_after_the_commit_comes_too_late(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
-    for owner, name in ((Records, "write_end"), (Journal, "_clean_up")):
+    for owner, name in ((Records, "write_end"), (Incoming, "clean_up")):
         real = getattr(owner, name)
 
         def press(*arguments: Any, real: Any = real, **named: Any) -> None:

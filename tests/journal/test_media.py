@@ -272,7 +272,7 @@ def test_a_source_that_changes_while_it_is_copied_is_refused(
             write(Path(source), picture(77))
         return real(source, path, identity)
 
-    monkeypatch.setattr("imgstage.journal.engine.copy_durable", edit)
+    monkeypatch.setattr("imgstage.journal.incoming.copy_durable", edit)
     before = snapshot(empty.root.path)
     with pytest.raises(ChangedError, match=r"github_02_after\.jpg changed while it was copied"):
         empty.add(tmp_path / "photos")

@@ -342,7 +342,7 @@ def test_copies_are_not_cleared_away_when_the_card_is_pulled_out_meanwhile(
         done.append(source)
         return real(source, target, identity)
 
-    monkeypatch.setattr("imgstage.journal.engine.copy_durable", copy)
+    monkeypatch.setattr("imgstage.journal.incoming.copy_durable", copy)
     with pytest.raises(RefusedError, match=r"sources of its copies are gone.*recover"):
         empty.add(tmp_path / "card")
     monkeypatch.undo()

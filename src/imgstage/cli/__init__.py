@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 COMMANDS = (
-    *("init", "add", "status", "check", "rename", "split", "unsplit", "hold", "release"),
-    *("log", "undo", "recover", "demo"),
+    *("init", "add", "status", "check", "rename", "resize", "split", "unsplit", "hold", "release"),
+    *("log", "undo", "recover", "purge", "demo"),
 )
 """In the order of a dataset's life. Each is the `command` of the module of its name."""
 _ADVICE = re.compile(r"imgstage (?!-C|init|demo)")
@@ -53,7 +53,7 @@ class LazyGroup(click.Group):
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Coming from the old scripts: stage_move_imgs.py is `split`, stage_get_imgs.py is `unsplit`,"
-    " stage_rename_all.py is `rename`.",
+    " stage_rename_all.py is `rename`, stage_resize.py is `resize`.",
 )
 @click.option(
     "-C",

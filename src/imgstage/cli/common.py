@@ -58,11 +58,15 @@ def carry_out(
     show_all: bool,
 ) -> None:
     """Apply a plan unless this is a dry run, then say what it changed and how to undo it."""
+    from dataclasses import replace
+
     from ..journal.interrupts import quietly_interruptible
 
     with quietly_interruptible():  # once it is done, Ctrl-C has nothing to stop
         operation = None if dry_run else plan.apply()
         number = operation.number if operation else None
+        if operation and operation.report:  # what was held while it was made is known only now
+            plan = replace(plan, report=operation.report)
         done = f"Operation {number} is done" if number else ""
         if done:
             finished.append(done)
@@ -120,5 +124,6 @@ def _tell(
         written = sorted({place for journey in plan.journeys if is_own(place := journey.places[-1])})
         if written:
             lines.append(f"Wrote {', '.join(written)}.")
-        lines.append(f"Done as operation {number}. Undo: {command_line(root, 'undo')}")
+        back = "This cannot be undone." if plan.discards else f"Undo: {command_line(root, 'undo')}"
+        lines.append(f"Done as operation {number}. {back}")
     click.echo("\n".join(lines))

@@ -38,6 +38,22 @@ def table(rows: Sequence[Sequence[str]]) -> list[str]:
     ]
 
 
+def amount(size: float) -> str:
+    """A number of bytes, in the unit that suits it."""
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size >= factor:
+            return f"{size / factor:,.1f} {unit}"
+    return f"{size:,.0f} bytes"
+
+
+def duration(seconds: float) -> str:
+    """A span of time, in the unit that suits it."""
+    for unit, factor in (("h", 3600), ("min", 60)):
+        if seconds >= 2 * factor:
+            return f"{seconds / factor:,.0f} {unit}"
+    return f"{max(1, round(seconds))} s"
+
+
 def helps(root: str | None) -> Mapping[Why, str]:
     """What helps a file that lies in the root, with commands as the user may type them."""
     given = shlex.join(("imgstage", "-C", root)) if root else "imgstage"
@@ -75,7 +91,7 @@ def notes(what: str, of: Sequence[Note], *, show_all: bool, helps: Mapping[Why, 
 
 def moves(plan: Plan, *, show_all: bool) -> list[str]:
     """Where each file would go, the first few unless all are wanted."""
-    pairs = [f"  {show(source)} -> {show(target)}" for source, target in plan.moves()]
+    pairs = [f"  {show(source)} -> {show(target)}" for source, target in plan.moves() if source != target]
     shown = pairs if show_all else pairs[:_FIRST]
     more = [f"  … and {len(pairs) - len(shown):,} more; --all lists them"] if len(pairs) > len(shown) else []
     return shown + more

@@ -4,8 +4,8 @@ At every instant, whatever dies:
 
 1. Each original's bytes exist under at least one of its planned places; after `recover`, under exactly one.
 2. `recover` ends exactly before or exactly after; once success was reported, only after.
-3. Nothing is overwritten; nothing is unlinked but leftovers in `incoming/`, and one of the two names that a file has in
-   the midst of a rename by link.
+3. Nothing is overwritten; nothing is unlinked but by `purge`, leftovers in `incoming/`, and one of the two names that a
+   file has in the midst of a rename by link.
 4. A file that is in none of its places, or has unexpected bytes: nothing is touched, it is listed.
 5. Undoing what was done restores names, bytes, mtimes and modes.
 6. No path resolves outside of the root, as its folders were when the operation began.
@@ -13,6 +13,8 @@ At every instant, whatever dies:
 
 from .engine import Journal, Operation, Recovery
 from .history import Passage, passages
+from .origins import Origins, origins
+from .purge import read_age
 from .records import State
 
-__all__ = ["Journal", "Operation", "Passage", "Recovery", "State", "passages"]
+__all__ = ["Journal", "Operation", "Origins", "Passage", "Recovery", "State", "origins", "passages", "read_age"]

@@ -9,36 +9,34 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from ..digests import digest_of
 from ..errors import (
     BrokenOffError,
     ChangedError,
     DestinationError,
     ImgstageError,
     PendingError,
-    RefusedError,
     UsageError,
 )
 from ..parallel import Progress, Silent
-from ..plan import HOP, INCOMING, VAULT, Plan, Preparation
-from ..root import LEDGER, STAGE, STATE, show
+from ..plan import INCOMING, VAULT, Plan, Report
+from ..root import LEDGER, STAGE, STATE
+from .incoming import Incoming
 from .interrupts import InterruptedStepError, quietly_interruptible, reported
 from .preflight import check, refuse_links
+from .purge import discard, plan_purge
 from .records import PlanRecord, Records, State
-from .steps import Restored, do, go_back, keep_last_copies, lost_sources, sync
+from .steps import Restored, do, go_back, sync
 from .system import (
     RenameMethod,
-    copy_durable,
     locked,
     make_folder,
     probe,
-    sync_folder,
-    write_durable,
 )
 from .undo import Homes, plan_undo
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container
+    from collections.abc import Callable
+    from datetime import timedelta
 
 
 @dataclass(frozen=True)
@@ -52,6 +50,7 @@ class Operation:
         state: how it ended.
         files: how many files it moved.
         undoes: the operations it took back.
+        report: what became of each file, of one that was applied just now.
     """
 
     number: int
@@ -60,6 +59,7 @@ class Operation:
     state: State
     files: int
     undoes: tuple[int, ...]
+    report: Report | None = None
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,7 @@ class Journal:
         self._method = method
         self._state = os.path.join(self.root, STATE)
         self.records = Records(os.path.join(self._state, "journal"))
+        self._incoming = Incoming(self.root, self.records, self._command("recover"))
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
@@ -170,7 +171,17 @@ class Journal:
             raise UsageError(problem, f"Choose a number that is listed by: {self._command('log')}")
         numbers = [number for number in reversed(done) if number >= (since or done[-1])]
         records = [self.records.read(number) for number in numbers]
+        if all(record.discards for record in records):
+            problem = f"Operation {numbers[0]} (purge) cannot be undone: what it freed is gone for good"
+            earlier = [number for number in done if number < numbers[-1]]
+            before = f"; what came before it: {self._command('undo', str(earlier[-1]))}" if earlier else ""
+            raise UsageError(problem, f"See what was done: {self._command('log')}{before}")
         return plan_undo(self.root, records, self.next_number(), homes or {}, without_missing=without_missing)
+
+    def plan_purge(self, older_than: timedelta | None = None) -> Plan:
+        """Plan to empty the vault; see `purge`."""
+        self.refuse_if_pending()
+        return plan_purge(self.root, self.records, self.next_number(), older_than)
 
     # -- changing -----------------------------------------------------------------------------------------------------
 
@@ -198,12 +209,13 @@ class Journal:
             problem = f"{error.filename or self._state} cannot be written ({error.strerror})"
             raise DestinationError(problem, "Allow writing there, then run the command again") from error
 
-    def apply(self, plan: Plan, progress: Progress | None = None) -> Operation | None:
+    def apply(self, plan: Plan, progress: Progress | None = None, threads: int | None = None) -> Operation | None:
         """Do what a plan says, whole or not at all.
 
         Args:
             plan: made for the state the root is in.
             progress: told of each file that is written and each step.
+            threads: how many files to make at once; None means one for each core.
 
         Returns:
             The operation; None when the plan was empty.
@@ -222,20 +234,29 @@ class Journal:
                 problem = f"Another operation came between the plan and its start in {self.root}"
                 raise ChangedError(problem, "Run the command again; it will look anew")
             with reported(plan.verb), quietly_interruptible() as interrupted:
-                self._clear_for(plan)
+                with suppress(BrokenOffError):  # it harms nothing that they are still there
+                    self._finish_purges()
+                self._incoming.clear_for(plan)
                 check(self.root, plan)
+                if plan.making is not None:
+                    plan = self._incoming.make(plan.making, watch, interrupted, threads)
+                    check(self.root, plan)
                 method = self._method or probe(os.path.join(self.root, INCOMING))
                 started = datetime.now().astimezone().isoformat(timespec="seconds")
                 if any(preparation.source for preparation in plan.preparations):
                     self.records.write_copies(PlanRecord.of(plan, {}, started))
-                inodes = self._prepare(plan.preparations, watch, interrupted)
+                inodes = self._incoming.prepare(plan.preparations, watch, interrupted)
                 self._make_vault(plan)
                 record = PlanRecord.of(plan, inodes, started)
+                if plan.discards:
+                    self.records.note_discards(plan.operation)
                 self._run(record, method, watch, interrupted)
                 with suppress(KeyboardInterrupt):  # it is done, whatever comes
-                    self._clean_up()
+                    if plan.discards:
+                        self._finish_purges()
+                    self._incoming.clean_up()
         head = record.head
-        return Operation(head.number, head.verb, head.started, State.DONE, head.files, head.undoes)
+        return Operation(head.number, head.verb, head.started, State.DONE, head.files, head.undoes, plan.report)
 
     def recover(self, progress: Progress | None = None, *, without_missing: bool = False) -> Recovery:
         """Take back the operation that broke off; when none did, only clear away leftovers.
@@ -255,7 +276,8 @@ class Journal:
             number = self.pending()
             try:
                 if number is None:
-                    result = self._keep_copies_without_plan()
+                    kept = self._incoming.keep_copies_without_plan()
+                    result = Recovery(None, *kept) if kept else Recovery()
                 else:
                     record = self.records.read(number)
                     method = self._method or probe(os.path.join(self.root, INCOMING))
@@ -265,54 +287,27 @@ class Journal:
                 what = f"Operation {number} could not be taken back" if number else "The last copies could not be kept"
                 problem = f"{what} yet ({str(error) or 'interrupted twice'})"
                 raise BrokenOffError(problem, f"Mend that, then run: {self._command('recover')}") from error
-            self._clean_up()
+            self._finish_purges()
+            self._incoming.clean_up()
         return result
 
-    # -- one operation ------------------------------------------------------------------------------------------------
+    def _finish_purges(self) -> None:
+        """Unlink what is left of what a purge gave up; of one that did not come to its commit, everything stays.
 
-    def _prepare(
-        self, preparations: tuple[Preparation, ...], watch: Progress, interrupted: Callable[[], bool]
-    ) -> dict[str, int]:
-        """Write the new bytes aside. What an earlier, interrupted run wrote is used again."""
-        inodes: dict[str, int] = {}
-        if preparations:
-            watch.start("Copying", len(preparations))
-            try:
-                for preparation in preparations:
-                    if interrupted():
-                        raise InterruptedStepError
-                    path = os.path.join(self.root, preparation.place)
-                    if not self._is_prepared(path, preparation):
-                        self._write(path, preparation)
-                    inodes[preparation.place] = os.lstat(path).st_ino
-                    watch.advance()
-            except OSError:  # such as a full disk: the space goes back
-                self._refuse_to_lose_copies()
-                self._clean_up()
-                raise
-            finally:
-                watch.finish()
-            sync_folder(os.path.join(self.root, INCOMING))
-        return inodes
-
-    @staticmethod
-    def _is_prepared(path: str, preparation: Preparation) -> bool:
-        wanted = preparation.identity
+        Raises:
+            BrokenOffError: it cannot be unlinked, and is no use any more.
+        """
         try:
-            status = os.lstat(path)
-        except FileNotFoundError:
-            return False
-        found = (status.st_size, status.st_mtime_ns, status.st_mode & 0o7777)
-        return found == (wanted.size, wanted.mtime_ns, wanted.mode) and digest_of(path) == wanted.digest
+            for number in self.records.noted_discards():
+                if self.records.has(number, State.DONE):
+                    discard(self.root, self.records, number)
+                else:
+                    self.records.forget_discards(number)
+        except OSError as error:
+            problem = f"What a purge gave up cannot all be unlinked from {self._state}/vault ({error.strerror})"
+            raise BrokenOffError(problem, f"Mend that, then run: {self._command('recover')}") from error
 
-    @staticmethod
-    def _write(path: str, preparation: Preparation) -> None:
-        if preparation.source is None:
-            write_durable(path, (preparation.content,), preparation.identity)
-        elif copy_durable(str(preparation.source), path, preparation.identity) != preparation.identity.digest:
-            os.unlink(path)
-            problem = f"{show(str(preparation.source))} changed while it was copied"
-            raise ChangedError(problem, "Wait until nobody writes there, then run the command again")
+    # -- one operation ------------------------------------------------------------------------------------------------
 
     def _make_vault(self, plan: Plan) -> None:
         folders = {journey.places[-1].rpartition("/")[0] for journey in plan.journeys}
@@ -356,45 +351,10 @@ class Journal:
                 problem = f"Operation {record.number} broke off and could not be taken back ({why})"
                 raise BrokenOffError(problem, f"When the disk is well, run: {self._command('recover')}") from error
             if restored.kept:
-                self._clean_up()
+                self._incoming.clean_up()
                 problem = f"{record.verb} was taken back ({reason}), but sources of its copies are gone or were changed"
                 where = os.path.join(self.root, restored.vault)
                 raise ChangedError(
                     problem, f"All {restored.kept} copies are kept in {where}: copy them out of there"
                 ) from None
             raise
-
-    def _clear_for(self, plan: Plan) -> None:
-        """Clear away what an earlier run left, but for what this plan can use.
-
-        Raises:
-            RefusedError: there are copies among it that are the last there is of a file.
-        """
-        wanted = {preparation.place for preparation in plan.preparations}
-        self._refuse_to_lose_copies(wanted)
-        self._clean_up(wanted)
-
-    def _refuse_to_lose_copies(self, wanted: Container[str] = ()) -> None:
-        begun = self.records.copies()
-        if begun is not None and lost_sources(self.root, begun, wanted):
-            problem = f"An {begun.verb} stopped while it copied, and sources of its copies are gone or were changed"
-            raise RefusedError(problem, f"To keep the copies, run: {self._command('recover')}")
-
-    def _keep_copies_without_plan(self) -> Recovery:
-        """Of an operation that died while it copied, nothing moved; but its copies may be the last there are."""
-        begun = self.records.copies()
-        if begun is None or not lost_sources(self.root, begun):
-            return Recovery()
-        return Recovery(None, begun.verb, keep_last_copies(self.root, begun))
-
-    def _clean_up(self, keep: Container[str] = ()) -> None:
-        """Clear away what is not needed any more; that it is still there would harm nothing."""
-        incoming = os.path.join(self.root, INCOMING)
-        try:
-            for name in os.listdir(incoming):
-                # an original on its way that was left out is never a leftover
-                if not name.startswith(HOP) and f"{INCOMING}/{name}" not in keep:
-                    os.unlink(os.path.join(incoming, name))
-            self.records.clean((".part",) if keep else (".part", ".copies"))
-        except OSError:
-            return

@@ -19,8 +19,8 @@ class Passage(NamedTuple):
         operation: its number.
         verb: what it was.
         started: local time, ISO 8601.
-        source: where the file was before, below the root; of one that was copied in, the path it was copied from; empty
-            where imgstage made it.
+        source: where the file was before, below the root; of one that was copied in, the path it was copied from; of
+            one that was made of another, the path of that, whose place it took; empty where imgstage wrote it.
         target: where it was afterwards.
     """
 
@@ -49,6 +49,8 @@ def passages(records: Records, path: str) -> list[Passage]:
         if journey is None:
             continue
         first = journey.places[0]
+        if first in record.made:
+            first = record.made[first].replaced
         source = record.sources.get(first, "") if first.startswith(f"{INCOMING}/") else first
         found.append(Passage(number, record.verb, record.head.started, source, journey.places[-1]))
         if source != first:  # it did not exist before

@@ -17,7 +17,7 @@ from ..root import STATE, fold, show
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from ..plan import Journey, Plan, Preparation, Step
+    from ..plan import Journey, Plan, Step
 
 _RECORD_BYTES = 600  # what one journey takes in the plan file, generously
 _SPARE_BYTES = 1 << 16
@@ -30,7 +30,9 @@ def check(root: str, plan: Plan) -> None:
         DestinationError: a target exists, a folder cannot be written, lies outside of the root or on another file
             system, or the space does not suffice.
     """
-    check_folders(root, plan.journeys, plan.steps)
+    given_up = {place.rpartition("/")[0] for place in plan.discards}
+    refuse_links(os.path.join(root, folder) for folder in given_up)
+    check_folders(root, folders_of(plan.journeys, plan.steps) | given_up)
     check_space(root, plan)
     taken = [show(place) for place in _taken(root, plan.journeys)]
     if taken:
@@ -73,7 +75,7 @@ def refuse_links(folders: Iterable[str]) -> None:
             raise DestinationError(problem, "Put a real folder there, then run the command again")
 
 
-def check_folders(root: str, journeys: Sequence[Journey], steps: Sequence[Step]) -> None:
+def check_folders(root: str, folders: Iterable[str]) -> None:
     """Refuse when a folder that must change cannot, or is not really inside the root.
 
     Raises:
@@ -81,7 +83,7 @@ def check_folders(root: str, journeys: Sequence[Journey], steps: Sequence[Step])
     """
     device = os.lstat(os.path.join(root, STATE)).st_dev
     checked: set[str] = set()
-    for folder in sorted(folders_of(journeys, steps)):
+    for folder in sorted(folders):
         nearest = _check_inside(root, folder, device, checked)
         if not os.access(nearest, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
             problem = f"The folder {nearest} cannot be written"
@@ -122,8 +124,9 @@ def check_space(root: str, plan: Plan) -> None:
     """
     disk = os.statvfs(os.path.join(root, STATE))
     block = disk.f_frsize
-    missing = [preparation for preparation in plan.preparations if not _is_there(root, preparation)]
-    sizes = [preparation.identity.size for preparation in missing]
+    sizes = [one.identity.size for one in plan.preparations if _size(root, one.place) != one.identity.size]
+    jobs = plan.making.jobs if plan.making else ()
+    sizes += [job.size for job in jobs if _size(root, job.place) is None]
     needed = sum(-(-size // block) * block for size in sizes) + _RECORD_BYTES * len(plan.journeys) + _SPARE_BYTES
     free = disk.f_bavail * block
     if needed > free:
@@ -135,12 +138,12 @@ def check_space(root: str, plan: Plan) -> None:
         raise DestinationError(problem, "Remove some files, then run the command again")
 
 
-def _is_there(root: str, preparation: Preparation) -> bool:
-    """Whether an interrupted run has written these bytes already, so that they need no space any more."""
+def _size(root: str, place: str) -> int | None:
+    """How large a file is; what an interrupted run has written already needs no space any more."""
     try:
-        return os.lstat(os.path.join(root, preparation.place)).st_size == preparation.identity.size
+        return os.lstat(os.path.join(root, place)).st_size
     except FileNotFoundError:
-        return False
+        return None
 
 
 def folders_of(journeys: Iterable[Journey], steps: Iterable[Step]) -> set[str]:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from blake3 import blake3
 
 from ..errors import BrokenOffError, DestinationError
-from ..plan import Identity, Journey, MakeFolder, Plan, RemoveFolder, Rename, Step
+from ..plan import Identity, Journey, Made, MakeFolder, Plan, RemoveFolder, Rename, Step
 from ..root import is_own
 from .system import sync_folder, write_durable
 
@@ -70,12 +70,16 @@ class PlanRecord:
         journeys: the files that move.
         steps: what was done, in order.
         sources: where each file that was copied in `incoming/` came from, by its place there.
+        made: where each file came from that was made in `incoming/`, by its place there.
+        discards: paths in the vault that were given up with the commit.
     """
 
     head: Head
     journeys: tuple[Journey, ...]
     steps: tuple[Step, ...]
     sources: Mapping[str, str] = field(default_factory=dict)
+    made: Mapping[str, Made] = field(default_factory=dict)
+    discards: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, plan: Plan, inodes: Mapping[str, int], started: str) -> PlanRecord:
@@ -93,10 +97,11 @@ class PlanRecord:
                 taken[first] = ""
             if is_now_own:
                 written[last] = identity.digest
-            files += not (was_own or is_now_own)
+            files += not (was_own or is_now_own or first in plan.made)  # what it took the place of counts
+        files += len(plan.discards)
         head = Head(plan.operation, plan.verb, started, plan.undoes, files, taken | written)
-        copied = [one for one in plan.preparations if one.source is not None]
-        return cls(head, tuple(journeys), plan.steps, {one.place: os.path.abspath(str(one.source)) for one in copied})
+        sources = {one.place: os.path.abspath(str(one.source)) for one in plan.preparations if one.source is not None}
+        return cls(head, tuple(journeys), plan.steps, sources, plan.made, plan.discards)
 
     @property
     def number(self) -> int:
@@ -149,6 +154,8 @@ class Records:
         journeys: list[Journey] = []
         steps: list[Step] = []
         sources: dict[str, str] = {}
+        made: dict[str, Made] = {}
+        discards: list[str] = []
         with _undamaged(self._path(number, kind)):
             lines = self._lines(number, kind)
             head = _head(next(lines, {}))
@@ -156,7 +163,9 @@ class Records:
                 journeys += [Journey(Identity(*who), tuple(places)) for who, places in line.get("journeys", ())]
                 steps += [_step(*row) for row in line.get("steps", ())]
                 sources |= line.get("sources", {})
-        return PlanRecord(head, tuple(journeys), tuple(steps), sources)
+                made |= {place: Made(*of) for place, of in line.get("made", {}).items()}
+                discards += line.get("discards", ())
+        return PlanRecord(head, tuple(journeys), tuple(steps), sources, made, tuple(discards))
 
     def write_copies(self, record: PlanRecord) -> None:
         """Note, before the first of them is made, which copies a plan needs, and of what."""
@@ -178,6 +187,18 @@ class Records:
     def write_end(self, number: int, state: State) -> None:
         """Make the end of an operation durable; for DONE, this is the commit point."""
         self._write(number, "commit" if state is State.DONE else "abort", [{"number": number}])
+
+    def note_discards(self, number: int) -> None:
+        """Note, before a purge is written down, that it may leave files to be unlinked."""
+        self._write(number, "discard", [{"number": number}])
+
+    def noted_discards(self) -> list[int]:
+        """The purges that may have left files to be unlinked."""
+        return sorted(int(name.partition(".")[0]) for name in os.listdir(self.folder) if name.endswith(".discard"))
+
+    def forget_discards(self, number: int) -> None:
+        """All of a purge is done, or nothing of it will be."""
+        os.unlink(self._path(number, "discard"))
 
     def clean(self, endings: tuple[str, ...] = (".part", ".copies")) -> None:
         """Remove what a death in the midst of writing left behind, and notes that are not needed any more."""
@@ -256,9 +277,12 @@ def _plan_lines(record: PlanRecord) -> Iterator[Mapping[str, Any]]:
         yield {"journeys": record.journeys[start : start + _BATCH]}
     for start in range(0, len(record.steps), _BATCH):
         yield {"steps": [_row(step) for step in record.steps[start : start + _BATCH]]}
-    sources = list(record.sources.items())
-    for start in range(0, len(sources), _BATCH):
-        yield {"sources": dict(sources[start : start + _BATCH])}
+    for name, origins in (("sources", record.sources), ("made", record.made)):
+        items = list(origins.items())
+        for start in range(0, len(items), _BATCH):
+            yield {name: dict(items[start : start + _BATCH])}
+    for start in range(0, len(record.discards), _BATCH):
+        yield {"discards": record.discards[start : start + _BATCH]}
 
 
 def _head(content: Mapping[str, Any]) -> Head:

@@ -161,12 +161,18 @@ def plan_undo(
     """
     reversal = reverse(records, operation)
     moves: list[Move] = []
+    purged = {place: record.number for record in records for place in record.discards}
     missing = [_gone(path) for path in reversal.lost if not is_own(path) or path == LEDGER]
     edited: list[str] = []
+    unreplaced: set[str] = set()  # what took the place of a file that is gone stays, for want of better
     for move in reversal.moves:
         now = _identity(os.path.join(root, move.source), move.identity)
         if now is None:
-            if not is_own(move.source) or move.source == LEDGER:  # imgstage's other tables are made from this one
+            if move.source.startswith(f"{VAULT}/"):
+                unreplaced.add(move.target)
+            if move.source in purged:
+                missing.append(Note(move.target, because(Why.GONE, f"operation {purged[move.source]} purged it")))
+            elif not is_own(move.source) or move.source == LEDGER:  # imgstage's other tables are made from this one
                 missing.append(_gone(move.source))
             continue
         if now != move.identity and not is_file(os.path.join(root, move.source), move.identity):
@@ -175,12 +181,13 @@ def plan_undo(
                 continue
         moves.append(move._replace(identity=now))
     moves = _following_bytes(moves, reversal.moves, homes)
+    moves = [move for move in moves if move.source not in unreplaced or not _goes_out_of_sight(move)]
     kept = {path for path in edited if is_own(path)} - {move.source for move in moves}
     moves = [move for move in moves if move.target not in kept]
     if missing and not without_missing:
         problem = f"Not all can go back, for these are gone: {some([show(note.path) for note in missing])}"
         raise ChangedError(problem, "Put them back where they were, or leave them out with --without-missing")
-    hidden = sorted(path for path in edited if path in {m.source for m in moves if m.target.startswith(f"{VAULT}/")})
+    hidden = sorted(path for path in edited if path in {m.source for m in moves if _goes_out_of_sight(m)})
     if hidden:
         problem = (
             f"{some(hidden)} came with these operations and was edited since; undoing would take the edit out of sight"
@@ -198,10 +205,11 @@ def plan_undo(
         step for step in reversal.made if step.path not in planned and not os.path.isdir(os.path.join(root, step.path))
     )
     removed = tuple(step for step in reversal.removed if os.path.isdir(os.path.join(root, step.path)))
-    seen = [move for move in moves if _is_users(move)]
-    details = {"undoes": [record.number for record in records], "edited": edited}
+    back = {move.target for move in moves}
+    seen = [move for move in moves if _is_users(move) and not (move.source in back and _goes_out_of_sight(move))]
+    numbers = tuple(record.number for record in records if not record.discards)  # what was purged stays so
+    details = {"undoes": list(numbers), "edited": edited}
     report = Report(done=len(seen), changed=len(seen), held=tuple(missing), details=details)
-    numbers = tuple(record.number for record in records)
     return Plan("undo", operation, journeys, (*extra, *steps, *removed), (), report, undoes=numbers)
 
 
@@ -273,6 +281,10 @@ def _is_users(move: Move) -> bool:
     """Whether a move is of the user's own file, not of imgstage's tables or within the vault."""
     hidden = move.source.startswith(STATE) and move.target.startswith(STATE)
     return not hidden and not is_own(move.source) and not is_own(move.target)
+
+
+def _goes_out_of_sight(move: Move) -> bool:
+    return move.target.startswith(f"{VAULT}/")
 
 
 def _parents(paths: Iterable[str]) -> set[str]:

@@ -6,19 +6,19 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 from itertools import chain
-from pathlib import PurePosixPath
 from string import Formatter
 from typing import TYPE_CHECKING, TypedDict
 
-from ..catalog import Catalog, Sample, below, build, top
-from ..errors import DestinationError, ImgstageError, UsageError
-from ..index import Index, unsafe_name
-from ..pairing import SIDECAR, read_all, stem_of, without_noise
+from ..catalog import Catalog, Sample, below, top
+from ..errors import DestinationError, UsageError
+from ..index import unsafe_name
+from ..pairing import read_all, stem_of, without_noise
 from ..plan import Identity, Move, Note, Plan, Report, emptied_folders, some
 from ..root import STAGE, fold, show
 from .guard import refuse_doubtful_names
 from .metadata import write_metadata
 from .named import named
+from .newnames import follow, refuse_other_reading
 from .ties import name_of
 from .wishes import arrange_wishes, write_ledger
 
@@ -106,7 +106,7 @@ def plan_rename(catalog: Catalog, names: Sequence[str], wish: RenameWish, draft:
     wishes |= write_metadata(draft, catalog, whole, splits, target)[0]
     places = sorted({top(path) for path in target})
     journeys, steps = arrange_wishes(draft, catalog, moves, wishes, places)
-    _refuse_other_reading(catalog, target, wish)
+    refuse_other_reading(catalog, target, wish.given, wish.grouping, _OTHER_TEMPLATE)
     emptied = tuple(emptied_folders(catalog.index, [*moves, *wishes.moves], places))
     changed = [sample for sample in usable if any(target[record.path] != record.path for record in sample.files)]
     report = Report(
@@ -185,7 +185,7 @@ def _targets(catalog: Catalog, samples: Sequence[Sample], wish: RenameWish) -> d
         target |= {f"{top(path)}/{name}": f"{top(path)}/{new[name]}" for path, name in _below_of(sample.images)}
         for record in sample.sidecars:
             target[record.path] = (
-                f"{top(record.path)}/{_follow(below(record.path), new, sample.key, wish.prefix + number)}"
+                f"{top(record.path)}/{follow(below(record.path), new, sample.key, wish.prefix + number)}"
             )
     return target
 
@@ -225,19 +225,6 @@ def _by_template(name: str, sample: Sample, role: str, position: int, wish: Rena
     return made.lstrip("/") if "/" in template else f"{folder}/{made}".lstrip("/")
 
 
-def _follow(name: str, new: Mapping[str, str], key: str, common: str) -> str:
-    """Where a sidecar goes: its name follows that of the image, or what the images' names have in common, it has."""
-    folder, slash, own = name.rpartition("/")
-    choices = [(old.rpartition("/")[2], to.rpartition("/")[2]) for old, to in new.items()]
-    choices += [(stem_of(old), stem_of(to)) for old, to in choices]
-    choices.append((key.rpartition("/")[2], common))
-    for old, to in sorted(choices, key=lambda choice: -len(choice[0])):
-        stem = stem_of(own)
-        if fold(stem) == fold(old):
-            return f"{folder}{slash}{to}{own[len(stem) :]}"
-    return name
-
-
 def _refuse_one_name(target: Mapping[str, str], wish: RenameWish) -> None:
     times = Counter(map(fold, target.values()))
     same = [show(path) for path, to in target.items() if times[fold(to)] > 1]
@@ -261,59 +248,6 @@ def _refuse_names_of_missing(catalog: Catalog, target: Mapping[str, str]) -> Non
     if taken:
         problem = f"Images that are missing have the names {some(taken)} in splits.csv"
         raise DestinationError(problem, "Put them back, or choose another --prefix or --start")
-
-
-def _refuse_other_reading(catalog: Catalog, target: Mapping[str, str], wish: RenameWish) -> None:
-    """New names must tell the same samples as the old ones did, for they are all that tells them until they are split.
-
-    Raises:
-        UsageError: naming the first that would not.
-    """
-    index = catalog.index
-    files = tuple(sorted(record._replace(path=target.get(record.path, record.path)) for record in index.files))
-    made = {str(parent) for path in target.values() for parent in PurePosixPath(path).parents}
-    rows = [
-        row._replace(path=target.get(path, row.path), digest=index.by_path[path].digest)
-        for path, row in catalog.rows.items()
-    ]
-    rows += [*catalog.missing, *catalog.unread]
-    try:
-        after = build(Index(files, index.folders | dict.fromkeys(made, 0)), rows, wish.given, catalog.layout)
-    except ImgstageError as error:
-        problem = f"By their new names it would not be clear which images go together ({error.problem})"
-        raise UsageError(problem, _OTHER_TEMPLATE) from error
-    wanted = {target.get(r.path, r.path): _portrait(s, target) for s in catalog.samples for r in s.files}
-    found = {r.path: _portrait(s, {}) for s in after.samples for r in s.files}
-    other = [path for path in target.values() if found.get(path) != wanted[path]]
-    if other:
-        problem = f"By the new names, {show(other[0])} would be part of another sample than now"
-        raise UsageError(problem, _OTHER_TEMPLATE)
-    _refuse_other_groups(catalog, after, target, wish)
-
-
-def _refuse_other_groups(catalog: Catalog, after: Catalog, target: Mapping[str, str], wish: RenameWish) -> None:
-    before = wish.grouping(catalog)
-    if not before:
-        return
-    try:
-        now = wish.grouping(after)
-    except UsageError:
-        now = {}
-    group = {target.get(s.files[0].path, s.files[0].path): before.get(s.key) for s in catalog.samples}
-    lost = [s for s in after.samples for r in s.files if group.get(r.path, now.get(s.key)) != now.get(s.key)]
-    if lost:
-        problem = (
-            f"The group rule of imgstage.toml reads groups from names, and would not find that of {show(lost[0].key)}"
-        )
-        remedy = "Keep in the names what it looks for, with --template and {key}; or take the rule out of imgstage.toml"
-        raise UsageError(problem, remedy)
-
-
-def _portrait(sample: Sample, target: Mapping[str, str]) -> tuple[bool, tuple[tuple[str, tuple[str, ...]], ...]]:
-    roles = [*sample.images.items(), (SIDECAR, sample.sidecars)]
-    return bool(sample.held), tuple(
-        sorted((role, tuple(sorted(target.get(r.path, r.path) for r in records))) for role, records in roles)
-    )
 
 
 def _examples(samples: Sequence[Sample], target: Mapping[str, str]) -> list[dict[str, str]]:

@@ -115,6 +115,7 @@ def write_ledger(
     target: Mapping[str, str],
     groups: Mapping[str, str] | None = None,
     *,
+    digests: Mapping[str, str] | None = None,
     settle: bool = False,
     acknowledged: bool = False,
 ) -> Wishes:
@@ -130,6 +131,7 @@ def write_ledger(
         splits: the split of each sample that shall have rows, by id; rows of other samples keep theirs.
         target: where files go, by path; the others stay.
         groups: the group of each sample, by id, where it may have changed.
+        digests: of files that get other bytes, what they will hold, by path.
         settle: write down where each file is now, and what it holds.
         acknowledged: the user knows of all files that are gone, and of what the table does not know.
     """
@@ -154,6 +156,7 @@ def write_ledger(
                         digest = row.digest
                         if place == path != row.path:
                             elsewhere[len(rows)], place = path, row.path
+                    digest = digests.get(path, digest) if digests else digest
                     kept = row.split if split is None else split
                     rows.append(Row(sample.id, kept, group, role, place, digest, row.first_digest))
                 elif split is not None and (not sample.held if settle else path in target and sample.id not in old):

@@ -1,212 +1,21 @@
-"""Plan: what a verb would do, step by step, made without touching anything.
-
-A plan knows one way to change things: rename a file without replacing another, and make or remove a folder. New bytes
-are prepared aside first; replacing a file is then two renames, the old one into the vault and the new one in its place.
-Destination conflicts are found here, before anything starts.
-"""
+"""From wishes to steps: in an order in which nothing is ever replaced, with conflicts found before anything starts."""
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
-from .errors import DestinationError
-from .root import STAGE, STATE, fold, show, show_apart
+from ..errors import DestinationError
+from ..root import STAGE, STATE, fold, show, show_apart
+from .model import HOP, INCOMING, Journey, MakeFolder, Move, RemoveFolder, Rename, Step, some
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Iterator, Mapping
-    from pathlib import Path
+    from collections.abc import Container, Iterable, Iterator, Mapping
 
-    from .index import FileRecord, Index
+    from ..index import Index
 
-INCOMING = f"{STATE}/incoming"
-VAULT = f"{STATE}/vault"
-HOP = "hop-"
-"""How the name of a file begins that waits in `incoming/` in the midst of a swap."""
 FOLDER_MODE = 0o755
-
-
-class Identity(NamedTuple):
-    """By what a file is recognised.
-
-    Attributes:
-        size: bytes.
-        mtime_ns: nanoseconds since 1970.
-        mode: permission bits.
-        digest: blake3 of the content, 64 hex digits; empty where the content does not matter.
-        inode: its number on the file system; 0 when not known yet.
-    """
-
-    size: int
-    mtime_ns: int
-    mode: int
-    digest: str
-    inode: int = 0
-
-    @classmethod
-    def of(cls, record: FileRecord) -> Identity:
-        """The identity of a scanned file."""
-        return cls(record.size, record.mtime_ns, record.mode, record.digest, record.inode)
-
-
-class Move(NamedTuple):
-    """The wish that a file lies elsewhere. Paths are relative to the root."""
-
-    source: str
-    target: str
-    identity: Identity
-
-
-class Preparation(NamedTuple):
-    """New bytes, to be written to `place` in `incoming/` before the plan starts.
-
-    Attributes:
-        place: path below the root.
-        identity: what the file must be when it is written.
-        source: the file to copy; None when `content` is given.
-        content: the bytes themselves.
-    """
-
-    place: str
-    identity: Identity
-    source: Path | None = None
-    content: bytes = b""
-
-
-class Journey(NamedTuple):
-    """All the places a file has in the course of a plan, first to last."""
-
-    identity: Identity
-    places: tuple[str, ...]
-
-
-class Rename(NamedTuple):
-    """Step: the file of a journey goes from its place number `leg` to the next, replacing nothing."""
-
-    journey: int
-    leg: int
-
-
-class MakeFolder(NamedTuple):
-    """Step: make a folder."""
-
-    path: str
-    mode: int
-
-
-class RemoveFolder(NamedTuple):
-    """Step: remove a folder if it is empty."""
-
-    path: str
-    mode: int
-
-
-Step = Rename | MakeFolder | RemoveFolder
-
-
-class Note(NamedTuple):
-    """A file and why it is not where the verb would have it."""
-
-    path: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class Report:
-    """The accounting of a verb: each file it met is done, held or ignored.
-
-    Attributes:
-        done: files that are where the verb wants them, moved now or there before.
-        changed: how many of these were moved or written now.
-        held: files that stay where they are until someone looks at them.
-        ignored: files that are none of imgstage's business.
-        details: what else the verb has to say, ready for JSON.
-    """
-
-    done: int = 0
-    changed: int = 0
-    held: tuple[Note, ...] = ()
-    ignored: tuple[Note, ...] = ()
-    details: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def found(self) -> int:
-        """All files the verb met."""
-        return self.done + len(self.held) + len(self.ignored)
-
-    def as_json(self) -> dict[str, Any]:
-        """Counts of files, then the lists, then the details."""
-
-        def notes(of: tuple[Note, ...]) -> list[dict[str, str]]:
-            return [{"path": show(note.path), "reason": note.reason} for note in of]
-
-        return {
-            "found": self.found,
-            "done": self.done,
-            "changed": self.changed,
-            "held": len(self.held),
-            "ignored": len(self.ignored),
-            **self.details,
-            "held_files": notes(self.held),
-            "ignored_files": notes(self.ignored),
-        }
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Everything a verb would do.
-
-    Attributes:
-        verb: its name.
-        operation: the number it will have.
-        journeys: the files that move, with all their places.
-        steps: what to do, in order.
-        preparations: new bytes to write beforehand.
-        report: what will be so afterwards.
-        undoes: the operations that it takes back.
-    """
-
-    verb: str
-    operation: int
-    journeys: tuple[Journey, ...]
-    steps: tuple[Step, ...]
-    preparations: tuple[Preparation, ...]
-    report: Report
-    undoes: tuple[int, ...] = ()
-    applier: Callable[[Plan], Any] | None = field(default=None, compare=False, repr=False)
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether there is nothing to do."""
-        return not self.steps
-
-    def moves(self) -> Iterator[tuple[str, str]]:
-        """(from, to) of every file of the user's that is moved or copied to where it can be seen."""
-        copied = {p.place: str(p.source) for p in self.preparations if p.source is not None}
-        for journey in self.journeys:
-            first, last = journey.places[0], journey.places[-1]
-            if not last.startswith(STATE) and (first in copied or not first.startswith(STATE)):
-                yield copied.get(first, first), last
-
-    def apply(self) -> Any:
-        """Do it, under the journal.
-
-        Returns:
-            The `Operation` that was done; None when there was nothing to do.
-
-        Raises:
-            RefusedError: it cannot be done; nothing was changed.
-            BrokenOffError: it stopped part-way; `recover` puts it right.
-        """
-        assert self.applier is not None, "plans come from Dataset.plan_…, which know how to apply them"
-        return self.applier(self)
-
-
-def vault_place(operation: int, number: int, name: str) -> str:
-    """Where an operation keeps the `number`th file that it takes out of sight."""
-    return f"{VAULT}/{operation:06d}/{number:06d}{PurePosixPath(name).suffix[:16]}"
 
 
 def arrange(
@@ -301,12 +110,6 @@ def _refuse_conflicts(
             clashes.append(f"{show(targets[name].source)} would become {wanted}, but {there} exists")
     if clashes:
         raise DestinationError(some(clashes), "Rename one of the two, then run the command again")
-
-
-def some(problems: list[str], limit: int = 5) -> str:
-    """The first few of many problems, as one sentence."""
-    more = len(problems) - limit
-    return "; ".join(problems[:limit]) + (f"; and {more} more" if more > 0 else "")
 
 
 def _missing_folders(

@@ -12,7 +12,7 @@ from imgstage import ChangedError, Dataset, NotARootError, PendingError, Refused
 from imgstage.journal import steps
 from imgstage.journal.records import Records
 
-from .helpers import as_nobody, names, picture, snapshot, write, write_pairs
+from ..helpers import as_nobody, names, picture, snapshot, write, write_pairs
 
 
 def test_the_public_names_are_these() -> None:

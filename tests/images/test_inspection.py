@@ -15,8 +15,9 @@ from PIL.GifImagePlugin import GifImageFile
 
 from imgstage import images
 from imgstage.formats import ImageInfo
+from imgstage.images import codecs
 
-from .helpers import kit, picture, write
+from ..helpers import kit, picture, write
 
 FORMATS = ["JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF"]
 
@@ -141,10 +142,10 @@ def test_of_a_long_animation_the_first_frames_are_proof_enough(monkeypatch: pyte
         real(self, frame)
 
     monkeypatch.setattr(GifImageFile, "seek", watch)
-    monkeypatch.setattr(images, "MAX_PIXELS", 5 * 400)
+    monkeypatch.setattr(codecs, "MAX_PIXELS", 5 * 400)
     inspect(buffer.getvalue())
     assert max(seen) == 4
-    monkeypatch.setattr(images, "MAX_PIXELS", 100 * 400)
+    monkeypatch.setattr(codecs, "MAX_PIXELS", 100 * 400)
     inspect(buffer.getvalue())
     assert max(seen) == 19
 

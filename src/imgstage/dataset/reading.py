@@ -1,0 +1,144 @@
+"""A root, looked at."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from .. import status
+from ..cache import CACHE
+from ..catalog import top
+from ..checks import Finding, check
+from ..errors import ImgstageError, UsageError
+from ..index import Index, scan
+from ..journal import Journal, Operation, Passage, passages
+from ..look import Look, look
+from ..parallel import thinking
+from ..root import Root, find_root, real_path, root_path
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from ..catalog import Sample
+    from ..parallel import Progress
+    from ..status import Status
+
+
+class Reading:
+    """What can be told of a root without changing it; see `Dataset`."""
+
+    def __init__(
+        self,
+        path: str | Path | None = None,
+        *,
+        threads: int | None = None,
+        progress: Progress | None = None,
+        remember: bool = True,
+    ) -> None:
+        self.root: Root = find_root(root_path(path) if path is not None else None)
+        self.journal = Journal(self.root.path)
+        self._threads = threads
+        self._progress = progress
+        self._remember = remember
+
+    def __repr__(self) -> str:
+        return f"Dataset({str(self.root.path)!r})"
+
+    # -- looking ------------------------------------------------------------------------------------------------------
+
+    @property
+    def samples(self) -> tuple[Sample, ...]:
+        """All samples, held ones too, sorted by key."""
+        return self._look().catalog.samples
+
+    def status(self) -> Status:
+        """What is in the root, and what somebody did to it between two verbs.
+
+        Raises:
+            UsageError: `imgstage.toml` or `splits.csv` cannot be read.
+            PendingError: an operation broke off in such a way that nothing more can be told.
+        """
+        try:
+            return self._status(self._look())
+        except ImgstageError:
+            self.journal.refuse_if_pending()  # in the midst of an operation, nothing need make sense
+            raise
+
+    def _status(self, seen: Look) -> Status:
+        return status.take(seen, self.journal.pending(), self.journal.last())
+
+    def check(self, *, depth: int = 0, digests: bool = False) -> list[Finding]:
+        """Everything that is wrong or odd, errors first.
+
+        Args:
+            depth: how often a network halves the images; their sides must divide by two to that power.
+            digests: read every byte again, to find files that changed by themselves.
+        """
+        return self._check(self._look(), depth, digests)
+
+    def _check(self, seen: Look, depth: int, digests: bool) -> list[Finding]:
+        tops = sorted({top(record.path) for record in seen.catalog.index.files}) if digests else ()
+        fresh = scan(self.root.path, tops, threads=self._threads, progress=self._progress) if digests else None
+        return check(seen.catalog, depth=depth, fresh=fresh)
+
+    def log(self) -> list[Operation]:
+        """Every operation, oldest first."""
+        return self.journal.log()
+
+    def history(self, name: str | Path) -> list[Passage]:
+        """Every move of the file that lies at a path now, oldest first, as far as the journal knows.
+
+        Args:
+            name: the path of the file, as seen from here or in the root.
+        """
+        with thinking(self._progress, "Reading the journal"):
+            return passages(self.journal.records, self._meant((name,), otherwise=False)[0])
+
+    # -- inside -------------------------------------------------------------------------------------------------------
+
+    def _look(self, also: Sequence[str] = ()) -> Look:
+        return look(self.root, self.journal, partial(self._scan, self.root.path), also, self._progress)
+
+    def _look_whole(self, also: Sequence[str] = ()) -> Look:
+        """What there is, for a verb that changes it: all of it must be known."""
+        seen = self._look(also)
+        seen.refuse_unseen()
+        return seen
+
+    def _look_to_change(self) -> Look:
+        """The same, for verbs that write the ledger on: the journal and the ledger must be in order."""
+        self.journal.refuse_if_pending()
+        seen = self._look_whole()
+        seen.refuse_foreign_ledger()
+        return seen
+
+    def _meant(self, names: Sequence[str | Path], otherwise: bool) -> list[str]:
+        """Names of samples as they stand in the root: a path that is there from here is one there too."""
+        if not names and not otherwise:
+            problem = "No sample was named"
+            raise UsageError(problem, "Give the path of one of its files, or its key")
+        found: list[str] = []
+        for name in map(str, names):
+            real = real_path(name)
+            inside = real is not None and self.root.path in real.parents
+            found.append(real.relative_to(self.root.path).as_posix() if real and inside else name.rstrip("/") or name)
+        return found
+
+    def _scan(self, folder: Path, within: Sequence[str]) -> Index:
+        return scan(
+            folder,
+            within,
+            self.root.state / CACHE,
+            write_cache=self._remember,
+            threads=self._threads,
+            progress=self._progress,
+        )
+
+    # -- showing ------------------------------------------------------------------------------------------------------
+
+    def _repr_html_(self) -> str:
+        """Counts and six thumbnails, for notebooks."""
+        from .. import notebook  # loads the decoders
+
+        return notebook.of(self.root.path, lambda: ((seen := self._look()).catalog, self._status(seen)))

@@ -1,0 +1,229 @@
+"""Pure: what size an image shall have -> how it is turned, scaled, cut and padded. Sizes are (height, width)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from .errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Size = tuple[int, int]
+Fit = Literal["stretch", "contain", "cover", "pad"]
+Orient = Literal["keep", "portrait", "landscape"]
+
+_ONE_SHAPE = 50  # the aspects of two images that are to get one geometry may differ by one part in so many
+
+
+class MisfitError(Exception):
+    """Some images cannot get the wished size; the message says why."""
+
+
+class Frame(NamedTuple):
+    """How an image comes to its new size: a quarter turn to the left or none, scaling, then cutting or padding.
+
+    Attributes:
+        height: of the result, in pixels.
+        width: of the result, in pixels.
+        turned: whether it is turned a quarter to the left first.
+        scaled: the (height, width) that the whole image is brought to, after the turn.
+        top: the row of the result in which the scaled image begins; what is above row 0 is cut off.
+        left: the column of the result in which the scaled image begins; what is left of column 0 is cut off.
+    """
+
+    height: int
+    width: int
+    turned: bool
+    scaled: Size
+    top: int = 0
+    left: int = 0
+
+    def __str__(self) -> str:
+        turn = " turned" if self.turned else ""
+        place = (
+            f" of {_text(self.scaled)} at {self.top},{self.left}" if self.scaled != (self.height, self.width) else ""
+        )
+        return f"{self.height}x{self.width}{place}{turn}"
+
+    def keeps(self, size: Size) -> bool:
+        """Whether an image of that (height, width) stays as it is."""
+        return not self.turned and self.scaled == size == (self.height, self.width)
+
+    def distortion(self, size: Size) -> float:
+        """By which factor the aspect of an image of that (height, width) changes; 1.0 is not at all."""
+        height, width = size[::-1] if self.turned else size
+        change = self.scaled[0] * width / (self.scaled[1] * height)
+        return max(change, 1 / change)
+
+
+@dataclass(frozen=True)
+class SizeWish:
+    """What size images shall have: a size, or a long side, or a scale; or only sides that a number divides.
+
+    Attributes:
+        size: (height, width) in pixels.
+        long_side: pixels of the longer side at most.
+        scale: of both sides.
+        multiple_of: what divides both sides, by leaving out as little as can be, or with "pad" by adding.
+        fit: how an image of another aspect comes to a size: "stretch" changes the aspect, "contain" stays within,
+            "cover" fills it and cuts off what is over in the middle, "pad" stays within and adds black.
+        orient: "portrait" or "landscape" turn images a quarter to the left that are otherwise.
+        enlarge: whether images may become larger than they are.
+    """
+
+    size: Size | None = None
+    long_side: int | None = None
+    scale: Fraction | None = None
+    multiple_of: int | None = None
+    fit: Fit = "stretch"
+    orient: Orient = "keep"
+    enlarge: bool = False
+
+    def check(self, most_pixels: int) -> None:
+        """Refuse what makes no sense, before anything is read.
+
+        Args:
+            most_pixels: that an image may have.
+
+        Raises:
+            UsageError: naming it.
+        """
+        given = [wish for wish in (self.size, self.long_side, self.scale) if wish is not None]
+        if len(given) > 1 or (self.size and self.multiple_of):
+            problem = "More than one new size was asked for"
+            raise UsageError(
+                problem, "Give one of --size, --long-side and --scale; --multiple-of goes with the latter two"
+            )
+        if not given and self.multiple_of is None and self.orient == "keep":
+            problem = "No new size was asked for"
+            raise UsageError(problem, "Give one, as in: imgstage resize --size 1920x1280 (height x width)")
+        for what, side in (
+            ("--long-side", self.long_side),
+            ("--multiple-of", self.multiple_of),
+            ("--scale", self.scale),
+        ):
+            if side is not None and side <= 0:
+                problem = f"{what} {side} leaves no pixels"
+                raise UsageError(problem, "Give more than 0")
+        if self.size and min(self.size) < 1:
+            problem = f"--size {_text(self.size)} leaves no pixels"
+            raise UsageError(problem, "Give a height and a width of 1 or more, as in --size 1920x1280")
+        largest = self.size or (self.long_side or 0, self.long_side or 0)
+        if largest[0] * largest[1] > most_pixels:
+            problem = f"{_text(largest)} is more than the {most_pixels:,} pixels that an image may have"
+            raise UsageError(problem, "Choose a smaller size")
+        if self.scale is not None and self.scale > 1 and not self.enlarge:
+            problem = f"--scale {float(self.scale):g} would enlarge the images"
+            raise UsageError(problem, "Add --enlarge if that is meant")
+
+    def frames(self, sizes: Sequence[Size]) -> list[Frame]:
+        """How the images of one sample come to the new size, all in the same way.
+
+        Args:
+            sizes: the (height, width) as seen of each image; the first decides.
+
+        Returns:
+            A frame for each.
+
+        Raises:
+            MisfitError: they are of different shapes, or would be enlarged, or cut to nothing.
+        """
+        first = self._frame(sizes[0])
+        found: list[Frame] = []
+        for size in sizes:
+            if not _of_one_shape(size, sizes[0]):
+                problem = f"its images have different shapes ({_text(sizes[0])} and {_text(size)}, height x width)"
+                raise MisfitError(problem)
+            frame = first if self.scale is None else self._frame(size)
+            there = size[::-1] if frame.turned else size
+            if not self.enlarge and (frame.scaled[0] > there[0] or frame.scaled[1] > there[1]):
+                problem = (
+                    f"{_text(size)} (height x width) would be enlarged to {_text(frame.scaled)}; --enlarge allows it"
+                )
+                raise MisfitError(problem)
+            found.append(frame)
+        return found
+
+    def _frame(self, size: Size) -> Frame:
+        """The frame of one image, which may still enlarge it where its fit leaves no choice."""
+        height, width = size
+        turned = (self.orient == "portrait" and width > height) or (self.orient == "landscape" and height > width)
+        if turned:
+            height, width = width, height
+        if self.size is not None:
+            return self._into(self.size, (height, width), turned=turned)
+        share = self.scale or Fraction(1)
+        if self.long_side is not None:
+            share = Fraction(self.long_side, max(height, width))
+            share = share if self.enlarge else min(share, Fraction(1))
+        scaled = _times((height, width), share)
+        if self.multiple_of is None:
+            return Frame(*scaled, turned, scaled)
+        step = self.multiple_of
+        if self.fit == "pad":
+            box = (-(-scaled[0] // step) * step, -(-scaled[1] // step) * step)
+        else:
+            box = (scaled[0] // step * step, scaled[1] // step * step)
+        if min(box) < 1:
+            problem = f"{_text(size)} (height x width) is smaller than {step}"
+            raise MisfitError(problem)
+        return _placed(scaled if self.fit in ("pad", "cover") else box, box, turned=turned)
+
+    def _into(self, box: Size, there: Size, *, turned: bool) -> Frame:
+        if self.fit == "stretch":
+            return Frame(*box, turned, box)
+        shares = [Fraction(wished, side) for wished, side in zip(box, there, strict=True)]
+        share = max(shares) if self.fit == "cover" else min(shares)
+        if self.fit != "cover" and not self.enlarge:
+            share = min(share, Fraction(1))
+        scaled = _times(there, share)
+        return Frame(*scaled, turned, scaled) if self.fit == "contain" else _placed(scaled, box, turned=turned)
+
+
+def read_size(text: str) -> Size:
+    """The (height, width) that a text such as "1920x1280" says.
+
+    Raises:
+        UsageError: it says none.
+    """
+    found = re.fullmatch(r"\s*(-?\d{1,9})\s*[xX×]\s*(-?\d{1,9})\s*", text)
+    if found is None:
+        problem = f"{text!r} is no size"
+        raise UsageError(problem, "Write height x width, as in 1920x1280")
+    return int(found[1]), int(found[2])
+
+
+def read_scale(text: str) -> Fraction:
+    """The share that a text such as "0.5", "1/3" or "50%" says.
+
+    Raises:
+        UsageError: it says none.
+    """
+    try:
+        return Fraction(text[:-1]) / 100 if text.endswith("%") else Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        problem = f"{text!r} is no scale"
+        raise UsageError(problem, "Write it as 0.5, 1/2 or 50%") from None
+
+
+def _times(size: Size, share: Fraction) -> Size:
+    return max(1, round(size[0] * share)), max(1, round(size[1] * share))
+
+
+def _placed(scaled: Size, box: Size, *, turned: bool) -> Frame:
+    """In the middle of a box."""
+    return Frame(*box, turned, scaled, (box[0] - scaled[0]) // 2, (box[1] - scaled[1]) // 2)
+
+
+def _of_one_shape(size: Size, other: Size) -> bool:
+    """Whether two images have nearly the same aspect; a pixel is nothing, for sizes are whole numbers."""
+    across, down = size[0] * other[1], size[1] * other[0]
+    return abs(across - down) <= max(max(across, down) // _ONE_SHAPE, *other)
+
+
+def _text(size: Size) -> str:
+    return f"{size[0]}x{size[1]}"

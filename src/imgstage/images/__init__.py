@@ -1,0 +1,26 @@
+"""One image: inspect, decode, orient, resize, encode. The only room that knows a codec."""
+
+from ..errors import DefectError
+from .arrays import COUNTER_CLOCKWISE, Kernel, orient, resize
+from .codecs import MAX_PIXELS, quiet_codecs
+from .drawing import caption, thumbnail
+from .inspection import inspect
+from .pictures import MODES_OF, Picture, Traits, decode, encode
+
+__all__ = [
+    "COUNTER_CLOCKWISE",
+    "MAX_PIXELS",
+    "MODES_OF",
+    "DefectError",
+    "Kernel",
+    "Picture",
+    "Traits",
+    "caption",
+    "decode",
+    "encode",
+    "inspect",
+    "orient",
+    "quiet_codecs",
+    "resize",
+    "thumbnail",
+]

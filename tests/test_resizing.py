@@ -1,0 +1,158 @@
+"""One image made anew: right pixels, nothing silently lost."""
+
+from __future__ import annotations
+
+import io
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+
+from imgstage.errors import DefectError
+from imgstage.geometry import Fit, SizeWish
+from imgstage.resizing import Recipe, make, probe
+
+from .helpers import kit, photo, picture, write
+
+
+def bytes_of(image: Image.Image, image_format: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, image_format, **options)
+    return buffer.getvalue()
+
+
+def opened(encoded: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(encoded))
+
+
+def psnr(one: Image.Image, other: Image.Image) -> float:
+    error = np.mean((np.asarray(one.convert("L"), float) - np.asarray(other.convert("L"), float)) ** 2)
+    return float(10 * np.log10(255**2 / max(error, 1e-9)))
+
+
+def recipe(wish: SizeWish, size: tuple[int, int], image_format: str = "PNG", **more: object) -> Recipe:
+    return Recipe(wish.frames([size])[0], image_format, **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("turn", ["keep", "portrait"])
+def test_pictures_are_those_of_the_old_script(orientation: int, turn: str) -> None:
+    """Turned upright first, then resized by Pillow's Lanczos: what comes out here may not differ to the eye."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    photograph = Image.fromarray(photo("coffee"))
+    encoded = bytes_of(photograph, "PNG", exif=exif.tobytes())
+    upright = ImageOps.exif_transpose(opened(encoded))
+    wish = SizeWish(size=(240, 160), orient=turn)  # type: ignore[arg-type]
+    found = opened(make(recipe(wish, upright.size[::-1]), encoded))
+    if turn == "portrait" and upright.width > upright.height:
+        upright = upright.transpose(Image.Transpose.ROTATE_90)
+    assert found.size == (160, 240)
+    assert found.getexif().get(0x0112, 1) == 1
+    assert psnr(found, upright.resize((160, 240), Image.Resampling.LANCZOS)) >= 47
+
+
+@pytest.mark.parametrize("fit", ["stretch", "contain", "cover", "pad"])
+def test_fits(fit: Fit) -> None:
+    photograph = Image.fromarray(photo("coffee"))  # 400 x 600
+    found = opened(make(recipe(SizeWish(size=(200, 200), fit=fit), (400, 600)), bytes_of(photograph, "PNG")))
+    assert found.size == ((200, 133) if fit == "contain" else (200, 200))
+    if fit == "cover":
+        wished = photograph.resize((300, 200), Image.Resampling.LANCZOS).crop((50, 0, 250, 200))
+        assert psnr(found, wished) >= 47
+    if fit == "pad":
+        assert np.asarray(found)[:33].max() == 0 == np.asarray(found)[-33:].max()
+        assert psnr(found.crop((0, 33, 200, 166)), photograph.resize((200, 133), Image.Resampling.LANCZOS)) >= 47
+
+
+def test_an_image_that_only_gets_edges_keeps_every_pixel() -> None:
+    photograph = photo("coffee")[:100, :90]
+    wish = SizeWish(multiple_of=32, fit="pad")
+    found = np.asarray(opened(make(recipe(wish, (100, 90)), bytes_of(Image.fromarray(photograph), "PNG"))))
+    assert np.array_equal(found[14:114, 3:93], photograph)
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "1", "I;16", "RGB"])
+def test_labels_survive_exactly(mode: str) -> None:
+    values = np.zeros((60, 90), np.uint8)
+    values[10:40, 20:70], values[30:, 60:] = (1, 1) if mode == "1" else (7, 255)
+    image = Image.fromarray(values * 255, "L").convert("1") if mode == "1" else Image.fromarray(values)
+    if mode == "I;16":
+        image = Image.fromarray(values.astype(np.uint16) * 257)
+    if mode == "P":
+        image.putpalette(list(range(256)) * 3)
+    if mode == "RGB":
+        image = Image.merge("RGB", (image, image, image))
+    found = opened(make(recipe(SizeWish(scale=Fraction(1, 3)), (60, 90), labels=True), bytes_of(image, "PNG")))
+    assert found.mode == image.mode
+    assert np.array_equal(np.asarray(found), np.asarray(image.resize((30, 20), Image.Resampling.NEAREST)))
+    if mode == "P":
+        assert found.getpalette() == image.getpalette()
+
+
+def frames() -> bytes:
+    images = [Image.fromarray(np.full((8, 8), value, np.uint8)) for value in (1, 200)]
+    return bytes_of(images[0], "WEBP", save_all=True, append_images=images[1:])
+
+
+@pytest.mark.parametrize(
+    ("encoded", "image_format", "labels", "problem"),
+    [
+        (frames(), "WEBP", False, "holds 2 pictures, and only the first"),
+        (bytes_of(Image.new("RGBA", (8, 8)), "PNG"), "JPEG", False, "JPEG cannot hold its pixels.*--format png can"),
+        (bytes_of(Image.new("CMYK", (8, 8)), "JPEG"), "PNG", False, "PNG cannot hold its pixels"),
+        (picture(1, size=(8, 8)), "JPEG", True, "JPEG does not keep the values of a mask"),
+        (picture(1, "GIF", size=(8, 8)), "GIF", False, "GIF cannot hold its pixels"),
+        (bytes_of(Image.new("L", (8, 8)), "PNG"), "WEBP", True, "WEBP does not keep"),
+        (picture(1, size=(8, 8))[:-40], "JPEG", False, "decode whole"),
+        (b"", "JPEG", False, "empty"),
+    ],
+)
+def test_what_would_be_lost_is_refused(encoded: bytes, image_format: str, labels: bool, problem: str) -> None:
+    with pytest.raises(DefectError, match=problem):
+        make(recipe(SizeWish(scale=Fraction(1, 2)), (8, 8), image_format, labels=labels), encoded)
+
+
+def test_formats_change_where_nothing_is_lost() -> None:
+    photograph = Image.fromarray(photo("coffee"))
+    for source, target in (("PNG", "JPEG"), ("JPEG", "PNG"), ("PNG", "WEBP"), ("TIFF", "PNG"), ("BMP", "JPEG")):
+        found = opened(make(recipe(SizeWish(scale=Fraction(1, 2)), (400, 600), target), bytes_of(photograph, source)))
+        assert found.format == target
+        assert psnr(found, photograph.resize((300, 200), Image.Resampling.LANCZOS)) > 30
+    lossy = make(recipe(SizeWish(scale=Fraction(1, 2)), (400, 600), "WEBP"), bytes_of(photograph, "PNG"))
+    exact = make(
+        recipe(SizeWish(scale=Fraction(1, 2)), (400, 600), "WEBP"), bytes_of(photograph, "WEBP", lossless=True)
+    )
+    assert len(lossy) < len(exact)
+
+
+def test_quality_is_what_was_asked() -> None:
+    encoded = bytes_of(Image.fromarray(photo("coffee")), "JPEG", quality=95)
+    sizes = [
+        len(make(recipe(SizeWish(scale=Fraction(1, 2)), (400, 600), "JPEG", quality=quality), encoded))
+        for quality in (50, 90, 100)
+    ]
+    assert sizes[0] * 2 < sizes[1] < sizes[2] / 1.5
+
+
+def test_a_probe_tells_about_what_it_will_take(tmp_path: Path) -> None:
+    paths = [write(tmp_path / f"{n}.jpg", bytes_of(Image.fromarray(photo("coffee")), "JPEG")) for n in range(30)]
+    paths.append(write(tmp_path / "broken.jpg", b"no image"))
+    how = recipe(SizeWish(scale=Fraction(1, 2)), (400, 600), "JPEG")
+    found = probe([(how, path) for path in paths], [(400, 600)] * len(paths), threads=2)
+    true = len(make(how, paths[0].read_bytes()))
+    assert len(found.sizes) == len(paths)
+    assert all(true <= size <= 1.3 * true for size in found.sizes)
+    assert 0 < found.seconds < 60
+    assert probe([], []).sizes == ()
+
+
+def test_real_camera_files_have_the_quality_of_pillows_lanczos() -> None:
+    for path in sorted(kit("pairs/polyu_full").glob("*.JPG"))[:4]:
+        image = Image.open(path)
+        wish = SizeWish(size=(1920, 1280), orient="portrait")
+        found = opened(make(recipe(wish, image.size[::-1], "PNG"), path.read_bytes()))
+        turned = image.transpose(Image.Transpose.ROTATE_90) if image.width > image.height else image
+        assert psnr(found, turned.resize((1280, 1920), Image.Resampling.LANCZOS)) >= 47
