@@ -9,9 +9,9 @@ from blake3 import blake3
 
 from . import tables
 from .errors import UsageError
-from .index import Kind
+from .index import Kind, unsafe_name
 from .pairing import SIDECAR, stem_of
-from .root import LEDGER, Root, fold
+from .root import LEDGER, Root, fold, show
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -85,6 +85,9 @@ def read(root: Root) -> tuple[Row, ...]:
         if not all((row.sample, row.split, row.role, row.last_path)):
             problem = f"{path} has a row that lacks its sample, split, role or path, such as {row.path or row.sample}"
             raise UsageError(problem, "Fill it in, or take the row out")
+        if unsafe_name(row.role) or "/" in row.role or row.role.startswith("."):
+            problem = f"{path} has the role {show(row.role)!r} for {show(row.path)}"
+            raise UsageError(problem, "Give it a plain name, such as before")
         if splits.setdefault(row.sample, row.split) != row.split:
             problem = (
                 f"{path} has the files of one sample in {splits[row.sample]} and in {row.split}, such as {row.path}"

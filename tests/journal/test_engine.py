@@ -320,11 +320,13 @@ def test_an_original_that_waits_in_incoming_is_never_a_leftover(tmp_path: Path) 
     journal = Journal(tmp_path)
     journal.create()
     waiting = write(tmp_path / ".imgstage/incoming/hop-000099-000003", b"an original")
-    leftover = write(tmp_path / ".imgstage/incoming/0123", b"a copy")
+    leftover = write(tmp_path / f".imgstage/incoming/{'0' * 32}", b"a copy")
+    foreign = write(tmp_path / ".imgstage/incoming/x.jpg", b"whose is it")
     journal.recover()
     journal.apply(make_plan(journal))
     assert waiting.read_bytes() == b"an original"
     assert not leftover.exists()
+    assert foreign.read_bytes() == b"whose is it"
 
 
 def test_prepared_bytes_that_rotted_are_not_used_again(journal: Journal) -> None:

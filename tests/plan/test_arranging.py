@@ -92,3 +92,9 @@ def test_a_folder_is_removed_only_when_the_moves_emptied_it() -> None:
     leaving = [Move(path, f"stage_data/{path}", IDENTITY) for path in (*paths[:3], *paths[4:])]
     removed = list(emptied_folders(Index(files, folders), leaving, ["train"]))
     assert removed == [RemoveFolder("train/a/b", 0o755), RemoveFolder("train/a", 0o755)]
+
+
+@pytest.mark.parametrize("target", ["../x.jpg", "train/../x.jpg", ".imgstage/journal/x", "train/.x.jpg", "/x.jpg"])
+def test_no_file_goes_out_of_sight(target: str) -> None:
+    with pytest.raises(DestinationError, match="would be hidden, or lie outside"):
+        arrange(1, [Move("train/a.jpg", target, IDENTITY)], ["train/a.jpg"], {"train": 0o755}, {})

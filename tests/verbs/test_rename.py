@@ -156,7 +156,7 @@ def test_only_what_is_named_is_renamed(pairs: Dataset) -> None:
     assert names(stage(pairs), "new") == {
         f"github_{n}_{role}.jpg" for n in (26, 27, 28) for role in ("before", "after")
     }
-    with pytest.raises(DestinationError, match="exists"):
+    with pytest.raises(DestinationError, match=r"Other images have such names already: .*github_24_before"):
         pairs.rename("github_25", prefix="github_", start=24)
     assert len(names(stage(pairs))) == 56
 
@@ -250,3 +250,120 @@ def test_formats_of_one_name_share_it_afterwards_and_so_their_split(empty: Datas
     empty.split()
     found = {path.read_bytes(): path.parent.name for path in empty.root.path.rglob("x*.png")}
     assert found == {picture(100 + number, "PNG"): splits[f"{number:02d}"] for number in range(20)}
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{prefix}../{prefix}.imgstage/incoming/{n}{ext}",
+        "{prefix}../{prefix}../{n}{ext}",
+        "{prefix}.{n}{ext}",
+        "{prefix}../train/x{n}{ext}",
+        "{folder}/{n}{ext}",
+    ],
+)
+def test_no_template_leads_out_of_sight_or_out_of_the_folder(empty: Dataset, template: str) -> None:
+    for number in range(20):
+        write(stage(empty) / f"{number}.png", picture(number, "PNG"))
+    empty.split()
+    before = snapshot(empty.root.path.parent)
+    if template.startswith("{folder}"):
+        empty.rename(template=template)
+        assert len(names(empty.root.path, "train")) == 17
+        return
+    with pytest.raises(UsageError, match=r"which is no name for a file in|is no template"):
+        empty.rename(template=template)
+    assert snapshot(empty.root.path.parent) == before
+
+
+def test_names_stay_unique_in_the_whole_root(pairs: Dataset) -> None:
+    pairs.split()
+    test = next(sample.key for sample in pairs.samples if sample.split == "test")
+    train = next(sample.key for sample in pairs.samples if sample.split == "train")
+    with pytest.raises(DestinationError, match="Other images have such names already"):
+        pairs.rename(test, prefix="github_", start=int(train[-2:]))
+    pairs.hold("github_03")
+    plan = pairs.plan_rename(prefix="github_", start=50)
+    plan.apply()
+    with pytest.raises(DestinationError, match=r"github_03_before\.jpg \(held/"):
+        pairs.rename(prefix="github_", start=1)
+    pairs.release("github_03")
+
+
+def test_splits_that_each_count_from_one_get_names_of_their_own(empty: Dataset) -> None:
+    for place, split in enumerate(("train", "val", "test")):
+        for number in range(1, 4):
+            write(empty.root.path / split / f"{number}.png", picture(10 * place + number, "PNG"))
+    with pytest.raises(DestinationError, match="imgstage rename --prefix img_"):
+        empty.unsplit()
+    empty.rename(prefix="img_")
+    empty.unsplit()
+    assert names(stage(empty)) == {f"img_{number:02d}.png" for number in range(1, 10)}
+    assert {s.split for s in empty.samples} == {"train", "val", "test"}
+
+
+def test_a_name_that_ties_to_what_stays_is_not_taken_away(empty: Dataset) -> None:
+    for number in range(20):
+        write(stage(empty) / f"{number}.jpg", picture(number))
+    empty.split()
+    test = next(sample for sample in empty.samples if sample.split == "test")
+    write(stage(empty) / f"{test.key}.png", picture(99, "PNG"))
+    before = snapshot(empty.root.path)
+    for words in ((test.files[0].path,), (f"stage_data/{test.key}.png",)):
+        with pytest.raises(ChangedError, match=r"Their name ties .* to one split"):
+            empty.rename(*words, prefix="t_")
+    assert snapshot(empty.root.path) == before
+    empty.hold(test.files[0].path)
+    with pytest.raises(ChangedError, match=r"Their name ties .* to one split"):
+        empty.rename(prefix="p_")
+
+
+@pytest.mark.parametrize("verb", ["unsplit", "hold", "rename"])
+def test_the_name_that_a_test_image_had_is_not_forgotten(empty: Dataset, verb: str) -> None:
+    """A hand renamed a test image, and saved an edit of it under the old name in `stage_data/`."""
+    for number in range(20):
+        write(stage(empty) / f"img{number:02d}.png", picture(number, "PNG"))
+    empty.split()
+    test = next(sample for sample in empty.samples if sample.split == "test")
+    path = empty.root.path / test.files[0].path
+    path.rename(path.with_name("other.png"))
+    write(stage(empty) / path.name, picture(99, "PNG"))
+    before = snapshot(empty.root.path)
+    with pytest.raises(ChangedError, match="is it an edit"):
+        empty.split()
+    wishes = {"rename": {"prefix": "t_"}}.get(verb, {})
+    with pytest.raises(ChangedError, match="is it an edit"):
+        getattr(empty, verb)(*(() if verb == "unsplit" else ("test/other.png",)), **wishes)
+    assert snapshot(empty.root.path) == before
+
+
+def test_sidecars_in_scene_folders_and_under_templates_follow(empty: Dataset) -> None:
+    for number in (1, 2, 3):
+        for position, role in enumerate(("noisy", "clean")):
+            write(stage(empty) / f"scene{number}/{role}.png", picture(2 * number + position, "PNG"))
+        write(stage(empty) / f"scene{number}/noisy.txt", b"%d" % number)
+    before, parts = snapshot(empty.root.path), roles(empty)
+    empty.rename(prefix="s_")
+    assert "s_01/noisy.txt" in names(stage(empty))
+    assert roles(empty) == parts
+    empty.rename(template="set/{n}_{role}{ext}")
+    assert "set/01_before.txt" in names(stage(empty))
+    empty.undo(1)
+    assert snapshot(empty.root.path) == before
+
+
+def test_what_two_formats_of_one_name_share_goes_with_them(empty: Dataset) -> None:
+    for number in range(10):
+        write(stage(empty) / f"{number}.jpg", picture(number))
+        write(stage(empty) / f"{number}.png", picture(number, "PNG"))
+        write(stage(empty) / f"{number}.txt", b"a caption")
+    empty.rename(prefix="p_")
+    assert {f"p_{n:02d}.{suffix}" for n in range(1, 11) for suffix in ("jpg", "png", "txt")} == names(stage(empty))
+    empty.split()
+    places = {path.name: path.parent.name for path in empty.root.path.rglob("p_*")}
+    assert all(len({places[f"p_{n:02d}.{suffix}"] for suffix in ("jpg", "png", "txt")}) == 1 for n in range(1, 11))
+
+
+def test_a_number_beyond_all_counting_is_refused(pairs: Dataset) -> None:
+    with pytest.raises(UsageError, match="cannot be counted"):
+        pairs.rename(prefix="p", start=int("9" * 4000))

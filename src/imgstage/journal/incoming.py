@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from blake3 import blake3
 from ..digests import digest_of
 from ..errors import ChangedError, DefectError, RefusedError
 from ..parallel import map_ordered
-from ..plan import HOP, INCOMING, Identity, Job
+from ..plan import INCOMING, MADE, Identity, Job
 from ..root import show
 from .interrupts import InterruptedStepError
 from .steps import Restored, keep_last_copies, lost_sources
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from ..parallel import Progress
     from ..plan import Making, Plan, Preparation
     from .records import Records
+
+
+_OWN = re.compile(rf"\d{{6}}-|{MADE}|probe\.|[0-9a-f]{{32}}(\.part)?$")
 
 
 class Incoming:
@@ -161,8 +165,9 @@ class Incoming:
         """Clear away what is not needed any more; that it is still there would harm nothing."""
         try:
             for name in os.listdir(self._folder):
-                # an original on its way that was left out is never a leftover
-                if not name.startswith(HOP) and f"{INCOMING}/{name}" not in keep:
+                # what is not called as imgstage calls its own may be anybody's, and an original that was left out on
+                # its way is never a leftover
+                if _OWN.match(name) and f"{INCOMING}/{name}" not in keep:
                     os.unlink(os.path.join(self._folder, name))
             self._records.clean((".part",) if keep else (".part", ".copies"))
         except OSError:

@@ -27,12 +27,15 @@ def attach(
         keys: the key of each sample, by its handle.
 
     Returns:
-        For each sidecar that goes with exactly one sample, that sample; for each other, why not.
+        For each sidecar that goes with exactly one sample, or with those of one name, that sample; for each other, why
+        not.
     """
     beside: dict[str, set[str]] = defaultdict(set)
     parallel: dict[str, set[str]] = defaultdict(set)
     image_folders: set[str] = set()
+    first: dict[str, str] = {}
     for path, sample in samples.items():
+        first[sample] = min(path, first.get(sample, path))
         folder = fold(path.rpartition("/")[0])
         image_folders.add(folder)
         names = {fold(stem_of(path)), fold(path), fold(keys[sample])}
@@ -48,8 +51,10 @@ def attach(
         candidates = beside.get(stem, set())
         if not candidates and stem.rpartition("/")[0] not in image_folders:
             candidates = {sample for pattern in _patterns(stem) for sample in parallel.get(pattern, ())}
-        if len(candidates) == 1:
-            found[path] = next(iter(candidates))
+        if (
+            len({fold(stem_of(keys[sample])) for sample in candidates}) == 1
+        ):  # of `x.jpg` and `x.png`, which share a split, the first
+            found[path] = min(candidates, key=first.__getitem__)
         elif candidates:
             several = ", ".join(sorted(keys[sample] for sample in candidates)[:3])
             astray[path] = f"a sidecar of {len(candidates)} samples at once: {several}"

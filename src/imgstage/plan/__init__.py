@@ -9,6 +9,7 @@ from .arranging import FOLDER_MODE, arrange, emptied_folders, folder_modes
 from .model import (
     HOP,
     INCOMING,
+    MADE,
     VAULT,
     Identity,
     Job,
@@ -32,6 +33,7 @@ __all__ = [
     "FOLDER_MODE",
     "HOP",
     "INCOMING",
+    "MADE",
     "VAULT",
     "Identity",
     "Job",

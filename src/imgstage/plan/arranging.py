@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import DestinationError
 from ..root import STAGE, STATE, fold, show, show_apart
-from .model import HOP, INCOMING, Journey, MakeFolder, Move, RemoveFolder, Rename, Step, some
+from .model import HOP, INCOMING, VAULT, Journey, MakeFolder, Move, RemoveFolder, Rename, Step, some
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping
@@ -37,6 +37,7 @@ def arrange(
         DestinationError: two moves want one name, or a name is taken by something that stays.
     """
     wishes = [(fold(move.source), fold(move.target), move) for move in sorted(moves) if move.source != move.target]
+    _refuse_hidden(move.target for _, _, move in wishes)
     sources = {source for source, _, _ in wishes}
     _refuse_conflicts(wishes, sources, occupied, folders)
     ready, aliases, waiting = _by_obstacle(wishes, sources)
@@ -71,6 +72,18 @@ def arrange(
         drain(source)
         steps.append(Rename(hopped, 1))
     return tuple(journeys), tuple(steps)
+
+
+def _refuse_hidden(targets: Iterable[str]) -> None:
+    """Whatever a planner makes of a user's wish: no file goes out of the root, out of sight, or into imgstage's own."""
+    hidden = [path for path in targets if ("/." in path or path[:1] in (".", "/")) and not _is_aside(path)]
+    if hidden:
+        problem = f"{some([show(path) for path in hidden])} would be hidden, or lie outside of the root's folders"
+        raise DestinationError(problem, "Choose other names")
+
+
+def _is_aside(path: str) -> bool:
+    return path.startswith((f"{VAULT}/", f"{INCOMING}/{HOP}")) and "/." not in path.removeprefix(STATE)
 
 
 def _by_obstacle(

@@ -21,6 +21,10 @@ HOP = "hop-"
 """How the name of a file begins that waits in `incoming/` in the midst of a swap."""
 
 
+MADE = "made-"
+"""How the name of a file begins that is made anew in `incoming/`."""
+
+
 class Identity(NamedTuple):
     """By what a file is recognised.
 

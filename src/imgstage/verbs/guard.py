@@ -15,7 +15,7 @@ from ..root import DEFAULT_RATIOS, HELD, STAGE, TRAIN, fold, show
 from .ties import find_absent, is_picture, name_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Container, Iterable, Iterator, Mapping
     from fractions import Fraction
 
     from ..catalog import Catalog, Sample
@@ -156,23 +156,27 @@ def refuse_unexplained(catalog: Catalog, usable: list[Sample], wish: SplitWish) 
         raise ChangedError(". ".join(doubts), remedy)
 
 
-def refuse_doubtful_places(catalog: Catalog, samples: Iterable[Sample], going: Iterable[Sample] = ()) -> None:
+def refuse_doubtful_places(
+    catalog: Catalog, samples: Iterable[Sample], going: Iterable[Sample] = (), moving: Iterable[Sample] = ()
+) -> None:
     """That unknown images lie in `train` must not become their row while they may be held-out ones.
 
     Args:
         catalog: what there is.
         samples: those that would get rows.
         going: those that would go into a split.
+        moving: those whose rows would say only where they go, and no more what they were called.
 
     Raises:
         ChangedError: held-out images are missing, and unknown ones lie in `train`, or edited ones would go there; or
-            such a one holds the bytes of a held-out image.
+            such a one holds the bytes of a held-out image, or has the name that one had.
     """
     placed = [sample for sample in unknown_to_ledger(catalog, samples) if sample.place == TRAIN]
     going = list(going)
     doubts = [
         *_in_place_of_missing(catalog, going, placed),
         *_under_held_out_names(catalog, placed),
+        *(_under_names_of(catalog, moving) if not placed else ()),
         *_copied_over(catalog, going),
     ]
     if doubts:
@@ -190,14 +194,40 @@ def refuse_doubtful_names(catalog: Catalog, samples: Iterable[Sample]) -> None:
     Raises:
         ChangedError: there are such images.
     """
+    samples = list(samples)
     unknown = unknown_to_ledger(catalog, samples)
-    doubts = list(_under_held_out_names(catalog, unknown))
+    doubts = [*_under_held_out_names(catalog, unknown), *_under_names_of(catalog, samples)]
     absent = {name: one.path for one in find_absent(catalog) for name in one.names}
     tied = [f"{show(s.key)} has the name of {show(absent[name_of(s)])}" for s in unknown if name_of(s) in absent]
     if tied:
         doubts.append(f"{some(tied)}, which is in no sample now")
+    doubts += _parted_from_name(catalog, samples)
     if doubts:
         raise ChangedError(". ".join(doubts), "Mend that, or let split look at it first")
+
+
+def _parted_from_name(catalog: Catalog, samples: Iterable[Sample]) -> Iterator[str]:
+    """Samples that share a name with one that keeps it, where nothing but the name gives one of them its split."""
+    going = {sample.id for sample in samples}
+    names = {name_of(sample) for sample in catalog.samples if sample.id in going}
+    staying = {name_of(s): s for s in catalog.samples if s.id not in going and name_of(s) in names}
+    shared = [sample for sample in catalog.samples if sample.id in going and name_of(sample) in staying]
+    unknown = {sample.id for sample in unknown_to_ledger(catalog, (*shared, *staying.values()))}
+    parted = [(sample, staying[name_of(sample)]) for sample in shared]
+    told = [
+        f"{show(one.files[0].path)} and {show(other.files[0].path)}"
+        for one, other in parted
+        if not unknown.isdisjoint((one.id, other.id))
+    ]
+    if told:
+        yield f"Their name ties {some(told)} to one split, and only the first would get another"
+
+
+def _under_names_of(catalog: Catalog, samples: Iterable[Sample]) -> Iterator[str]:
+    """Unknown images under the names that some of these held-out samples had before a hand renamed them."""
+    paths = {record.path for sample in samples for record in sample.files}
+    suspects = [sample for sample in catalog.samples if paths and sample.place in (STAGE, HELD, TRAIN)]
+    return _under_held_out_names(catalog, unknown_to_ledger(catalog, suspects), paths)
 
 
 def _without_rule(catalog: Catalog, unknown: Iterable[Sample], wish: SplitWish) -> Iterator[str]:
@@ -234,9 +264,12 @@ def _in_place_of_missing(catalog: Catalog, usable: Iterable[Sample], unknown: It
         )
 
 
-def _under_held_out_names(catalog: Catalog, unknown: Iterable[Sample]) -> Iterator[str]:
-    """Unknown images under the names of held-out ones, whose bytes now lie under another."""
+def _under_held_out_names(
+    catalog: Catalog, unknown: Iterable[Sample], within: Container[str] | None = None
+) -> Iterator[str]:
+    """Unknown images under the names of held-out ones, whose bytes now lie under another, at one of some paths."""
     moved = {path: row for path, row in _held_out(catalog).items() if below(path) != below(row.last_path)}
+    moved = {path: row for path, row in moved.items() if within is None or path in within}
     files = (r.path for s in unknown for records in s.images.values() for r in records) if moved else ()
     by_stem = {fold(stem_of(below(path))): path for path in files if path not in catalog.rows}
     by_name = {stem.rpartition("/")[2]: path for stem, path in by_stem.items()}

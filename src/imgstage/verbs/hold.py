@@ -54,7 +54,8 @@ def plan_hold(
     files = _without_clashes(catalog, [*files, *(catalog.index.by_path[path] for path in also)], also)
     why_of |= also
     target = {record.path: f"{HELD}/{below(record.path)}" for record in files}
-    refuse_doubtful_places(catalog, _moved(catalog, target))
+    going = _moved(catalog, target)
+    refuse_doubtful_places(catalog, going, moving=going)
     reasons = dict(draft.reasons) | {place: why_of[path] for path, place in target.items()}
     return _plan("hold", catalog, files, target, reasons, draft)
 
@@ -97,7 +98,8 @@ def plan_release(catalog: Catalog, names: Sequence[str], draft: Draft, *, everyt
         split = sample.split if sample and sample.split in filled else ""
         target[record.path] = f"{catalog.layout.folder(split) if split else STAGE}/{below(record.path)}"
     going = [record for record in files if record.path in target]
-    refuse_doubtful_places(catalog, (), [sample for sample in _moved(catalog, target) if sample.split in filled])
+    moved = _moved(catalog, target)
+    refuse_doubtful_places(catalog, (), [sample for sample in moved if sample.split in filled], moved)
     reasons = {path: text for path, text in draft.reasons.items() if path not in target}
     return _plan("release", catalog, going, target, reasons, draft, held)
 

@@ -16,7 +16,19 @@ if TYPE_CHECKING:
 
 
 def follow(name: str, new: Mapping[str, str], key: str, common: str) -> str:
-    """Where a sidecar goes: its name follows that of the image, or what the images' names have in common, it has."""
+    """Where a sidecar goes, below its top-level folder.
+
+    Args:
+        name: where it is.
+        new: where the images of its sample go, by where they are.
+        key: what the names of the sample's images have in common.
+        common: what they will have in common.
+    """
+    stem = stem_of(name)
+    for old, to in new.items():  # beside an image: into the folder that this goes to
+        for before, after in ((old, to), (stem_of(old), stem_of(to))):
+            if fold(stem) == fold(before):
+                return after + name[len(stem) :]
     folder, slash, own = name.rpartition("/")
     choices = [(old.rpartition("/")[2], to.rpartition("/")[2]) for old, to in new.items()]
     choices += [(stem_of(old), stem_of(to)) for old, to in choices]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from itertools import chain
 from string import Formatter
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 from ..catalog import Catalog, Sample, below, top
 from ..errors import DestinationError, UsageError
-from ..index import unsafe_name
+from ..index import Kind, unsafe_name
 from ..pairing import read_all, stem_of, without_noise
 from ..plan import Identity, Move, Note, Plan, Report, emptied_folders, some
 from ..root import STAGE, fold, show
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from .wishes import Draft
 
 _FIELDS = ("prefix", "n", "role", "i", "ext", "key", "folder")
-_OTHER_TEMPLATE = "Choose another template; without one, only what the names of a sample have in common changes"
+_DIGITS = 18
 _NAME_BYTES = 255  # what file systems allow
 
 
@@ -91,8 +91,9 @@ def plan_rename(catalog: Catalog, names: Sequence[str], wish: RenameWish, draft:
     usable = sorted((sample for sample in chosen if not sample.held), key=lambda s: (_natural(s.key), s.key, s.id))
     refuse_doubtful_names(catalog, usable)
     target = _targets(catalog, usable, wish)
+    _refuse_impossible(target)
     _refuse_one_name(target, wish)
-    _refuse_long(target)
+    _refuse_names_elsewhere(catalog, target)
     _refuse_names_of_missing(catalog, target)
     moves = [
         Move(path, target[path], Identity.of(catalog.index.by_path[path]))
@@ -106,7 +107,7 @@ def plan_rename(catalog: Catalog, names: Sequence[str], wish: RenameWish, draft:
     wishes |= write_metadata(draft, catalog, whole, splits, target)[0]
     places = sorted({top(path) for path in target})
     journeys, steps = arrange_wishes(draft, catalog, moves, wishes, places)
-    refuse_other_reading(catalog, target, wish.given, wish.grouping, _OTHER_TEMPLATE)
+    refuse_other_reading(catalog, target, wish.given, wish.grouping, _other_names(wish))
     emptied = tuple(emptied_folders(catalog.index, [*moves, *wishes.moves], places))
     changed = [sample for sample in usable if any(target[record.path] != record.path for record in sample.files)]
     report = Report(
@@ -124,9 +125,11 @@ def _check_wish(wish: RenameWish) -> None:
     Raises:
         UsageError: naming it.
     """
-    if wish.start < 0 or (wish.width is not None and not 1 <= wish.width <= 18):
-        problem = f"Numbers from {wish.start} with {wish.width} digits cannot be counted"
-        raise UsageError(problem, "Give a --start of 0 or more, and a --width from 1 to 18")
+    if not 0 <= wish.start < 10**_DIGITS or (wish.width is not None and not 1 <= wish.width <= _DIGITS):
+        problem = "Numbers like that cannot be counted"
+        raise UsageError(
+            problem, f"Give a --start of 0 or more with up to {_DIGITS} digits, and a --width up to {_DIGITS}"
+        )
     if not wish.prefix and wish.template is None:
         problem = "There is no prefix"
         raise UsageError(problem, "Give one, as in: imgstage rename --prefix github_")
@@ -168,12 +171,13 @@ def _natural(key: str) -> list[tuple[bool, int, str]]:
 
 def _targets(catalog: Catalog, samples: Sequence[Sample], wish: RenameWish) -> dict[str, str]:
     """Where each file of the samples goes, by path."""
-    names = {name: count for count, name in enumerate(dict.fromkeys(map(name_of, samples)), start=wish.start)}
+    of = _sharing(samples)
+    names = {name: count for count, name in enumerate(dict.fromkeys(of[s.id] for s in samples), start=wish.start)}
     width = wish.width or max(2, len(str(wish.start + len(names) - 1)))
     slots = read_all(catalog.pairings)
     target: dict[str, str] = {}
     for sample in samples:
-        number = f"{names[name_of(sample)]:0{width}d}"  # `3.jpg` and `3.png` go on sharing a name, and a split
+        number = f"{names[of[sample.id]]:0{width}d}"
         new: dict[str, str] = {}
         for role, records in sample.images.items():
             for position, record in enumerate(records, start=1):
@@ -188,6 +192,17 @@ def _targets(catalog: Catalog, samples: Sequence[Sample], wish: RenameWish) -> d
                 f"{top(record.path)}/{follow(below(record.path), new, sample.key, wish.prefix + number)}"
             )
     return target
+
+
+def _sharing(samples: Sequence[Sample]) -> dict[str, tuple[str, str]]:
+    """By what samples share a number, by id: `3.jpg` and `3.png` go on sharing a name, and a split.
+
+    Where each split counts from one, equal names mean nothing, and may not do so any more.
+    """
+    splits: dict[str, set[str]] = defaultdict(set)
+    for sample in samples:
+        splits[name_of(sample)] |= {sample.split} - {""}
+    return {s.id: (name_of(s), s.split if len(splits[name_of(s)]) > 1 else "") for s in samples}
 
 
 def _below_of(images: Mapping[str, Sequence[FileRecord]]) -> Iterable[tuple[str, str]]:
@@ -234,11 +249,43 @@ def _refuse_one_name(target: Mapping[str, str], wish: RenameWish) -> None:
         raise UsageError(problem, remedy if wish.template else "Say their whole names, with --template")
 
 
-def _refuse_long(target: Mapping[str, str]) -> None:
-    long = [show(path) for path in target.values() if any(len(part.encode()) > _NAME_BYTES for part in path.split("/"))]
-    if long:
-        problem = f"A file's name has at most {_NAME_BYTES} bytes, and {some(long, 1)} has more"
-        raise UsageError(problem, "Choose a shorter prefix or template")
+def _other_names(wish: RenameWish) -> str:
+    if wish.template is None:
+        return (
+            "Say the whole names, with --template; or set aside the samples that are in the way, with `imgstage hold`"
+        )
+    return "Choose another template; without one, only what the names of a sample have in common changes"
+
+
+def _refuse_impossible(target: Mapping[str, str]) -> None:
+    """Whatever the fields of a template come to: every file stays in its folder of the root, in sight."""
+    for path, to in target.items():
+        parts = to.split("/")
+        if top(to) != top(path) or unsafe_name(to) or any(not part or part.startswith(".") for part in parts):
+            problem = f"{show(path)} would become {show(to)}, which is no name for a file in {top(path)}/"
+            raise UsageError(problem, "Choose another prefix or template")
+        if any(len(part.encode()) > _NAME_BYTES for part in parts):
+            problem = f"A file's name has at most {_NAME_BYTES} bytes, and {show(to)} has more"
+            raise UsageError(problem, "Choose a shorter prefix or template")
+
+
+def _refuse_names_elsewhere(catalog: Catalog, target: Mapping[str, str]) -> None:
+    """Equal names in two places tie samples that have nothing in common, and cannot come together again."""
+    there = {
+        _tying(record.path): record.path
+        for record in catalog.index.files
+        if record.kind is Kind.IMAGE and record.path not in target
+    }
+    taken = [(to, there[_tying(to)]) for path, to in target.items() if path != to and _tying(to) in there]
+    taken = [(to, other) for to, other in taken if catalog.index.by_path[other].kind is Kind.IMAGE]
+    if taken:
+        listed = some([f"{show(to)} ({show(other)})" for to, other in taken])
+        problem = f"Other images have such names already: {listed}"
+        raise DestinationError(problem, "Choose another --prefix or --start, or rename all samples at once")
+
+
+def _tying(path: str) -> str:
+    return fold(stem_of(below(path)))
 
 
 def _refuse_names_of_missing(catalog: Catalog, target: Mapping[str, str]) -> None:

@@ -15,7 +15,7 @@ from ..formats import SUFFIXES_OF
 from ..geometry import MisfitError, SizeWish
 from ..images import MAX_PIXELS, quiet_codecs
 from ..pairing import is_mask, stem_of
-from ..plan import INCOMING, Identity, Job, Made, Making, Move, Note, Plan, Report, some, vault_place
+from ..plan import INCOMING, MADE, Identity, Job, Made, Making, Move, Note, Plan, Report, some, vault_place
 from ..reasons import Why, about, because
 from ..resizing import Recipe, make
 from ..root import STAGE, show
@@ -102,7 +102,7 @@ class _Work(NamedTuple):
         """Where it waits; the name tells what it is made of, and how."""
         told = "\0".join((self.record.path, self.source.digest, str(self.recipe)))
         suffix = SUFFIXES_OF[self.recipe.format][0] if self.recipe else ""
-        return f"{INCOMING}/made-{blake3(told.encode()).hexdigest(length=16)}{suffix}"
+        return f"{INCOMING}/{MADE}{blake3(told.encode()).hexdigest(length=16)}{suffix}"
 
     @property
     def target(self) -> str:

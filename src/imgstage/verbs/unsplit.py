@@ -37,7 +37,8 @@ def plan_unsplit(catalog: Catalog, draft: Draft, trust: Trust | None = None) -> 
         DestinationError: two files with different bytes have one name.
         ChangedError: held-out images are missing, and unknown ones lie in `train`, or folders and ledger disagree.
     """
-    refuse_doubtful_places(catalog, catalog.samples)
+    moving = [sample for sample in catalog.samples if sample.place not in (STAGE, HELD)]
+    refuse_doubtful_places(catalog, catalog.samples, moving=moving)
     usable = [sample for sample in catalog.samples if not sample.held]
     past = past_splits(usable, trust)
     sidecars = {record.path for sample in catalog.samples for record in sample.sidecars}
@@ -95,7 +96,10 @@ def _twins(catalog: Catalog, files: list[FileRecord]) -> dict[str, str]:
             if top(other.path) != STAGE:
                 staying[other.path] = because(Why.TWINS, f"the same name and bytes as {show(first.path)}")
     if clashes:
-        raise DestinationError(some(clashes), "Rename one of each, then run the command again")
+        remedy = (
+            "Give all samples names of their own, with: imgstage rename --prefix img_ (or rename one of each by hand)"
+        )
+        raise DestinationError(some(clashes), remedy)
     for sample in catalog.samples:
         if is_because(sample.held, Why.UNREADABLE):
             staying |= {record.path: sample.held for record in sample.files if top(record.path) not in (STAGE, HELD)}
