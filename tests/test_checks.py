@@ -15,8 +15,9 @@ from PIL import Image, ImageCms
 from imgstage import Dataset
 from imgstage.cache import Cache, Content
 from imgstage.cli import run
+from imgstage.journal.records import Records
 
-from .helpers import kit, names, picture, snapshot, stage, where, write, write_pairs
+from .helpers import as_nobody, dying_at, kit, names, picture, snapshot, stage, where, write, write_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -273,3 +274,70 @@ def test_of_a_few_pairs_none_is_the_sets_way(empty: Dataset) -> None:
     assert {path for _, code, path in found(empty) if code == "size-differs"} == {
         f"stage_data/{number}_after.png" for number in (1, 2)
     }
+
+
+def test_an_operation_that_broke_off_is_all_that_is_found(pairs: Dataset, capsys: pytest.CaptureFixture[str]) -> None:
+    with dying_at(Records, "write_end"):
+        pairs.split()
+    assert found(pairs) == {("error", "broken-off", ".imgstage/journal/000001.plan")}
+    assert run(["-C", str(pairs.root.path), "check"]) == 1
+    assert f"imgstage -C {pairs.root.path} recover" in capsys.readouterr().out
+
+
+def test_a_lost_table_of_splits_is_found(pairs: Dataset) -> None:
+    pairs.split()
+    assert found(pairs) == set()
+    table = pairs.root.path / "splits.csv"
+    lines = table.read_text().splitlines(keepends=True)
+    table.write_text("".join(lines[: len(lines) // 2]))
+    assert ("error", "ledger", "splits.csv") in found(pairs)
+    table.unlink()
+    assert ("error", "ledger", "splits.csv") in found(pairs)
+
+
+def test_a_closed_folder_is_found(pairs: Dataset) -> None:
+    pairs.split()
+    with as_nobody(pairs.root.path):
+        (pairs.root.path / "val").chmod(0)
+        try:
+            seen = found(Dataset(pairs.root.path))
+        finally:
+            (pairs.root.path / "val").chmod(0o755)
+    assert ("error", "closed", "val") in seen
+
+
+def test_of_copies_in_several_splits_the_held_out_one_stays(empty: Dataset) -> None:
+    for place, number in (("train/a", 1), ("train/b", 1), ("test/c", 1), ("val/d", 2), ("train/e", 3)):
+        write(empty.root.path / f"{place}.png", picture(number, "PNG"))
+    told, plan = empty.plan_check()
+    assert {(one.code, one.path, one.sentence) for one in told if one.is_error} == {
+        ("duplicate-across-splits", f"train/{name}.png", "it has the same bytes as test/c.png, in another split")
+        for name in "ab"
+    }
+    assert {source for source, _ in plan.moves()} == {"train/a.png", "train/b.png"}
+
+
+def test_two_kinds_that_are_both_common_are_one_finding(empty: Dataset) -> None:
+    for number in range(23):
+        image = Image.fromarray(np.random.default_rng(number).integers(0, 255, (8, 8, 3), np.uint8))
+        buffer = io.BytesIO()
+        (image.convert("L") if number < 11 else image).save(buffer, "PNG")
+        write(stage(empty) / f"{number:02d}.png", buffer.getvalue())
+    assert [(one.code, one.path, one.sentence) for one in empty.check()] == [
+        ("mode", "stage_data/00.png", "it and 10 more have pixels L, most image images RGB")
+    ]
+
+
+def test_strict_holds_what_has_warnings_and_says_what_it_found(
+    pairs: Dataset, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = (stage(pairs) / "github_01_before.jpg").read_bytes()
+    write(stage(pairs) / "github_01_after.jpg", copy)
+    assert run(["-C", str(pairs.root.path), "check", "--hold", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["verb"], told["operation"], told["errors_left"]) == ("check", None, 0)
+    assert [one["code"] for one in told["findings"]] == ["identical-halves"]
+    assert run(["-C", str(pairs.root.path), "check", "--strict", "--hold", "-n"]) == 0
+    assert "2 files would go to held/" in capsys.readouterr().out
+    assert run(["-C", str(pairs.root.path), "check", "--strict", "--hold"]) == 0
+    assert names(pairs.root.path, "held") == {"github_01_before.jpg", "github_01_after.jpg", "reasons.csv"}

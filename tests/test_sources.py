@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,8 @@ from imgstage import Dataset
 from imgstage.errors import RefusedError, UsageError
 from imgstage.index import scan
 from imgstage.root import Root
-from imgstage.sources import read_source
+from imgstage.sources import read_sources
+from imgstage.verbs.add import Source
 
 from .helpers import as_nobody, picture, write
 
@@ -21,7 +21,8 @@ def root(tmp_path: Path) -> Root:
     return Dataset.create(tmp_path / "data").root
 
 
-read = partial(read_source, scan=scan)
+def read(root: Root, given: str | Path) -> Source:
+    return read_sources(root, [given], scan)[0]
 
 
 def test_a_folder_is_read_with_its_sub_folders_and_a_file_alone(root: Root, tmp_path: Path) -> None:
@@ -56,3 +57,37 @@ def test_a_folder_that_is_closed_is_refused(root: Root, tmp_path: Path) -> None:
     with as_nobody(tmp_path), pytest.raises(UsageError, match="cannot be read"):
         read(root, tmp_path / "in")
     (tmp_path / "in").chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    ("folders", "said"),
+    [
+        (("train", "test"), "in"),
+        (("ds/train", "ds/val"), "in/ds"),
+        (("a/b/Training", "a/b/Testing"), "in/a/b"),
+        (("images/train", "images/val", "labels/train"), "in/images"),
+    ],
+)
+def test_a_set_that_is_split_already_is_refused_at_any_depth(
+    root: Root, tmp_path: Path, folders: tuple[str, ...], said: str
+) -> None:
+    for number, folder in enumerate(folders):
+        write(tmp_path / "in" / folder / "x.jpg", picture(number))
+    with pytest.raises(RefusedError, match="is split already") as raised:
+        read(root, tmp_path / "in")
+    assert str(tmp_path / said) in str(raised.value)
+
+
+def test_so_it_is_when_its_folders_are_named_together(root: Root, tmp_path: Path) -> None:
+    for name in ("train", "test"):
+        write(tmp_path / name / f"{name}.jpg", picture(len(name)))
+    with pytest.raises(RefusedError, match="is split already"):
+        read_sources(root, [tmp_path / "train", tmp_path / "test"], scan)
+    assert read(root, tmp_path / "test").index.files, "one at a time is a wish"
+
+
+def test_a_class_that_is_called_train_is_no_split(root: Root, tmp_path: Path) -> None:
+    for name in ("train", "bus", "car"):
+        write(tmp_path / "in" / name / "x.jpg", picture(len(name)))
+    (tmp_path / "in" / "test").mkdir()
+    assert len(read(root, tmp_path / "in").index.files) == 3

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from .formats import SUFFIXES_OF
 from .reasons import HELP, Why, is_because, why
-from .root import STAGE, show
+from .root import LEDGER, STAGE, STATE, TRAIN, show
+from .verbs.guard import unknown_to_ledger
 from .verbs.ties import is_picture
 
 if TYPE_CHECKING:
@@ -48,18 +49,31 @@ class Finding(NamedTuple):
         return self.severity == ERROR
 
     @property
-    def is_of_a_sample(self) -> bool:
+    def goes_with_its_sample(self) -> bool:
         """Whether setting its sample aside helps, without taking away what must be looked at."""
-        return self.is_error and self.code not in ("missing", "disagrees", "unreadable", "name", "torn", "mixed")
+        return self.code not in _STAYING
 
 
-def check(catalog: Catalog, *, depth: int = 0, fresh: Index | None = None) -> list[Finding]:
+_BROKEN_OFF, _LEDGER, _CLOSED = "broken-off", "ledger", "closed"
+_STAYING = {*("missing", "disagrees", "edited", "unreadable", "name", "torn", "mixed"), _BROKEN_OFF, _LEDGER, _CLOSED}
+
+
+def broken_off(number: int) -> Finding:
+    """What stands for all others while an operation waits for recovery: until then nothing need make sense."""
+    path = f"{STATE}/journal/{number:06d}.plan"
+    return Finding(_BROKEN_OFF, ERROR, path, f"operation {number} broke off before it was done", "`imgstage recover`")
+
+
+def check(
+    catalog: Catalog, *, depth: int = 0, fresh: Index | None = None, foreign_ledger: bool = False
+) -> list[Finding]:
     """Look for everything that is wrong or odd in a root.
 
     Args:
         catalog: what there is.
         depth: how often a network halves the images; their sides must divide by two to that power.
         fresh: the files once more, read anew without a cache, to find bytes that changed by themselves.
+        foreign_ledger: `splits.csv` is gone, or is not the one that was last written here.
 
     Returns:
         The findings, errors first, then in the order of the paths.
@@ -67,6 +81,8 @@ def check(catalog: Catalog, *, depth: int = 0, fresh: Index | None = None) -> li
     samples = [sample for sample in catalog.samples if not sample.held]
     found = [
         *_held(catalog),
+        *_unseen(catalog),
+        *(_unknown(catalog) if foreign_ledger else ()),
         *_drift(catalog),
         *_extensions(catalog.index),
         *_sizes(samples),
@@ -89,6 +105,22 @@ def _held(catalog: Catalog) -> Iterator[Finding]:
             kind, _, sentence = note.reason.partition(": ")
             code = "empty" if "the file is empty" in sentence else kind
             yield Finding(code, ERROR, note.path, sentence, HELP[why(note.reason)])
+
+
+def _unseen(catalog: Catalog) -> Iterator[Finding]:
+    """Folders of which nobody knows what lies there."""
+    for note in catalog.ignored:
+        if is_because(note.reason, Why.CLOSED) or ("/" not in note.path and is_because(note.reason, Why.LINK)):
+            sentence = f"what lies there is not seen ({note.reason.partition(': ')[2]})"
+            yield Finding(_CLOSED, ERROR, note.path, sentence, "allow reading it, and let it be a folder, not a link")
+
+
+def _unknown(catalog: Catalog) -> Iterator[Finding]:
+    """A table of splits that is not the last one."""
+    count = len(unknown_to_ledger(catalog, catalog.samples))
+    sentence = f"it is gone, or is not the one imgstage wrote last; {count:,} samples are not in it"
+    remedy = "restore it from git or a backup, or take back what was done since with `imgstage undo --without-missing`"
+    yield Finding(_LEDGER, ERROR if count else WARNING, LEDGER, sentence, remedy)
 
 
 def _drift(catalog: Catalog) -> Iterator[Finding]:
@@ -134,13 +166,17 @@ def _sizes(samples: Iterable[Sample]) -> Iterator[Finding]:
 
 def _octaves(first: FileRecord, other: FileRecord) -> tuple[float, float]:
     """How much higher and wider one image is than another, as powers of two."""
-    if first.image is None or other.image is None:
-        return 0.0, 0.0
-    return log2(other.image.height / first.image.height), log2(other.image.width / first.image.width)
+    (height, width), (its_height, its_width) = _size(first), _size(other)
+    return log2(its_height / height), log2(its_width / width)
+
+
+def _size(record: FileRecord) -> tuple[int, int]:
+    assert record.image is not None, "an image of a sample that is not held decodes whole"
+    return record.image.height, record.image.width
 
 
 def _differs(first: FileRecord, other: FileRecord) -> Finding:
-    size, its = ((image.height, image.width) if image else (0, 0) for image in (first.image, other.image))
+    size, its = _size(first), _size(other)
     beside = f"{show(first.path)} has {size[0]}x{size[1]}, {show(other.path)} {its[0]}x{its[1]} (height x width)"
     if size == its[::-1]:
         remedy = "turn one of them, or set the sample aside with `imgstage hold NAME`"
@@ -171,9 +207,11 @@ def _duplicates(samples: Iterable[Sample]) -> Iterator[Finding]:
                     homes[record.digest].append((sample.split or sample.place, record))
     for members in homes.values():
         if len(members) > 1:
-            apart = len({split for split, _ in members} - {STAGE}) > 1
-            (_, first), *others = members
-            for _, record in others:
+            home, first = min(members, key=lambda member: (member[0] in (TRAIN, STAGE), member[1].path))
+            for split, record in members:
+                if record is first:
+                    continue
+                apart = split != home and STAGE not in (split, home)
                 sentence = f"it has the same bytes as {show(first.path)}" + (", in another split" if apart else "")
                 code, severity = ("duplicate-across-splits", ERROR) if apart else ("duplicate", WARNING)
                 remedy = "set one of the two aside with `imgstage hold NAME`"
@@ -211,13 +249,21 @@ def _odd_ones(role: str, records: list[FileRecord]) -> Iterator[Finding]:
 def _rare(
     records: list[FileRecord], code: str, of: Callable[[FileRecord], str], role: str, what: str
 ) -> Iterator[Finding]:
-    times = Counter(map(of, records))
-    usual, count = times.most_common(1)[0]
-    for record in records if count < len(records) else ():
-        if of(record) != usual:
-            sentence = f"it has {what} {of(record) or 'of none'}, most {role} images {usual or 'none'}"
-            remedy = "convert it, or set it aside with `imgstage hold NAME`"
-            yield Finding(code, WARNING, record.path, sentence, remedy)
+    by_kind: dict[str, list[FileRecord]] = defaultdict(list)
+    for record in records:
+        by_kind[of(record)].append(record)
+    usual = max(by_kind, key=lambda kind: len(by_kind[kind]))
+    remedy = "convert it, or set it aside with `imgstage hold NAME`"
+    for kind, members in by_kind.items():
+        if kind != usual:
+            others = f", most {role} images {usual or 'none'}"
+            for record in members if len(members) <= _SHARE * len(records) else ():
+                yield Finding(code, WARNING, record.path, f"it has {what} {kind or 'of none'}{others}", remedy)
+            if len(members) > _SHARE * len(records):
+                sentence = f"it and {len(members) - 1:,} more have {what} {kind or 'of none'}{others}"
+                yield Finding(
+                    code, WARNING, members[0].path, sentence, "convert one kind to the other, if they differ by mistake"
+                )
 
 
 def _indivisible(samples: Iterable[Sample], depth: int) -> Iterator[Finding]:

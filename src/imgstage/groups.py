@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
 from collections import Counter, defaultdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import UsageError
@@ -15,7 +17,6 @@ from .root import SETTINGS, STAGE, did_you_mean, fold, show
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from pathlib import Path
 
 
 def gone_key(path: str) -> str:
@@ -50,7 +51,7 @@ def toml_line(root: Path, base: Path, pattern: str | None, table: str | None) ->
     """
     if table is not None:
         name, column = parse_table(table)
-        path = (base / name).resolve()
+        path = Path(os.path.realpath(base / name)) if "\0" not in name else base
         stored = path.relative_to(root) if root in path.parents else path
         return f"group_csv = {_quoted(f'{stored.as_posix()}:{column}')}"
     return f"group = {_quoted(pattern)}" if pattern is not None else ""
@@ -62,7 +63,7 @@ def _quoted(text: str) -> str:
     except UnicodeEncodeError as error:
         problem = f"{show(text)} is no UTF-8, so it cannot be stored in {SETTINGS}"
         raise UsageError(problem, "Rename the file, or write the rule in UTF-8") from error
-    return json.dumps(text, ensure_ascii=False)
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def by_pattern(pattern: str, keys: Iterable[str]) -> dict[str, str]:

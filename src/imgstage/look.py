@@ -13,7 +13,18 @@ from .errors import ImgstageError, RefusedError, UsageError
 from .pairing import SIDECAR
 from .parallel import thinking
 from .reasons import Why, why
-from .root import DEFAULT_RATIOS, HELD, LEDGER, STAGE, Root, check_split_names, find_layout, read_regular, show
+from .root import (
+    DEFAULT_RATIOS,
+    HELD,
+    LEDGER,
+    SETTINGS,
+    STAGE,
+    Root,
+    check_split_names,
+    find_layout,
+    read_regular,
+    show,
+)
 from .verbs.guard import refuse_foreign, unknown_to_ledger
 from .verbs.ties import is_picture
 from .verbs.wishes import Draft
@@ -102,14 +113,22 @@ def look(
     said, rows = settings.read(root), ledger.read(root)
     known = sorted({row.split for row in rows if row.split})
     splits = tuple(dict.fromkeys((*(said.ratios or DEFAULT_RATIOS), *DEFAULT_RATIOS, *also, *known)))
-    check_split_names(list(splits))
+    try:
+        check_split_names(list(splits))
+    except UsageError as error:
+        problem = f"{root.path / LEDGER}, {SETTINGS} or --ratios: {error.problem}"
+        raise UsageError(problem, error.remedy) from None
     layout = find_layout(root.path, splits)
     # The tables are looked at before the long look at the images: what changes meanwhile is then noticed.
     own = tables.find(root, layout, splits)
     draft = Draft(journal.next_number(), time.time_ns(), own, journal.last_written(), tables.read_reasons(root))
     index = scan((STAGE, *(layout.folder(split) for split in splits), HELD))
     with thinking(watch, "Pairing"):
-        what = catalog.build(index, rows, said.pairing, layout, draft.reasons)
+        try:
+            what = catalog.build(index, rows, said.pairing, layout, draft.reasons)
+        except UsageError as error:  # a template that is none
+            problem = f"{root.path / SETTINGS}: {error.problem}"
+            raise UsageError(problem, error.remedy) from None
     return Look(said, rows, splits, draft, what)
 
 

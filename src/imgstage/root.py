@@ -48,6 +48,8 @@ class Root:
 
 
 _SPELLINGS = MappingProxyType({"valid": "val", "validation": "val"})
+_TRAINING = frozenset({TRAIN, "training"})
+_HELD_OUT = frozenset({"val", "valid", "validation", "test", "testing", "dev", "eval", "holdout"})
 
 
 @dataclass(frozen=True)
@@ -102,10 +104,20 @@ def is_root(path: Path) -> bool:
     return _is_made(path) or bool(_split_folders(path))
 
 
-def has_splits(path: Path) -> bool:
-    """Whether a folder is a training set that was split already."""
-    found = _split_folders(path)
-    return TRAIN in found and len(found) > 1
+def split_sets(folders: Iterable[str]) -> list[str]:
+    """The folders that hold a training set which was split already: one for training, and one to test it.
+
+    Args:
+        folders: paths of folders, with forward slashes.
+
+    Returns:
+        Their parents, sorted; empty for what has no folder above it.
+    """
+    names: dict[str, set[str]] = {}
+    for folder in folders:
+        parent, _, name = folder.rpartition("/")
+        names.setdefault(parent, set()).add(fold(name))
+    return sorted(parent for parent, there in names.items() if there & _TRAINING and there & _HELD_OUT)
 
 
 def _is_made(path: Path) -> bool:
@@ -122,7 +134,8 @@ def _split_folders(path: Path) -> list[str]:
 
 
 def _nearest_root() -> Path:
-    """The current folder or `./data`: a made root first, then `./data`, then what looks like a training set.
+    """The current folder or `./data`: a made root first, then `./data`, then what looks like a training set; else the
+    made root that the current folder lies in.
 
     That nobody named it calls for more than one split folder: `test/` alone may hold the tests of a program.
     """
@@ -130,7 +143,13 @@ def _nearest_root() -> Path:
     found = _split_folders(here)
     if _is_made(here) or (not is_root(data) and (TRAIN in found or len(found) > 1)):
         return here
-    return data
+    around = None if is_root(data) else _made_around(here)
+    return around or data
+
+
+def _made_around(path: Path) -> Path | None:
+    """The root that somebody has made of one of the folders that a path lies in."""
+    return next((parent for parent in Path(os.path.realpath(path)).parents if _is_made(parent)), None)
 
 
 def is_there(path: Path) -> bool:
@@ -200,7 +219,8 @@ def find_root(given: Path | None) -> Root:
     """The root a verb works on.
 
     Args:
-        given: what the user named; None means the current folder when it is a root, else `./data`.
+        given: what the user named; None means the current folder when it is a root, else `./data`, else the root that
+            the current folder lies in.
 
     Raises:
         NotARootError: there is none; the message says how to make one.
@@ -219,6 +239,9 @@ def find_root(given: Path | None) -> Root:
         real = path.resolve()
         _refuse_inside_another(real)
         return Root(real)
+    elif (around := _made_around(path)) is not None:
+        problem = f"{path} lies inside the root {around}"
+        raise NotARootError(problem, f"Use that root: {shlex.join(('imgstage', '-C', str(around), 'status'))}")
     elif images_astray(path):
         problem = f"{path} holds images, but is not an imgstage root: it has no {STAGE}/ and no split folder"
         command = shlex.join(("imgstage", "-C", "data", "add", str(path)))

@@ -130,9 +130,7 @@ def _settings(table: dict[str, Any]) -> Settings:
         problem = "both group and group_csv are set"
         raise UsageError(problem, "Keep one of them")
     seed = _typed(table, "seed", int)
-    if seed is not None and seed.bit_length() > _SEED_BITS:
-        problem = "seed is a number of more than 64 bits"
-        raise UsageError(problem, "Write a smaller one")
+    check_seed(seed)
     return Settings(
         ratios=parse_ratios(ratios) if ratios is not None else None,
         seed=seed,
@@ -141,6 +139,17 @@ def _settings(table: dict[str, Any]) -> Settings:
         rounding=rounding,
         pairing=_pairing_tables(_typed(table, "pairing", dict) or {}),
     )
+
+
+def check_seed(seed: int | None) -> None:
+    """Refuse a seed that other programs could not read.
+
+    Raises:
+        UsageError: it is too large.
+    """
+    if seed is not None and seed.bit_length() > _SEED_BITS:
+        problem = f"seed is a number of more than {_SEED_BITS} bits"
+        raise UsageError(problem, "Choose a smaller one")
 
 
 def _pairing_tables(table: dict[str, Any]) -> dict[str, dict[str, str]]:
@@ -171,6 +180,37 @@ def _typed(table: dict[str, Any], key: str, kind: type[Any]) -> Any:
     return value
 
 
+def lines_to_store(
+    stored: Settings,
+    *,
+    ratios: Mapping[str, Fraction],
+    seed: int | None,
+    rounding: str | None,
+    group_line: str,
+    stored_group_line: str,
+) -> tuple[str, ...]:
+    """The lines that an `imgstage.toml` lacks, or has otherwise, to make the next run do what this one does.
+
+    Args:
+        stored: what it says.
+        ratios: what is used.
+        seed: what is asked; None takes what is stored.
+        rounding: what is asked; None takes what is stored.
+        group_line: the line of the group rule that is used.
+        stored_group_line: the one that is there.
+    """
+    lines: list[str] = []
+    if dict(ratios) != dict(stored.ratios or DEFAULT_RATIOS):
+        lines.append(f'ratios = "{format_ratios(ratios)}"')
+    if seed is not None and seed != (stored.seed or 0):
+        lines.append(f"seed = {seed}")
+    if rounding is not None and rounding != (stored.rounding or "remainder"):
+        lines.append(f'rounding = "{rounding}"')
+    if group_line != stored_group_line:
+        lines.append(group_line)
+    return tuple(lines)
+
+
 def shares_of(
     ratios: str | Mapping[str, Fraction] | None, rounding: str | None, stored: Settings
 ) -> Mapping[str, Fraction]:
@@ -184,4 +224,7 @@ def shares_of(
     if sum(shares.values()) != 1 or min(shares.values()) < 0 or rounding not in (None, "remainder", "truncate"):
         problem = f"The ratios {dict(shares)} do not sum to 1, or the rounding {rounding!r} is none"
         raise UsageError(problem, "Give shares that sum to exactly 1, and remainder or truncate")
+    if not all(_NUMBER.fullmatch(_decimal(share)) for share in shares.values()):
+        problem = "The ratios have more digits than can be written down"
+        raise UsageError(problem, "Give them with six decimals at most")
     return shares

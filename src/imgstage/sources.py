@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shlex
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from .errors import RefusedError, UsageError
-from .root import STAGE, has_splits, real_path, show
+from .index import Kind
+from .root import STAGE, real_path, show, split_sets
 from .verbs.add import Source
 
 if TYPE_CHECKING:
@@ -17,7 +18,37 @@ if TYPE_CHECKING:
     from .root import Root
 
 
-def read_source(root: Root, given: str | Path, scan: Callable[[Path, Sequence[str]], Index]) -> Source:
+_PARTS = ("images", "labels", "masks", "annotations")
+
+
+def read_sources(root: Root, given: Sequence[str | Path], scan: Callable[[Path, Sequence[str]], Index]) -> list[Source]:
+    """Read all files of some folders, or single files.
+
+    Args:
+        root: the root they are to be added to.
+        given: their paths.
+        scan: reads every file below some sub-folders (or single files) of a folder.
+
+    Raises:
+        UsageError: one does not exist, cannot be read, or holds nothing.
+        RefusedError: one overlaps the root, or they are a set that is split already.
+    """
+    together = split_sets(path.as_posix() for one in given if (path := real_path(one)) is not None and path.is_dir())
+    if together:
+        _refuse_split(Path(together[0]))
+    return [_read(root, source, scan) for source in given]
+
+
+def _refuse_split(folder: Path) -> None:
+    problem = f"{show(str(folder))} is split already, and its images would be drawn anew here"
+    as_it_stands = shlex.join(("imgstage", "-C", str(folder), "split"))
+    remedy = f"Use it as it stands, with: {as_it_stands}; or add its folders one at a time, to draw them anew"
+    if folder.name in _PARTS:  # as YOLO wants it: images/train beside labels/train
+        remedy = "Put its parts the other way round (train/images, train/labels, test/images …) and use that as it is"
+    raise RefusedError(problem, remedy)
+
+
+def _read(root: Root, given: str | Path, scan: Callable[[Path, Sequence[str]], Index]) -> Source:
     """Read a file, or all files of a folder.
 
     Args:
@@ -38,11 +69,6 @@ def read_source(root: Root, given: str | Path, scan: Callable[[Path, Sequence[st
         problem = f"{show(str(source))} overlaps the root {root.path}"
         remedy = f"Give a folder outside of it; files may also be put into {root.path / STAGE} by hand"
         raise RefusedError(problem, remedy)
-    if has_splits(real):
-        problem = f"{show(str(source))} is split already, and its images would be drawn anew here"
-        as_it_stands = shlex.join(("imgstage", "-C", str(source), "split"))
-        remedy = f"Use it as it stands, with: {as_it_stands}; or name its folders one by one, to draw them anew"
-        raise RefusedError(problem, remedy)
     base = source if real.is_dir() else real.parent
     found = scan(base, (".",) if real.is_dir() else (real.name,))
     closed = next((record for record in found.files if not record.path), None)
@@ -52,4 +78,8 @@ def read_source(root: Root, given: str | Path, scan: Callable[[Path, Sequence[st
     if real.is_dir() and not found.files:
         problem = f"{show(str(source))} holds no files"
         raise UsageError(problem, "Check the path")
+    images = {str(parent) for r in found.files if r.kind is Kind.IMAGE for parent in PurePosixPath(r.path).parents}
+    inside = split_sets(images)
+    if inside:
+        _refuse_split(source / inside[0])
     return Source(base, found)

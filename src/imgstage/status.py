@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from .plan import Report
 from .root import HELD, STAGE, show
+from .tables import manifest
 from .verbs.wishes import pairing_details
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ def take(look: Look, pending: int | None, last: Operation | None) -> Status:
             {"path": show(row.last_path), "split": row.split} for row in catalog.missing if not row.is_acknowledged
         ],
         "foreign_ledger": look.has_foreign_ledger and pending is None,  # in the midst of an operation it may lie aside
+        "manifest": any(manifest(split) in look.draft.tables for split in look.splits),
         "edited": [show(path) for path in catalog.edited],
         "assigned_as_lone": [show(sample.files[0].path) for sample in catalog.assigned_as_lone()],
         "disagreeing": [{"sample": show(s.key), "folder": s.place, "split": s.split} for s in disagreeing],

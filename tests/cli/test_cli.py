@@ -454,3 +454,79 @@ def test_no_root_is_made_in_a_folder_that_means_something_in_one(
     assert run(["init", str(tmp_path / name)]) == 2
     assert "has the name of a folder in a root" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_from_within_a_root_the_root_is_found(
+    pairs: Dataset, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pairs.split()
+    monkeypatch.chdir(pairs.root.path / "train")
+    code, out, _ = call(capsys, "status")
+    assert (code, out.partition(",")[0]) == (0, "Samples: 0 in stage_data/")
+    name = next(Path().glob("*_before.jpg")).name
+    assert call(capsys, "hold", name)[0] == 0
+    assert (pairs.root.path / "held" / name).is_file()
+    code, _, err = call(capsys, "-C", str(pairs.root.path / "test"), "status")
+    assert code == 2
+    assert f"lies inside the root {pairs.root.path}" in err
+    assert f"imgstage -C {pairs.root.path} status" in err
+
+
+@pytest.mark.parametrize("words", [["-C", "ROOT"], ["-CROOT"]])
+def test_advice_names_the_root_as_it_was_named(
+    pairs: Dataset, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    given = [word.replace("ROOT", str(pairs.root.path)) for word in words]
+    _, _, err = call(capsys, *given, "hold", "github_99", "")
+    assert "One of the names is empty" in err
+    pairs.split()
+    next((pairs.root.path / "test").glob("*.jpg")).rename(pairs.root.path / "train/moved.jpg")
+    (pairs.root.path / "splits.csv").write_text("")
+    _, _, err = call(capsys, *given, "split")
+    assert f"imgstage -C {pairs.root.path} " in err or "splits.csv" in err
+
+
+def test_an_undo_that_takes_back_an_undo_says_so(pairs: Dataset, capsys: pytest.CaptureFixture[str]) -> None:
+    root = str(pairs.root.path)
+    pairs.hold("github_01")
+    pairs.hold("github_02")
+    call(capsys, "-C", root, "undo")
+    _, out, _ = call(capsys, "-C", root, "undo")
+    assert f"That was an undo: 2 are in force again. Further back: imgstage -C {root} undo 2" in out
+
+
+def test_status_of_a_manifest_does_not_advise_to_move(pairs: Dataset, capsys: pytest.CaptureFixture[str]) -> None:
+    pairs.split(manifest=True)
+    write_pairs(pairs.root.path / "stage_data", range(30, 31))
+    _, out, _ = call(capsys, "-C", str(pairs.root.path), "status")
+    assert "split --manifest -n" in out
+
+
+def test_another_user_of_the_machine_may_look(pairs: Dataset) -> None:
+    old = os.umask(0o002)
+    try:
+        pairs.split()
+    finally:
+        os.umask(old)
+    modes = {path.stat().st_mode & 0o777 for path in (pairs.root.path / ".imgstage/journal").iterdir()}
+    assert modes == {0o664}
+
+
+@pytest.mark.parametrize("name", ["000001 (conflicted copy).copies", "\u00b2.plan", "x.discard", "000001 copy.plan"])
+def test_what_other_tools_leave_in_the_journal_is_no_operation(
+    pairs: Dataset, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    pairs.split()
+    write(pairs.root.path / ".imgstage/journal" / name, b"what is this")
+    for words in (["status"], ["log"], ["recover"], ["unsplit"], ["undo"]):
+        assert call(capsys, "-C", str(pairs.root.path), *words)[0] == 0
+
+
+def test_a_table_that_the_user_wrote_is_told_when_names_change(
+    pairs: Dataset, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pairs.split()
+    table = pairs.root.path / "train/metadata.jsonl"
+    table.write_text(table.read_text() + "\n")
+    _, out, _ = call(capsys, "-C", str(pairs.root.path), "rename", "--prefix", "p_")
+    assert "train/metadata.jsonl is not the one imgstage wrote and stays as it is" in out

@@ -52,12 +52,12 @@ def test_the_line_to_add_is_told_where_settings_are_there_already(empty: Dataset
     fill(empty, range(40))
     (empty.root.path / "imgstage.toml").write_text("seed = 3\n")
     plan = empty.plan_split(group=r"^(p\d+)")
-    assert plan.report.details["add_to_settings"] == r'group = "^(p\\d+)"'
+    assert plan.report.details["add_to_settings"] == [r'group = "^(p\\d+)"']
     plan.apply()
     assert (empty.root.path / "imgstage.toml").read_text() == "seed = 3\n"
     (empty.root.path / "imgstage.toml").write_text('seed = 3\ngroup = "^(p\\\\d+)"\n')
-    assert empty.plan_split(group=r"^(p\d+)").report.details["add_to_settings"] == ""
-    assert empty.plan_split().report.details["add_to_settings"] == ""
+    assert empty.plan_split(group=r"^(p\d+)").report.details["add_to_settings"] == []
+    assert empty.plan_split().report.details["add_to_settings"] == []
 
 
 def test_two_rules_in_the_settings_are_refused(empty: Dataset) -> None:

@@ -482,3 +482,13 @@ def test_a_group_reaches_an_image_of_no_sample(empty: Dataset) -> None:
         write_pairs(root / "stage_data", range(number, number + 1), "p1")
     empty.split(ratios="train=0.9,test=0.1", group=r"^(p\d+)_")
     assert {path.parent.name for path in root.rglob("p1_*")} == {"test"}
+
+
+def test_a_set_that_a_hand_split_is_not_drawn_anew_from_stage_data(empty: Dataset) -> None:
+    for number in range(24):
+        folder = ("train", "val", "test")[number % 3]
+        write(empty.root.path / f"stage_data/ds/{folder}/{number}.png", picture(number, "PNG"))
+    with pytest.raises(ChangedError, match="stage_data/ds holds a set that is split already"):
+        empty.split()
+    empty.split(accept_new=True)
+    assert all(sample.split for sample in empty.samples)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -455,3 +456,50 @@ def test_without_a_split_called_train_no_image_may_vanish_unasked(pairs: Dataset
         path.unlink()
     with pytest.raises(ChangedError, match="Held-out images are missing"):
         pairs.plan_split(ratios=wish)
+
+
+@pytest.mark.parametrize(
+    "wishes",
+    [
+        {"seed": 2**64 - 1},
+        {"ratios": "train=0.333333333333,val=0.333333333333,test=0.333333333334"},
+        {"group": "^github_(\\d)\x7f?"},
+    ],
+)
+def test_what_a_split_stores_the_next_one_reads(pairs: Dataset, wishes: dict[str, object]) -> None:
+    pairs.split(**wishes)  # type: ignore[arg-type]
+    assert pairs.plan_split().is_empty
+    assert pairs.plan_split(**wishes).report.details["add_to_settings"] == []  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "wishes", [{"seed": 2**64}, {"ratios": {"train": Fraction(1, 3**40), "test": 1 - Fraction(1, 3**40)}}]
+)
+def test_what_could_not_be_stored_is_refused(pairs: Dataset, wishes: dict[str, object]) -> None:
+    with pytest.raises(UsageError, match=r"more than 64 bits|more digits than"):
+        pairs.split(**wishes)  # type: ignore[arg-type]
+    assert not (pairs.root.path / "imgstage.toml").exists()
+
+
+def test_folders_that_are_called_as_roles_are_stored_by_themselves(empty: Dataset) -> None:
+    for folder, roles in (("cats", ("before", "after")), ("dogs", ("before", "after")), ("before", ("noisy", "clean"))):
+        for number in range(6):
+            for place, role in enumerate(roles):
+                seed = 100 * len(folder) + 2 * number + place
+                write(stage(empty) / f"{folder}/{number}_{role}.png", picture(seed, "PNG"))
+    empty.split()
+    assert empty.plan_split().is_empty
+
+
+def test_what_is_not_stored_is_said(pairs: Dataset) -> None:
+    pairs.split()
+    told = pairs.plan_split(ratios="50/25/25", seed=3, rounding="truncate", reshuffle=True).report.details
+    assert told["add_to_settings"] == ['ratios = "train=0.5,val=0.25,test=0.25"', "seed = 3", 'rounding = "truncate"']
+    assert pairs.plan_split(ratios="80/12/8", seed=0).report.details["add_to_settings"] == []
+
+
+def test_one_sample_can_be_for_training_alone(empty: Dataset) -> None:
+    write(stage(empty) / "x.png", picture(1, "PNG"))
+    with pytest.raises(RefusedError, match="such as train=1"):
+        empty.split()
+    empty.split(ratios="train=1")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import gc
 import io
 import os
-import re
 import signal
 import sys
 from contextlib import suppress
@@ -21,7 +20,7 @@ import click
 
 from .. import __version__
 from ..errors import ImgstageError
-from .common import command_line, complain, finished
+from .common import advised, complain, finished
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +30,6 @@ COMMANDS = (
     *("log", "undo", "recover", "purge", "demo"),
 )
 """In the order of a dataset's life. Each is the `command` of the module of its name."""
-_ADVICE = re.compile(r"imgstage (?!-C|init|demo)")
 
 
 class LazyGroup(click.Group):
@@ -134,13 +132,24 @@ def _tell_of_system(error: OSError) -> None:
         complain(f"imgstage: The result could not be written ({error.strerror or error}).")
 
 
+def _given_root(arguments: Sequence[str]) -> str | None:
+    """The root as it was named, in one word with its option or in two."""
+    for option, following in pairwise((*arguments, "")):
+        if option == "-C":
+            return following
+        if option.startswith("-C"):
+            return option[2:]
+        if not option.startswith("-"):
+            break
+    return None
+
+
 def _tell(error: ImgstageError, arguments: Sequence[str]) -> None:
     """Say on stderr what went wrong, with its table; who wants JSON gets an object on stdout too."""
     from .render import long_table, print_json
 
     # The library does not know how the root was named; a command that is copied from here must mean the same one.
-    root = next((root for option, root in pairwise(arguments) if option == "-C"), None)
-    remedy = _ADVICE.sub(lambda _: f"{command_line(root)} ", error.remedy) if root else error.remedy
+    remedy = advised(_given_root(arguments), error.remedy)
     text = str(error).replace(error.remedy, remedy) if error.remedy else str(error)
     complain("\n".join([f"imgstage: {text}", *(long_table(error.table) if error.table else ())]))
     if "--json" in arguments:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
-from .common import all_option, carry_out, command_line, dry_run_option, json_option, open_dataset, threads_option
+from .common import advised, all_option, carry_out, dry_run_option, json_option, open_dataset, threads_option
 from .render import print_json
 
 if TYPE_CHECKING:
@@ -47,15 +48,16 @@ def command(
     root: str | None = ctx.obj
     dataset = open_dataset(root, threads=threads, dry_run=dry_run)
     if hold:
-        findings, plan = dataset.plan_check(depth=depth, digests=digests)
+        findings, plan = dataset.plan_check(depth=depth, digests=digests, strict=strict)
+        left: int = plan.report.details["errors_left"]
+        shown = {**plan.report.details, "findings": _shown(findings)}
 
         def render(made: Plan) -> list[str]:
             went = "would go" if dry_run else "went"
             lines = [*_told(findings, root, show_all=show_all), f"{made.report.done:,} files {went} to held/"]
             return [*lines, f"{left:,} errors are left"] if left else lines
 
-        going = {source for source, _ in plan.moves()}
-        left = sum(finding.is_error and finding.path not in going for finding in findings)
+        plan = replace(plan, report=replace(plan.report, details=shown))
         carry_out(root, plan, render, dry_run=dry_run, as_json=as_json, show_all=show_all)
         return 1 if left else 0
     findings = dataset.check(depth=depth, digests=digests)
@@ -85,4 +87,4 @@ def _told(findings: Sequence[Finding], root: str | None, *, show_all: bool) -> I
         elif told[kind] == _FIRST + 1:
             yield f"  {finding.severity}: … and {times[kind] - _FIRST:,} more of {finding.code}; --all lists them"
         if told[kind] == times[kind]:
-            yield f"    {finding.code}: {finding.remedy.replace('`imgstage', f'`{command_line(root)}')}"
+            yield f"    {finding.code}: {advised(root, finding.remedy)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
@@ -74,6 +75,14 @@ def carry_out(
         _tell(root, plan, render, number, dry_run=dry_run, as_json=as_json, show_all=show_all)
 
 
+_ADVICE = re.compile(r"imgstage (?!-C|init|demo)")
+
+
+def advised(root: str | None, text: str) -> str:
+    """A text with the commands in it as the user may type them, with his root."""
+    return _ADVICE.sub(lambda _: f"{command_line(root)} ", text) if root else text
+
+
 @contextmanager
 def done_all_the_same(what: str) -> Iterator[None]:
     """What was done is done, though its summary cannot be written; nobody shall take it for a failure.
@@ -103,7 +112,7 @@ def _tell(
     show_all: bool,
 ) -> None:
     from ..root import is_own, show
-    from .render import accounting, helps, moves, print_json
+    from .render import accounting, foreign_tables, helps, moves, print_json
 
     if as_json:
         body: dict[str, Any] = {"verb": plan.verb, "operation": number, "dry_run": dry_run} | plan.report.as_json()
@@ -111,9 +120,10 @@ def _tell(
             body["moves"] = [{"from": show(source), "to": show(target)} for source, target in plan.moves()]
         print_json(body)
         return
-    lines = render(plan) + accounting(
+    lines = [advised(root, line) for line in render(plan)] + accounting(
         plan.report, show_all=show_all, dry_run=dry_run, helps=helps(root) if plan.verb != "add" else {}
     )
+    lines += foreign_tables(plan.report.details)
     if dry_run:
         lines += moves(plan, show_all=show_all)
     if plan.is_empty:

@@ -39,6 +39,8 @@ def command(
     plan = open_dataset(root, threads=threads, dry_run=dry_run).plan_hold(*names, reason=reason, troubled=troubled)
 
     def render(made: Plan) -> list[str]:
+        if troubled and not made.report.done:
+            return ["Nothing that is held where it lies can go: status says what helps there"]
         line = f"{made.report.done:,} files {'would go' if dry_run else 'went'} to held/"
         return [f"{line}. Back: {command_line(root, 'release', 'NAME')}" if made.report.done else line]
 

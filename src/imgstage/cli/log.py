@@ -21,13 +21,14 @@ def _tell_history(dataset: Dataset, name: str, *, as_json: bool) -> None:
         print_json({"file": show(name), "passages": [passage._asdict() for passage in found]})
     elif found:
         rows = [[str(one.operation), one.verb, one.started, one.source, show(one.target)] for one in found]
-        click.echo("\n".join(table([["operation", "verb", "when", "from", "to"], *rows])))
+        lines = table([["operation", "verb", "when", "from", "to"], *rows])
+        click.echo("\n".join([*lines, f"It is now {show(found[-1].target)}"]))
     else:
-        click.echo(f"No operation has moved a file to {show(name) or repr(name)}.")
+        click.echo(f"No operation has moved {show(name)}.")
 
 
 @click.command("log", short_help="List the operations.")
-@click.option("--file", "name", metavar="NAME", help="Tell where one file has been, and what it was called.")
+@click.option("--file", "name", metavar="NAME", help="Tell where a file is and has been, by any name it had.")
 @json_option
 @all_option
 @click.pass_obj

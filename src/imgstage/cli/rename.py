@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--prefix", default="", metavar="TEXT", help="What every name begins with, such as github_")
 @click.option("--start", default=1, show_default=True, metavar="N", help="The first number.")
-@click.option("--width", type=int, metavar="N", help="Digits of a number. Default: as many as the last one has, but 2.")
+@click.option("--width", type=int, metavar="N", help="Digits of a number. Default: those of the last one, 2 at least.")
 @click.option(
     "--template",
     metavar="TEXT",

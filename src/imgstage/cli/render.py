@@ -157,9 +157,8 @@ def groups(details: Mapping[str, Any]) -> list[str]:
     if len(details["divided_groups"]) > _FIRST:
         lines.append(f"  … and {len(details['divided_groups']) - _FIRST:,} more such groups; --json lists them")
     if details["add_to_settings"]:
-        lines.append(
-            f"imgstage.toml is yours, so the rule was not stored; to keep it, add: {details['add_to_settings']}"
-        )
+        told = "imgstage.toml is never written over; for the next split to do the same, put there"
+        lines.append(f"{told}: {'; '.join(details['add_to_settings'])}")
     divided = details["divided_copies"]
     together = details["samples_sharing_a_picture"] - len(divided)
     if together:
@@ -208,11 +207,15 @@ def surprises(details: Mapping[str, Any], *, show_all: bool) -> list[str]:
     if disagreeing:
         lines.append("  Folders and splits.csv disagree; say which is right: imgstage split --trust folders (or csv)")
         lines += long_table([("sample", "folder", "splits.csv"), *disagreeing], show_all=show_all)
-    for path in details.get("foreign_tables", ()):
-        lines.append(
-            f"  {path} is not the one imgstage wrote and stays as it is; move it away, and split writes it anew"
-        )
     return lines
+
+
+def foreign_tables(details: Mapping[str, Any]) -> list[str]:
+    """Tables that somebody else wrote, and which may not tell the truth any more."""
+    return [
+        f"  {path} is not the one imgstage wrote and stays as it is; move it away, and split writes it anew"
+        for path in details.get("foreign_tables", ())
+    ]
 
 
 _ROWS = 20

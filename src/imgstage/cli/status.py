@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from .common import all_option, command_line, json_option, open_dataset, threads_option
+from .common import advised, all_option, command_line, json_option, open_dataset, threads_option
 from .render import accounting, helps, pairing, print_json, surprises
 
 
@@ -23,10 +23,11 @@ def command(root: str | None, as_json: bool, show_all: bool, threads: int | None
     where = ", ".join(f"{count:,} in {place}/" for place, count in status.samples.items())
     lines = [f"Samples: {where}"]
     if status.unassigned and status.pending is None:
-        lines.append(f"{status.unassigned:,} of them have no split yet. Next: {command_line(root, 'split', '-n')}")
+        words = ("split", "--manifest", "-n") if report.details["manifest"] else ("split", "-n")
+        lines.append(f"{status.unassigned:,} of them have no split yet. Next: {command_line(root, *words)}")
     lines += pairing(report.details)
     lines += accounting(report, show_all=show_all, helps=helps(root))
-    lines += surprises(report.details, show_all=show_all)
+    lines += [advised(root, line) for line in surprises(report.details, show_all=show_all)]
     if status.pending is not None:
         lines.append(f"Operation {status.pending} broke off. Next: {command_line(root, 'recover')}")
     elif status.last is not None:

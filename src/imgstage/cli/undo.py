@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .common import all_option, carry_out, dry_run_option, json_option, open_dataset
+from .common import all_option, carry_out, command_line, dry_run_option, json_option, open_dataset
 from .render import surprises
 
 if TYPE_CHECKING:
@@ -30,6 +30,10 @@ def command(
         listed = ", ".join(map(str, made.undoes))
         verb = "would go back" if dry_run else "went back"
         lines = [f"Operations taken back, newest first: {listed}; {made.report.done:,} files {verb} to where they were"]
+        again = made.report.details["in_force_again"]
+        if again and not dry_run:
+            further = f". Further back: {command_line(root, 'undo', str(again[0]))}"
+            lines.append(f"  That was an undo: {', '.join(map(str, again))} are in force again{further}")
         return lines + surprises(made.report.details, show_all=show_all)
 
     carry_out(root, plan, render, dry_run=dry_run, as_json=as_json, show_all=show_all)

@@ -11,7 +11,7 @@ from ..journal import origins, read_age
 from ..look import GroupRule, homes_of
 from ..parallel import thinking
 from ..root import clean_folder
-from ..sources import read_source
+from ..sources import read_sources
 from ..verbs.add import plan_add
 from ..verbs.guard import SplitWish, Trust
 from ..verbs.hold import plan_hold, plan_release
@@ -53,7 +53,7 @@ class Planning(Reading):
         """
         self.journal.refuse_if_pending()
         folder = clean_folder(into)
-        found = [read_source(self.root, source, self._scan) for source in sources]
+        found = read_sources(self.root, sources, self._scan)
         seen = self._look_whole()
         return self._bound(plan_add(seen.catalog, found, folder, seen.rows, seen.settings.pairing, seen.draft))
 
@@ -90,16 +90,21 @@ class Planning(Reading):
         self.journal.refuse_if_pending()
         stored = settings.read(self.root)
         shares = settings.shares_of(ratios, rounding, stored)
+        settings.check_seed(seed)
         rule = GroupRule.of(group, group_csv, stored, self.root)
         seen = self._look_whole(tuple(shares))
         with thinking(self._progress, "Grouping"):  # a rule may take its time
             group_of = rule.groups(seen.catalog)
+        line = rule.line(self.root)
+        stored_line = GroupRule.of(None, None, stored, self.root).line(self.root)
         wish = SplitWish(
             ratios=shares,
             seed=seed if seed is not None else stored.seed or 0,
             rounding=rounding or stored.rounding or "remainder",
-            group_line=rule.line(self.root),
-            stored_group_line=GroupRule.of(None, None, stored, self.root).line(self.root),
+            group_line=line,
+            to_store=settings.lines_to_store(
+                stored, ratios=shares, seed=seed, rounding=rounding, group_line=line, stored_group_line=stored_line
+            ),
             groups=group_of,
             reshuffle=reshuffle,
             accept_new=accept_new,
@@ -285,12 +290,26 @@ class Planning(Reading):
         """
         return self._bound(self.journal.plan_undo(operation, homes_of(self.root), without_missing=without_missing))
 
-    def plan_check(self, *, depth: int = 0, digests: bool = False) -> tuple[list[Finding], Plan]:
-        """`check(...)`, and the plan to put the samples that have errors into `held/`, each with its reason."""
+    def plan_check(self, *, depth: int = 0, digests: bool = False, strict: bool = False) -> tuple[list[Finding], Plan]:
+        """`check(...)`, and the plan to put the samples that have errors into `held/`, each with its reason.
+
+        Args:
+            depth: see `check`.
+            digests: see `check`.
+            strict: warnings are errors.
+
+        Returns:
+            The findings, and the plan; its `details["errors_left"]` counts the errors that would be left.
+        """
         seen = self._look_to_change()
         found = self._check(seen, depth, digests)
-        bad = {one.path: f"{one.code}: {one.sentence}" for one in found if one.is_of_a_sample}
-        return found, self._bound(plan_hold(seen.catalog, (), "", seen.draft, bad))
+        errors = [one for one in found if one.is_error or strict]
+        bad = {one.path: f"{one.code}: {one.sentence}" for one in errors if one.goes_with_its_sample}
+        plan = plan_hold(seen.catalog, (), "", seen.draft, bad)
+        going = {source for source, _ in plan.moves()}
+        left = sum(one.path not in going for one in errors)
+        report = replace(plan.report, details={**plan.report.details, "errors_left": left})
+        return found, self._bound(replace(plan, verb="check", report=report))
 
     def _bound(self, plan: Plan) -> Plan:
         return replace(plan, applier=self._done)

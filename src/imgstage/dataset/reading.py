@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 from .. import status
 from ..cache import CACHE
 from ..catalog import top
-from ..checks import Finding, check
+from ..checks import Finding, broken_off, check
 from ..errors import ImgstageError, UsageError
 from ..index import Index, scan
-from ..journal import Journal, Operation, Passage, passages
+from ..journal import Journal, Operation, Passage, passages, whereabouts
 from ..look import Look, look
 from ..parallel import thinking
-from ..root import Root, find_root, real_path, root_path
+from ..plan import some
+from ..root import Root, find_root, real_path, root_path, show
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,25 +76,48 @@ class Reading:
             depth: how often a network halves the images; their sides must divide by two to that power.
             digests: read every byte again, to find files that changed by themselves.
         """
-        return self._check(self._look(), depth, digests)
+        try:
+            seen = self._look()
+        except ImgstageError:
+            number = self.journal.pending()
+            if number is None:
+                raise
+            return [broken_off(number)]
+        return self._check(seen, depth, digests)
 
     def _check(self, seen: Look, depth: int, digests: bool) -> list[Finding]:
+        number = self.journal.pending()
+        if number is not None:
+            return [broken_off(number)]
         tops = sorted({top(record.path) for record in seen.catalog.index.files}) if digests else ()
         fresh = scan(self.root.path, tops, threads=self._threads, progress=self._progress) if digests else None
-        return check(seen.catalog, depth=depth, fresh=fresh)
+        return check(seen.catalog, depth=depth, fresh=fresh, foreign_ledger=seen.has_foreign_ledger)
 
     def log(self) -> list[Operation]:
         """Every operation, oldest first."""
         return self.journal.log()
 
     def history(self, name: str | Path) -> list[Passage]:
-        """Every move of the file that lies at a path now, oldest first, as far as the journal knows.
+        """Every move of a file, oldest first, as far as the journal knows; none when it was never moved.
 
         Args:
-            name: the path of the file, as seen from here or in the root.
+            name: the path of the file, as seen from here or in the root; or a name or path that it had once.
+
+        Raises:
+            UsageError: no file has that name, or had it; or several.
         """
         with thinking(self._progress, "Reading the journal"):
-            return passages(self.journal.records, self._meant((name,), otherwise=False)[0])
+            path = self._meant((name,), otherwise=False)[0]
+            if not (self.root.path / path).is_file():
+                found = [one for one in whereabouts(self.journal.records, path) if (self.root.path / one).is_file()]
+                if not found:
+                    problem = f"No file is called {show(path)}, and none of those that are there was"
+                    raise UsageError(problem, "Give a file's name, with its suffix; see what is there: imgstage status")
+                if len(found) > 1:
+                    problem = f"Several files were called {show(path)}: {some([show(one) for one in found])}"
+                    raise UsageError(problem, "Give the path of one of them")
+                path = found[0]
+            return passages(self.journal.records, path)
 
     # -- inside -------------------------------------------------------------------------------------------------------
 
@@ -119,6 +143,9 @@ class Reading:
             problem = "No sample was named"
             raise UsageError(problem, "Give the path of one of its files, or its key")
         found: list[str] = []
+        if not all(map(str, names)):  # an empty word is a shell variable that was never set
+            problem = "One of the names is empty"
+            raise UsageError(problem, "Give the path of a file, or the key of a sample")
         for name in map(str, names):
             real = real_path(name)
             inside = real is not None and self.root.path in real.parents

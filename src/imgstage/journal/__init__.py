@@ -12,9 +12,20 @@ At every instant, whatever dies:
 """
 
 from .engine import Journal, Operation, Recovery
-from .history import Passage, passages
+from .history import Passage, passages, whereabouts
 from .origins import Origins, origins
 from .purge import read_age
 from .records import State
 
-__all__ = ["Journal", "Operation", "Origins", "Passage", "Recovery", "State", "origins", "passages", "read_age"]
+__all__ = [
+    "Journal",
+    "Operation",
+    "Origins",
+    "Passage",
+    "Recovery",
+    "State",
+    "origins",
+    "passages",
+    "read_age",
+    "whereabouts",
+]

@@ -97,7 +97,8 @@ class Journal:
     def next_number(self) -> int:
         """The number the next operation will have; one whose plan was deleted may still have files in the vault."""
         try:
-            kept = [int(name) for name in os.listdir(os.path.join(self.root, VAULT)) if name.isdigit()]
+            names = os.listdir(os.path.join(self.root, VAULT))
+            kept = [int(name) for name in names if name.isascii() and name.isdigit()]
         except OSError:
             kept = []
         return max((*self.records.states(), *kept), default=0) + 1

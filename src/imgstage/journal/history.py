@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..plan import INCOMING
-from ..root import fold
+from ..root import STATE, fold
 from .records import State
 
 if TYPE_CHECKING:
@@ -47,6 +47,8 @@ def passages(records: Records, path: str) -> list[Passage]:
         record = records.read(number)
         journey = next((one for one in record.journeys if fold(one.places[-1]) == fold(place)), None)
         if journey is None:
+            if any(fold(one.places[0]) == fold(place) for one in record.journeys):  # what is there came by a hand
+                break
             continue
         first = journey.places[0]
         if first in record.made:
@@ -57,3 +59,29 @@ def passages(records: Records, path: str) -> list[Passage]:
             break
         place = first
     return found[::-1]
+
+
+def whereabouts(records: Records, name: str) -> list[str]:
+    """Where the files are now that had a name once, as far as the journal knows: by path, or by name alone.
+
+    Raises:
+        BrokenOffError: a plan was damaged.
+    """
+    wanted = fold(name)
+    places: set[str] = set()
+    for number, state in records.states().items():
+        if state is not State.DONE:
+            continue
+        record = records.read(number)
+        left, came = set[str](), set[str]()
+        for _, (first, *_, last) in record.journeys:
+            was = record.made[first].replaced if first in record.made else record.sources.get(first, first)
+            if first in places or was in places or wanted in {fold(one) for one in (was, last, _own(was), _own(last))}:
+                left.add(first)
+                came.add(last)
+        places = (places - left) | came
+    return sorted(place for place in places if not place.startswith(STATE))
+
+
+def _own(path: str) -> str:
+    return path.rpartition("/")[2]

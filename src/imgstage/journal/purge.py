@@ -92,7 +92,7 @@ def _kept(root: str, records: Records) -> Iterator[_Kept]:
     states = records.states()
     for name in sorted(os.listdir(vault)) if os.path.isdir(vault) else ():
         folder = os.path.join(vault, name)
-        if not name.isdigit() or os.path.islink(folder) or not os.path.isdir(folder):
+        if not (name.isascii() and name.isdigit()) or os.path.islink(folder) or not os.path.isdir(folder):
             continue
         number, verb, own = int(name), "", set[str]()
         started = datetime.fromtimestamp(os.stat(folder).st_mtime).astimezone().isoformat(timespec="seconds")

@@ -131,9 +131,9 @@ class Records:
             problem = f"{self.folder} cannot be read ({error.strerror})"
             raise DestinationError(problem, "Let it be a folder that you may read") from error
         for name in entries:
-            number, _, kind = name.partition(".")
-            if number.isdigit() and kind in ("plan", "commit", "abort"):
-                names.setdefault(int(number), set()).add(kind)
+            number, kind = _parted(name)
+            if number is not None and kind in ("plan", "commit", "abort"):
+                names.setdefault(number, set()).add(kind)
         return {number: _state(kinds) for number, kinds in sorted(names.items())}
 
     def head(self, number: int) -> Head:
@@ -177,8 +177,8 @@ class Records:
         Raises:
             BrokenOffError: the file was damaged.
         """
-        numbers = [int(name.partition(".")[0]) for name in os.listdir(self.folder) if name.endswith(".copies")]
-        return self.read(max(numbers), "copies") if numbers else None
+        numbers = self._numbers("copies")
+        return self.read(numbers[-1], "copies") if numbers else None
 
     def write_plan(self, record: PlanRecord) -> None:
         """Make an intent durable."""
@@ -194,7 +194,12 @@ class Records:
 
     def noted_discards(self) -> list[int]:
         """The purges that may have left files to be unlinked."""
-        return sorted(int(name.partition(".")[0]) for name in os.listdir(self.folder) if name.endswith(".discard"))
+        return self._numbers("discard")
+
+    def _numbers(self, wanted: str) -> list[int]:
+        """The operations that there is a file of a kind of; whatever else lies there is not ours."""
+        found = [_parted(name) for name in os.listdir(self.folder)]
+        return sorted(number for number, kind in found if number is not None and kind == wanted)
 
     def forget_discards(self, number: int) -> None:
         """All of a purge is done, or nothing of it will be."""
@@ -254,6 +259,12 @@ def _undamaged(path: str) -> Iterator[None]:
         problem = f"The journal file {path} is damaged: its checksum does not fit"
         remedy = "Restore that file from a backup; imgstage will not guess what it said"
         raise BrokenOffError(problem, remedy) from error
+
+
+def _parted(name: str) -> tuple[int | None, str]:
+    """The number and the kind that a file's name tells; tools that copy files make names like ours."""
+    number, _, kind = name.partition(".")
+    return (int(number) if number.isascii() and number.isdigit() else None), kind
 
 
 def _state(kinds: set[str]) -> State:

@@ -161,7 +161,8 @@ def write_durable(path: str, blocks: Iterable[bytes], identity: Identity | None 
     """
     temporary = path + ".part"
     _unlink_if_there(temporary)
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    mode = 0o600 if identity is not None else 0o666  # the journal's own files are as the umask wants them
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
     try:
         try:
             for block in blocks:

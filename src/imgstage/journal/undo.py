@@ -208,7 +208,8 @@ def plan_undo(
     back = {move.target for move in moves}
     seen = [move for move in moves if _is_users(move) and not (move.source in back and _goes_out_of_sight(move))]
     numbers = tuple(record.number for record in records if not record.discards)  # what was purged stays so
-    details = {"undoes": list(numbers), "edited": edited}
+    again = {number for record in records for number in record.head.undoes} - set(numbers)
+    details = {"undoes": list(numbers), "in_force_again": sorted(again), "edited": edited}
     report = Report(done=len(seen), changed=len(seen), held=tuple(missing), details=details)
     return Plan("undo", operation, journeys, (*extra, *steps, *removed), (), report, undoes=numbers)
 

@@ -180,11 +180,11 @@ def describe(rule: Rule) -> str:
 def toml_table(name: str, rule: Rule) -> str:
     """The lines of `imgstage.toml` that set a rule; an empty name sets it for all folders."""
     header = '[pairing."' + name.replace("\\", "\\\\").replace('"', '\\"') + '"]' if name else "[pairing]"
-    return (
-        header
-        + "\n"
-        + "".join(f"{role} = {json.dumps(text, ensure_ascii=False)}\n" for role, text in rule.texts().items())
-    )
+    return header + "\n" + "".join(f"{role} = {_quoted(text)}\n" for role, text in rule.texts().items())
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _read(rule: Rule, stems: Mapping[str, str]) -> Reading:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Literal, TypedDict
 
 from ..catalog import below, top
@@ -11,7 +12,7 @@ from ..errors import ChangedError, UsageError
 from ..pairing import SIDECAR, stem_of
 from ..plan import some
 from ..reasons import Why, is_because
-from ..root import DEFAULT_RATIOS, HELD, STAGE, TRAIN, fold, show
+from ..root import DEFAULT_RATIOS, HELD, STAGE, TRAIN, fold, show, split_sets
 from .ties import find_absent, is_picture, name_of
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class SplitWish:
         seed: seeds the draw.
         rounding: "remainder" or "truncate".
         group_line: the line of `imgstage.toml` that stores the rule behind `groups`; empty when there is none.
-        stored_group_line: the one that is there.
+        to_store: the lines of `imgstage.toml` that would make the next split do the same, and are not there.
         groups: the group of each sample, by key, where the user's rule gives one.
         reshuffle: forget where samples were.
         accept_new: go on although held-out images are missing while unknown ones have appeared.
@@ -60,7 +61,7 @@ class SplitWish:
     seed: int = 0
     rounding: str = "remainder"
     group_line: str = ""
-    stored_group_line: str = ""
+    to_store: tuple[str, ...] = ()
     groups: Mapping[str, str] = field(default_factory=dict)
     reshuffle: bool = False
     accept_new: bool = False
@@ -123,8 +124,11 @@ def refuse_foreign(unknown: Iterable[Sample]) -> None:
     came = [show(sample.key) + (f" (in {HELD}/)" if sample.place == HELD else "") for sample in samples]
     if came:
         problem = f"splits.csv is gone, or is not the one imgstage wrote last, and does not know {some(came)}"
-        remedy = "Restore it from git or a backup, or let split draw (or take from their folders) all it does not know"
-        raise ChangedError(problem, f"{remedy}, with: imgstage split --accept-new")
+        remedy = (
+            "Restore it from git or a backup; or take back the last operation, and with it the table that was there"
+        )
+        other = "let split draw (or take from their folders) all it does not know, with: imgstage split --accept-new"
+        raise ChangedError(problem, f"{remedy}: imgstage undo --without-missing; or {other}")
 
 
 def unknown_to_ledger(catalog: Catalog, samples: Iterable[Sample]) -> list[Sample]:
@@ -148,6 +152,7 @@ def refuse_unexplained(catalog: Catalog, usable: list[Sample], wish: SplitWish) 
         *_without_rule(catalog, unknown, wish),
         *_in_place_of_missing(catalog, usable, unknown),
         *_under_held_out_names(catalog, unknown),
+        *_split_by_somebody(unknown),
         *(_unknowable(catalog) if unknown else ()),
         *_copied_over(catalog, usable),
     ]
@@ -238,6 +243,15 @@ def _without_rule(catalog: Catalog, unknown: Iterable[Sample], wish: SplitWish) 
             f"Earlier samples have groups, and no rule says to which {some(came)} belong (give --group or --group-csv"
             " again)"
         )
+
+
+def _split_by_somebody(unknown: Iterable[Sample]) -> Iterator[str]:
+    """A set that was split already, and came into `stage_data/` with its folders."""
+    staged = [below(record.path) for sample in unknown if sample.place == STAGE for record in sample.files]
+    found = split_sets({str(parent) for path in staged for parent in PurePosixPath(path).parents})
+    if found:
+        listed = some([show(f"{STAGE}/{folder}".rstrip("/")) for folder in found])
+        yield f"{listed} holds a set that is split already, with test images that may be drawn into train"
 
 
 def _in_place_of_missing(catalog: Catalog, usable: Iterable[Sample], unknown: Iterable[Sample]) -> Iterator[str]:

@@ -121,7 +121,8 @@ def _plan(
     known = {row.sample for row in catalog.rows.values()} | {sample.id for sample in _moved(catalog, target)}
     wishes = write_ledger(draft, catalog, {name: split for name, split in splits.items() if name in known}, target)
     wishes |= write_table(draft, REASONS, write_reasons(reasons) if reasons else None)
-    wishes |= write_metadata(draft, catalog, usable, splits, target)[0]
+    tables, foreign = write_metadata(draft, catalog, usable, splits, target)
+    wishes |= tables
     places = {top(path) for path in (*target, *target.values())} - {STAGE}
     journeys, steps = arrange_wishes(draft, catalog, moves, wishes, places)
     into = Counter(top(target[sample.files[0].path]) for sample in catalog.samples if sample.files[0].path in target)
@@ -129,7 +130,11 @@ def _plan(
         done=len(files),
         changed=len(files),
         held=tuple(sorted(held)),
-        details={"samples": dict(sorted(into.items())), "files": sorted(show(path) for path in target)},
+        details={
+            "samples": dict(sorted(into.items())),
+            "files": sorted(show(path) for path in target),
+            "foreign_tables": foreign,
+        },
     )
     return Plan(verb, draft.operation, journeys, steps, tuple(wishes.preparations), report)
 

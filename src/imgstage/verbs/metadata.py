@@ -42,7 +42,8 @@ def write_metadata(
         wanted: paths of tables that shall be there, besides those that are.
 
     Returns:
-        The wishes, and the paths of tables that are wanted but are somebody else's: these stay as they are.
+        The wishes, and the paths of tables that are wanted, or were imgstage's, but are somebody else's now: these stay
+        as they are.
     """
     ours = {path for path, identity in draft.tables.items() if draft.written.get(path) == identity.digest}
     by_split: dict[str, list[Sample]] = {}
@@ -52,7 +53,7 @@ def write_metadata(
     listed = [sample for samples in by_split.values() for sample in samples]
     many = {role for sample in listed for role, records in sample.images.items() if len(records) > 1}
     labelled = any(sample.label for sample in listed)
-    needed = {*wanted, *(path for path in ours if path.endswith(METADATA))}
+    needed = {*wanted, *(path for path in draft.tables if path.endswith(METADATA) and draft.written.get(path))}
     content: dict[str, bytes] = {}
     for split, members in by_split.items():
         folder = catalog.layout.folder(split) + "/"

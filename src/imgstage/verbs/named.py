@@ -22,8 +22,25 @@ def named(catalog: Catalog, names: Sequence[str], fits: Callable[[FileRecord], b
     Raises:
         UsageError: a name means nothing here.
     """
-    by_name: dict[str, list[FileRecord]] = {}
     folders = {name for name in names if name in catalog.index.folders}
+    by_name = _by_name(catalog, folders, fits)
+    found: dict[str, FileRecord] = {}
+    keys = {sample.key for sample in catalog.samples}
+    for name in names:
+        if name in folders and name in keys:
+            problem = f"{show(name)} is both the key of a sample and a folder"
+            raise UsageError(problem, "Give the path of one of the sample's files, or of one in the folder")
+        if name not in by_name:
+            shown = show(name) or repr(name)
+            problem = f"{shown} is no sample that could go: neither a key, nor the path of a file or folder"
+            raise UsageError(problem, f"Give the path of one of its files, such as {where}/x.jpg, or of a folder there")
+        found |= {record.path: record for record in by_name[name]}
+    return sorted(found.values())
+
+
+def _by_name(catalog: Catalog, folders: set[str], fits: Callable[[FileRecord], bool]) -> dict[str, list[FileRecord]]:
+    """The files that each name means: keys, ids, paths, and some folders."""
+    by_name: dict[str, list[FileRecord]] = {}
     for sample in catalog.samples:
         files = [record for record in sample.files if fits(record)]
         for name in (sample.key, sample.id) if files else ():
@@ -39,20 +56,9 @@ def named(catalog: Catalog, names: Sequence[str], fits: Callable[[FileRecord], b
         record = catalog.index.by_path[note.path]
         if record.digest and fits(record) and note.path not in strays:
             by_name[note.path] = [record]
-    found: dict[str, FileRecord] = {}
-    keys = {sample.key for sample in catalog.samples}
-    for name in names:
-        if name in folders and name in keys:
-            problem = f"{show(name)} is both the key of a sample and a folder"
-            raise UsageError(problem, "Give the path of one of the sample's files, or of one in the folder")
-        if name not in by_name:
-            shown = show(name) or repr(name)
-            problem = f"{shown} is no sample that could go: neither a key, nor the path of a file or folder"
-            raise UsageError(
-                problem, f"Give the path of one of its files, as they lie in {where}/, or of a folder there"
-            )
-        found |= {record.path: record for record in by_name[name]}
-    return sorted(found.values())
+            for folder in folders.intersection(map(str, PurePosixPath(record.path).parents)):
+                by_name.setdefault(folder, []).append(record)
+    return by_name
 
 
 def _is_called_alike(sample: Sample) -> bool:

@@ -93,7 +93,10 @@ def _refuse_other_groups(
         problem = (
             f"The group rule of imgstage.toml reads groups from names, and would not find that of {show(lost[0].key)}"
         )
-        remedy = "Keep in the names what it looks for, with --template and {key}; or take the rule out of imgstage.toml"
+        remedy = (
+            "Keep in the names what it looks for (--template with {key}), or let its table name the new names first"
+        )
+        remedy += "; or take the rule out of imgstage.toml"
         raise UsageError(problem, remedy)
 
 

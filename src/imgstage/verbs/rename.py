@@ -104,7 +104,8 @@ def plan_rename(catalog: Catalog, names: Sequence[str], wish: RenameWish, draft:
     known = {row.sample for row in catalog.rows.values()}
     wishes = write_ledger(draft, catalog, {name: split for name, split in splits.items() if name in known}, target)
     whole = [sample for sample in catalog.samples if not sample.held]
-    wishes |= write_metadata(draft, catalog, whole, splits, target)[0]
+    tables, foreign = write_metadata(draft, catalog, whole, splits, target)
+    wishes |= tables
     places = sorted({top(path) for path in target})
     journeys, steps = arrange_wishes(draft, catalog, moves, wishes, places)
     refuse_other_reading(catalog, target, wish.given, wish.grouping, _other_names(wish))
@@ -114,7 +115,7 @@ def plan_rename(catalog: Catalog, names: Sequence[str], wish: RenameWish, draft:
         done=len(target),
         changed=len(moves),
         held=tuple(sorted(Note(r.path, s.held) for s in chosen if s.held for r in s.files)),
-        details={"samples": len(changed), "examples": _examples(changed, target)},
+        details={"samples": len(changed), "examples": _examples(changed, target), "foreign_tables": foreign},
     )
     return Plan("rename", draft.operation, journeys, (*steps, *emptied), tuple(wishes.preparations), report)
 

@@ -277,26 +277,32 @@ class _Resize:
                 origin = away if work.source is work.record else work.source.path
                 made[work.place] = Made(path, origin, str(work.recipe))
             digests[path] = identity.digest
-        wishes = self._tables(target, digests)
+        wishes, foreign = self._tables(target, digests)
         places = sorted({top(path) for path in target})
         journeys, steps = arrange_wishes(draft, catalog, moves, wishes, places)
         if any(path != to for path, to in target.items()):
             remedy = "Keep the formats as they are, or bring the names in order first, with `imgstage rename`"
             refuse_other_reading(catalog, target, self.wish.given, self.wish.grouping, remedy)
-        report = self._report(works, held, target)
+        report = self._report(works, held, target, foreign)
         return Plan("resize", draft.operation, journeys, steps, tuple(wishes.preparations), report, made=made)
 
-    def _tables(self, target: Mapping[str, str], digests: Mapping[str, str]) -> Wishes:
+    def _tables(self, target: Mapping[str, str], digests: Mapping[str, str]) -> tuple[Wishes, list[str]]:
+        """What is wished of `splits.csv` and the like, and which of these are somebody else's."""
         catalog = self.catalog
         splits = {sample.id: sample.split for sample in catalog.samples if sample.split}
         known = {row.sample for row in catalog.rows.values()}
         mine = {name: split for name, split in splits.items() if name in known}
         wishes = write_ledger(self.draft, catalog, mine, target, digests=digests)
         whole = [sample for sample in catalog.samples if not sample.held]
-        return wishes | write_metadata(self.draft, catalog, whole, splits, target)[0]
+        tables, foreign = write_metadata(self.draft, catalog, whole, splits, target)
+        return wishes | tables, foreign
 
     def _report(
-        self, works: Mapping[str, Sequence[_Work]], held: Mapping[str, str], target: Mapping[str, str]
+        self,
+        works: Mapping[str, Sequence[_Work]],
+        held: Mapping[str, str],
+        target: Mapping[str, str],
+        foreign: Sequence[str],
     ) -> Report:
         todo = sorted(chain.from_iterable(works.values()), key=lambda work: work.record.path)
         remade = {work.record.path for work in todo}
@@ -321,6 +327,7 @@ class _Resize:
                 "stretched": sum(by > _STRETCHED for by in stretched),
                 "most_stretched": round(max(stretched, default=1.0), 2),
                 "examples": [_example(*one) for one in (*made[:2], *made[2:][-1:])],
+                "foreign_tables": foreign,
                 "sidecars": sum(len(sample.sidecars) for sample in changing),
             },
         )

@@ -92,9 +92,7 @@ def plan_split(catalog: Catalog, wish: SplitWish, draft: Draft) -> Plan:
         | _group_details(catalog, usable, splits, group_of, pictures)
         | {
             "foreign_tables": foreign,
-            "add_to_settings": wish.group_line
-            if wish.group_line != wish.stored_group_line and SETTINGS in draft.tables
-            else "",
+            "add_to_settings": list(wish.to_store) if SETTINGS in draft.tables else [],
         }
     )
     report = replace(report, details=details)

@@ -56,7 +56,8 @@ def plan_unsplit(catalog: Catalog, draft: Draft, trust: Trust | None = None) -> 
     target = {record.path: f"{STAGE}/{below(record.path)}" for record in away}
     moves = [Move(record.path, target[record.path], Identity.of(record)) for record in away]
     splits = {s.id: past.get(s.id, s.split) for s in catalog.samples if s.split}
-    wishes = write_ledger(draft, catalog, splits, target) | write_metadata(draft, catalog, usable, splits, target)[0]
+    tables, foreign = write_metadata(draft, catalog, usable, splits, target)
+    wishes = write_ledger(draft, catalog, splits, target) | tables
     places = sorted({top(record.path) for record in away})
     journeys, steps = arrange_wishes(draft, catalog, moves, wishes, places)
     emptied = tuple(emptied_folders(catalog.index, [*moves, *wishes.moves], places))
@@ -69,7 +70,11 @@ def plan_unsplit(catalog: Catalog, draft: Draft, trust: Trust | None = None) -> 
         changed=len(moves),
         held=tuple(sorted(held)),
         ignored=catalog.ignored,
-        details={"samples": dict(sorted(back.items())), "missing": [show(row.last_path) for row in catalog.missing]},
+        details={
+            "samples": dict(sorted(back.items())),
+            "missing": [show(row.last_path) for row in catalog.missing],
+            "foreign_tables": foreign,
+        },
     )
     return Plan(
         "unsplit", draft.operation, journeys, (*steps, *emptied), preparations=tuple(wishes.preparations), report=report

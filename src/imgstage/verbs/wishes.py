@@ -202,6 +202,9 @@ def pairing_tables(pairings: Iterable[FolderPairing]) -> list[str]:
     for pairing in paired:
         folders[describe(pairing.rule)] += 0 if pairing.is_parallel else len(pairing.folders)
     common, times = max(folders.items(), key=lambda item: item[1], default=("", 0))
+    names = {name for pairing in paired for name in (pairing.name, *pairing.folders)}
+    if any(names & set(pairing.rule.roles) for pairing in paired):  # a folder called as a role: [pairing] has one word
+        times = 1
     tables: list[str] = []
     for pairing in paired:
         if pairing.is_parallel:
