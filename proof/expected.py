@@ -43,13 +43,12 @@ class Expected:
         self._scenario = scenario
         self._refusals = refusals
         self._home = home
-        self.before = judge.look(root)
+        self.before = self._look(root)
         self.after: Tree = {}
         self.operation = Journal(root).next_number()
-        vault = judge.look(root / judge.STATE / "vault")
         # Of imgstage's own tables, equal ones may lie in the vault from earlier days.
-        visible = {path: entry for path, entry in (home or self.before).items() if not is_own(path)}
-        hidden = {path: entry for path, entry in vault.items() if path.endswith(".jpg")}
+        visible = {path: entry for path, entry in (home or judge.look(root)).items() if not is_own(path)}
+        hidden = {} if scenario.final else _vault(root)
         self.wanted = judge.originals(visible) | judge.originals(hidden)
         self._source = judge.look(root.parent / PHOTOS)
         self.samples = {
@@ -60,10 +59,14 @@ class Expected:
 
     def learn(self, root: Path) -> None:
         """Take a root in which the verb went through undisturbed for what is right after it."""
-        self.after = judge.look(root)
+        self.after = self._look(root)
         assert judge.without_times(self.before) != judge.without_times(self.after)
         assert self._home is None or self.after == self._home, judge.difference(self.after, self._home)
         assert self._counted(root) == self.wanted
+
+    def _look(self, root: Path) -> Tree:
+        """What the user sees; of a verb that empties the vault, what is there too."""
+        return judge.look(root) | (_vault(root) if self._scenario.final else {})
 
     def _counted(self, root: Path) -> Counter[str]:
         """How often each content is there that may not be lost."""
@@ -84,7 +87,7 @@ class Expected:
         recovery = run(lambda: cli("recover")(root), self._refusals)
         if recovery.code != 0:
             problem = problem or f"recover: {recovery.stderr}"
-        now = judge.look(root)
+        now = self._look(root)
         counted = self._counted(root)
         lost += sum(1 for count in counted.values() if count == 0)
         if counted != self.wanted:
@@ -96,17 +99,17 @@ class Expected:
         if not partial:
             problem = problem or self._state(now, done=done)
         if onwards and self._scenario.undoable:
-            problem = problem or (self._back(root) if partial or self._is_after(now) else self._again(root))
+            problem = problem or (self._onwards(root) if partial or self._is_after(now) else self._again(root))
         return Verdict(lost, len(judge.torn(now, self.samples)), problem)
 
     def _early(self, root: Path, outcome: Outcome) -> str:
         """What is wrong before `recover`."""
         if "Traceback" in outcome.stderr:
             return outcome.stderr[-400:]
-        if outcome.code == 0 and not self._is_after(judge.look(root)) and not _left_a_folder_out(outcome):
+        if outcome.code == 0 and not self._is_after(self._look(root)) and not _left_a_folder_out(outcome):
             return "it said it was done, and is not"
-        if outcome.code == 2 and judge.look(root) != self.before:
-            return "it said that nothing was changed: " + judge.difference(judge.look(root), self.before)
+        if outcome.code == 2 and self._look(root) != self.before:
+            return "it said that nothing was changed: " + judge.difference(self._look(root), self.before)
         if outcome.code not in (0, 2, 3, -9):
             return f"exit code {outcome.code}: {outcome.stderr}"
         if self._scenario.undoable and outcome.code >= 0 and not tells_truth(outcome, Journal(root), self.operation):
@@ -114,7 +117,12 @@ class Expected:
         return ""
 
     def _is_after(self, tree: Tree) -> bool:
-        return judge.without_times(tree) == judge.without_times(self.after)
+        return self._timeless(tree) == self._timeless(self.after)
+
+    def _timeless(self, tree: Tree) -> Tree:
+        """A tree in which the times of what was made for it do not count: they are when each run made it."""
+        tree = judge.without_times(tree)
+        return {path: e if e.digest in self.wanted else e._replace(mtime_ns=0) for path, e in tree.items()}
 
     def _state(self, now: Tree, *, done: bool) -> str:
         if self._is_after(now):
@@ -125,14 +133,16 @@ class Expected:
             return "neither before nor after: " + judge.difference(now, self.before)
         return "it is as before, though success was told" if done else ""
 
-    def _back(self, root: Path) -> str:
+    def _onwards(self, root: Path) -> str:
+        if self._scenario.final:
+            return ""
         outcome = run(lambda: cli("undo")(root))
         now = judge.look(root)
         return "" if now == self.before else f"undo: {judge.difference(now, self.before)} {outcome.stderr}"
 
     def _again(self, root: Path) -> str:
         outcome = run(lambda: self._scenario.command(root))
-        now = judge.look(root)
+        now = self._look(root)
         return "" if self._is_after(now) else f"once more: {judge.difference(now, self.after)} {outcome.stderr}"
 
 
@@ -144,6 +154,12 @@ def tells_truth(outcome: Outcome, journal: Journal, operation: int) -> bool:
     pending = journal.pending() is not None
     unsure = journal.records.states().get(operation) is State.DONE
     return pending or unsure if outcome.code == 3 else not pending
+
+
+def _vault(root: Path) -> Tree:
+    """The user's files in the vault."""
+    found = judge.look(root / judge.STATE / "vault")
+    return {f"vault/{path}": entry for path, entry in found.items() if path.endswith(".jpg")}
 
 
 def _left_a_folder_out(outcome: Outcome) -> bool:

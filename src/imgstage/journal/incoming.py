@@ -6,6 +6,7 @@ import os
 import re
 import time
 from contextlib import closing
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from blake3 import blake3
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from .records import Records
 
 
+_NOTES = f"{INCOMING}/{MADE}notes"
 _OWN = re.compile(rf"\d{{6}}-|{MADE}|probe\.|[0-9a-f]{{32}}(\.part)?$")
 
 
@@ -52,7 +54,7 @@ class Incoming:
             RefusedError: there are copies among it that are the last there is of a file.
         """
         wanted = {preparation.place for preparation in plan.preparations}
-        wanted |= {job.place for job in plan.making.jobs} if plan.making else set()
+        wanted |= {_NOTES, *(job.place for job in plan.making.jobs)} if plan.making else set()
         self._refuse_to_lose_copies(wanted)
         self.clean_up(wanted)
 
@@ -114,20 +116,31 @@ class Incoming:
         made: dict[str, Identity] = {}
         failed: dict[str, str] = {}
         now_ns = time.time_ns()
+        noted = self._noted()
+        one_at_a_time = Lock()
 
         def one(job: Job) -> Identity | str:
             path = os.path.join(self._root, job.place)
             try:
-                return _there(path) or _make(os.path.join(self._root, job.source), path, job, now_ns)
+                there = _there(path, noted.get(job.place, ""))
+                if there is None:
+                    there = _make(os.path.join(self._root, job.source), path, job, now_ns)
+                    with one_at_a_time:
+                        notes.write(f"{job.place} {there.digest}\n")
             except DefectError as error:
                 return str(error)
             except MemoryError:
                 return "there is not enough memory for it"
+            return there
 
         watch.start(making.label, len(making.jobs))
         try:
             # Closed at once when this breaks off: nobody may still be writing when the lock is given up.
-            with making.setting(), closing(map_ordered(one, making.jobs, threads, watch)) as results:
+            with (
+                making.setting(),
+                open(os.path.join(self._root, _NOTES), "a", encoding="ascii", buffering=1) as notes,
+                closing(map_ordered(one, making.jobs, threads, watch)) as results,
+            ):
                 for job, result in zip(making.jobs, results, strict=True):
                     if isinstance(result, Identity):
                         made[job.place] = result
@@ -143,6 +156,14 @@ class Incoming:
             watch.finish()
         sync_folder(self._folder)
         return making.finish(made, failed)
+
+    def _noted(self) -> dict[str, str]:
+        """The digest of each file that an earlier run made, by its place; what it could not note is made again."""
+        try:
+            with open(os.path.join(self._root, _NOTES), encoding="ascii", errors="replace") as notes:
+                return {place: digest for place, _, digest in (line.rstrip("\n").partition(" ") for line in notes)}
+        except FileNotFoundError:
+            return {}
 
     def _refuse_to_lose_copies(self, wanted: Container[str] = ()) -> None:
         begun = self._records.copies()
@@ -174,13 +195,15 @@ class Incoming:
             return
 
 
-def _there(path: str) -> Identity | None:
-    """What an interrupted run made; a file has its name only when all of it is written."""
+def _there(path: str, digest: str) -> Identity | None:
+    """What an interrupted run made, if it is still as that noted."""
     try:
         status = os.lstat(path)
     except FileNotFoundError:
         return None
-    return Identity(status.st_size, status.st_mtime_ns, status.st_mode & 0o7777, digest_of(path), status.st_ino)
+    if digest_of(path) != digest:
+        return None
+    return Identity(status.st_size, status.st_mtime_ns, status.st_mode & 0o7777, digest, status.st_ino)
 
 
 def _make(source: str, path: str, job: Job, now_ns: int) -> Identity:
