@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from .errors import DefectError
-from .images import COUNTER_CLOCKWISE, MODES_OF, decode, encode, inspect, orient, quiet_codecs, resize
+from .images import MODES_OF, decode, encode, inspect, quiet_codecs, resize_upright, turned_left
 from .parallel import map_ordered
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .geometry import Frame, Size
-    from .images import Traits
+    from .images import Kernel, Traits
 
 
 class Recipe(NamedTuple):
@@ -146,14 +146,11 @@ def _refuse_loss(traits: Traits, recipe: Recipe) -> None:
 
 
 def _shaped(pixels: NDArray[Any], traits: Traits, recipe: Recipe) -> NDArray[Any]:
-    """Scale first and turn the small picture: turning costs as much as decoding. Then cut and pad."""
+    """Scale and turn, then cut and pad."""
     frame = recipe.frame
-    sideways = frame.turned != (traits.orientation > 4)
-    scaled = frame.scaled[::-1] if sideways else frame.scaled
-    kernel, alpha = ("nearest" if recipe.labels else "lanczos"), traits.mode in ("LA", "RGBA")
-    small = orient(resize(pixels, scaled, kernel, alpha=alpha), traits.orientation)  # type: ignore[arg-type]
-    if frame.turned:
-        small = orient(small, COUNTER_CLOCKWISE)
+    kernel: Kernel = "nearest" if recipe.labels else "lanczos"
+    orientation = turned_left(traits.orientation) if frame.turned else traits.orientation
+    small = resize_upright(pixels, frame.scaled, kernel, orientation, alpha=traits.mode in ("LA", "RGBA"))
     cut = small[max(0, -frame.top) :, max(0, -frame.left) :][: frame.height, : frame.width]
     if cut.shape[:2] == (frame.height, frame.width):
         return cut

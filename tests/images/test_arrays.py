@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from imgstage.images import COUNTER_CLOCKWISE, orient, resize
+from imgstage.images import COUNTER_CLOCKWISE, orient, resize, resize_upright, turned_left
 
 from ..helpers import photo
 
@@ -96,3 +96,22 @@ def test_the_very_array_comes_back_where_nothing_is_to_do() -> None:
     pixels = photo("astronaut")
     assert resize(pixels, (512, 512), "lanczos") is pixels
     assert orient(pixels, 1) is pixels
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_quarter_turn_more(orientation: int) -> None:
+    pixels = np.arange(6).reshape(2, 3)
+    wished = orient(orient(pixels, orientation), COUNTER_CLOCKWISE)
+    assert np.array_equal(orient(pixels, turned_left(orientation)), wished)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("size", [(90, 120), (500, 300), (200, 600)])
+def test_upright_at_once_is_the_same_pixel_for_pixel(orientation: int, size: tuple[int, int]) -> None:
+    pixels = photo("coffee")
+    before = size[::-1] if orientation > 4 else size
+    wished = orient(resize(pixels, before, "lanczos"), orientation)
+    assert np.array_equal(resize_upright(pixels, size, "lanczos", orientation), wished)
+    labels = pixels[..., 0]
+    wished = orient(resize(labels, before, "nearest"), orientation)
+    assert np.array_equal(resize_upright(labels, size, "nearest", orientation), wished)

@@ -1,7 +1,7 @@
 """One image: inspect, decode, orient, resize, encode. The only room that knows a codec."""
 
 from ..errors import DefectError
-from .arrays import COUNTER_CLOCKWISE, Kernel, orient, resize
+from .arrays import COUNTER_CLOCKWISE, Kernel, orient, resize, resize_upright, turned_left
 from .codecs import MAX_PIXELS, quiet_codecs
 from .drawing import caption, thumbnail
 from .inspection import inspect
@@ -22,5 +22,7 @@ __all__ = [
     "orient",
     "quiet_codecs",
     "resize",
+    "resize_upright",
     "thumbnail",
+    "turned_left",
 ]

@@ -29,6 +29,7 @@ _WAYS = {
 }
 COUNTER_CLOCKWISE = 8
 """The EXIF orientation of pixels that want a quarter turn to the left."""
+_AND_TO_THE_LEFT = {1: 8, 2: 5, 3: 6, 4: 7, 5: 4, 6: 1, 7: 2, 8: 3}
 
 
 def orient(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
@@ -82,6 +83,31 @@ def resize(pixels: NDArray[Any], size: tuple[int, int], kernel: Kernel, *, alpha
         image = _scaled(image, size)
     found = np.frombuffer(image.write_to_memory(), pixels.dtype)
     return found.reshape((*size, *pixels.shape[2:]))
+
+
+def turned_left(orientation: int) -> int:
+    """The EXIF orientation that asks for the same, and then for a quarter turn to the left."""
+    return _AND_TO_THE_LEFT[orientation]
+
+
+def resize_upright(
+    pixels: NDArray[Any], size: tuple[int, int], kernel: Kernel, orientation: int, *, alpha: bool = False
+) -> NDArray[Any]:
+    """`orient(resize(...))`, in a quarter less time where rows become columns: libvips is quicker on rows.
+
+    Args:
+        pixels: see `resize`.
+        size: the (height, width) in pixels to have, upright.
+        kernel: see `resize`.
+        orientation: see `orient`.
+        alpha: see `resize`.
+    """
+    if not _WAYS[orientation][0]:
+        return orient(resize(pixels, size, kernel, alpha=alpha), orientation)
+    if alpha or kernel == "nearest" or size[0] > pixels.shape[1] or size[1] > pixels.shape[0]:
+        return orient(resize(pixels, size[::-1], kernel, alpha=alpha), orientation)
+    lower = resize(pixels, (size[1], pixels.shape[1]), kernel)
+    return resize(orient(lower, orientation), size, kernel)
 
 
 def _scaled(image: Any, size: tuple[int, int]) -> Any:

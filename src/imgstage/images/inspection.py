@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 import simplejpeg
 from blake3 import blake3
 
+from ..errors import DefectError
 from ..formats import ImageInfo
 from . import codecs
 
 if TYPE_CHECKING:
     from PIL import Image
 
+_PNG_END = b"IEND\xae\x42\x60\x82"
 _SIDEWAYS = range(5, 9)  # EXIF orientations that exchange height and width
 
 
@@ -39,6 +41,9 @@ def inspect(data: bytes) -> ImageInfo:
             _decode_jpeg_strictly(data, mode)
         else:
             _decode_frames(image)
+            if name == "PNG" and _PNG_END not in data:  # all pixels may be there, but the file was cut off
+                problem = "it does not decode whole (its end is missing)"
+                raise DefectError(problem)
     if orientation in _SIDEWAYS:
         height, width = width, height
     known_as = blake3(profile).hexdigest(length=4) if isinstance(profile, bytes) and profile else ""
