@@ -59,12 +59,14 @@ class Reversal:
         made: folders that those operations removed.
         removed: folders that they made, deepest first.
         lost: places of files that somebody took away before a later operation put another file there.
+        made_from: the places of originals, by where the files are that were made from them.
     """
 
     moves: tuple[Move, ...]
     made: tuple[MakeFolder, ...]
     removed: tuple[RemoveFolder, ...]
     lost: tuple[str, ...]
+    made_from: Mapping[str, str]
 
 
 def reverse(records: Iterable[PlanRecord], operation: int) -> Reversal:
@@ -82,6 +84,7 @@ def reverse(records: Iterable[PlanRecord], operation: int) -> Reversal:
     claimed: set[str] = set()
     lost: list[str] = []
     folders: dict[str, MakeFolder | RemoveFolder] = {}
+    made_from: dict[str, str] = {}
     fresh = 0
     for record in records:
         # All files of one operation move at once: in a swap, one's first place is the other's last.
@@ -91,6 +94,8 @@ def reverse(records: Iterable[PlanRecord], operation: int) -> Reversal:
             place = journey.places[0]
             if place.startswith(f"{INCOMING}/"):  # it did not exist before: out of sight, never unlinked
                 fresh += 1
+                if place in record.made:
+                    made_from[trace.now] = record.made[place].origin
                 place = trace.now if trace.now.startswith(f"{VAULT}/") else vault_place(operation, fresh, trace.now)
             if place in at and (trace.lost or at[place].lost):
                 if trace.lost:
@@ -101,11 +106,7 @@ def reverse(records: Iterable[PlanRecord], operation: int) -> Reversal:
             trace.then = place
             at[place] = trace
             spelled[fold(place)] = place
-        for step in reversed(record.steps):
-            if isinstance(step, MakeFolder):
-                folders[step.path] = RemoveFolder(step.path, step.mode)
-            elif isinstance(step, RemoveFolder):
-                folders[step.path] = MakeFolder(step.path, step.mode)
+        folders |= _folders_back(record)
     found = [trace for trace in at.values() if not trace.lost]
     moves = (Move(trace.now, trace.then, trace.identity) for trace in found if trace.now != trace.then)
     return Reversal(
@@ -113,7 +114,19 @@ def reverse(records: Iterable[PlanRecord], operation: int) -> Reversal:
         tuple(step for _, step in sorted(folders.items()) if isinstance(step, MakeFolder)),
         tuple(step for _, step in sorted(folders.items(), reverse=True) if isinstance(step, RemoveFolder)),
         tuple(sorted(lost)),
+        made_from,
     )
+
+
+def _folders_back(record: PlanRecord) -> dict[str, MakeFolder | RemoveFolder]:
+    """What takes back that folders were made and removed, by path; the first that happened counts."""
+    folders: dict[str, MakeFolder | RemoveFolder] = {}
+    for step in reversed(record.steps):
+        if isinstance(step, MakeFolder):
+            folders[step.path] = RemoveFolder(step.path, step.mode)
+        elif isinstance(step, RemoveFolder):
+            folders[step.path] = MakeFolder(step.path, step.mode)
+    return folders
 
 
 def _begin(claimed: set[str], journey: Journey) -> _Trace:
@@ -164,12 +177,12 @@ def plan_undo(
     purged = {place: record.number for record in records for place in record.discards}
     missing = [_gone(path) for path in reversal.lost if not is_own(path) or path == LEDGER]
     edited: list[str] = []
-    unreplaced: set[str] = set()  # what took the place of a file that is gone stays, for want of better
+    gone: dict[str, str] = {}  # originals that are in the vault no more, with where they would go
     for move in reversal.moves:
         now = _identity(os.path.join(root, move.source), move.identity)
         if now is None:
             if move.source.startswith(f"{VAULT}/"):
-                unreplaced.add(move.target)
+                gone[move.source] = move.target
             if move.source in purged:
                 missing.append(Note(move.target, because(Why.GONE, f"operation {purged[move.source]} purged it")))
             elif not is_own(move.source) or move.source == LEDGER:  # imgstage's other tables are made from this one
@@ -181,7 +194,7 @@ def plan_undo(
                 continue
         moves.append(move._replace(identity=now))
     moves = _following_bytes(moves, reversal.moves, homes)
-    moves = [move for move in moves if move.source not in unreplaced or not _goes_out_of_sight(move)]
+    moves = _with_stand_ins(moves, gone, reversal.made_from)
     kept = {path for path in edited if is_own(path)} - {move.source for move in moves}
     moves = [move for move in moves if move.target not in kept]
     if missing and not without_missing:
@@ -212,6 +225,16 @@ def plan_undo(
     details = {"undoes": list(numbers), "in_force_again": sorted(again), "edited": edited}
     report = Report(done=len(seen), changed=len(seen), held=tuple(missing), details=details)
     return Plan("undo", operation, journeys, (*extra, *steps, *removed), (), report, undoes=numbers)
+
+
+def _with_stand_ins(moves: Iterable[Move], gone: Mapping[str, str], made_from: Mapping[str, str]) -> list[Move]:
+    """Where an original is gone, what was made from it goes to its place, for want of better: one that is in sight."""
+    free = {origin: place for origin, place in gone.items() if not place.startswith(f"{VAULT}/")}
+    found: list[Move] = []
+    for move in sorted(moves, key=lambda move: move.source.startswith(f"{VAULT}/")):
+        place = free.pop(made_from.get(move.source, ""), None) if _goes_out_of_sight(move) else None
+        found.append(move if place is None else move._replace(target=place))
+    return [move for move in found if move.source != move.target]
 
 
 def _following_bytes(moves: list[Move], expected: Iterable[Move], homes: Homes) -> list[Move]:
