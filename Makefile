@@ -10,11 +10,12 @@ demo: .venv-demo/ready
 
 test: lint types unit
 
-# The tables in README; a quarter of an hour, best on a machine that does nothing else.
+# The tables in README; twenty minutes, best on a machine that does nothing else.
 bench: .venv/ready
 	.venv/bin/python -m benchmarks.start
 	.venv/bin/python -m benchmarks.scan
 	.venv/bin/python -m benchmarks.moves
+	.venv/bin/python -m benchmarks.resize
 
 # Every single fault, double faults, a second hand, histories: README's tables; most of an hour, as root.
 prove: .venv/ready
