@@ -128,8 +128,8 @@ def _meet(catalog: Catalog, sources: Sequence[Source], prefix: str) -> _Found:
         elif other.digest == record.digest:
             present += 1
         else:
-            wanted, taken = show_apart(target, str(origin.get(other.path, other.path)))
-            clashes.append(f"{show(str(where))} would become {wanted}, but {taken} has that name and other bytes")
+            came, taken = show_apart(str(where), str(origin.get(other.path, other.path)))
+            clashes.append(f"{came} would become {show(target)}, but {taken} has that name and other bytes")
     if clashes:
         remedy = (
             "Put an edit over the older file by hand, so that it keeps its split; rename another picture, or add it"
