@@ -52,7 +52,9 @@ def test_a_size_is_reached_or_stayed_within(
 ) -> None:
     try:
         found = frame(SizeWish(size=box, fit=fit, orient=orient, enlarge=enlarge), size)
-    except MisfitError:
+    except MisfitError as error:
+        if "pixels an image may have" in str(error):  # cover may come to a scaled picture that is cut to nearly nothing
+            return
         assert not enlarge
         assert fit in ("stretch", "cover")
         return
@@ -84,7 +86,9 @@ def test_sides_become_divisible(size: tuple[int, int], step: int, fit: Fit) -> N
 
 
 def test_images_of_a_sample_get_one_geometry() -> None:
-    assert len(set(SizeWish(long_side=100).frames([(4000, 3000), (4000, 2999), (2000, 1500)]))) == 1
+    assert len(set(SizeWish(long_side=100).frames([(4000, 3000), (4000, 2999)]))) == 1
+    kept = SizeWish(long_side=5000).frames([(4000, 3000), (3999, 3000)])
+    assert [(one.height, one.width) for one in kept] == [(4000, 3000), (3999, 3000)]
     halves = SizeWish(scale=Fraction(1, 2)).frames([(480, 320), (1920, 1280)])  # as in super-resolution
     assert [(one.height, one.width) for one in halves] == [(240, 160), (960, 640)]
 
@@ -95,7 +99,8 @@ def test_images_of_a_sample_get_one_geometry() -> None:
         (SizeWish(size=(50, 50)), [(100, 200), (200, 100)], "different shapes (100x200 and 200x100, height x width)"),
         (SizeWish(size=(50, 50)), [(100, 200), (100, 180)], "different shapes"),
         (SizeWish(size=(50, 50)), [(100, 40)], "100x40 (height x width) would be enlarged to 50x50; --enlarge allows"),
-        (SizeWish(size=(300, 300)), [(600, 600), (200, 200)], "200x200 (height x width) would be enlarged"),
+        (SizeWish(size=(300, 300)), [(600, 600), (200, 200)], "different sizes (600x600 and 200x200); --scale keeps"),
+        (SizeWish(scale=Fraction(9), enlarge=True), [(9000, 9000)], "pixels an image may have"),
         (SizeWish(multiple_of=32), [(100, 31)], "100x31 (height x width) is smaller than 32"),
     ],
 )
@@ -124,7 +129,7 @@ def test_what_does_not_fit_is_said(wish: SizeWish, of: list[tuple[int, int]], pr
 )
 def test_wishes_that_make_no_sense_are_refused(wish: SizeWish) -> None:
     with pytest.raises(UsageError):
-        wish.check(200_000_000)
+        wish.check()
 
 
 def test_sizes_and_scales_are_read() -> None:
@@ -134,7 +139,7 @@ def test_sizes_and_scales_are_read() -> None:
     for text in ("", "1920", "x", "axb", "1920x1280x3", "1e3x5"):
         with pytest.raises(UsageError):
             read_size(text)
-    for text in ("", "half", "1/0", "nan", "%"):
+    for text in ("half", "1/0", "nan", "1e5", "1e-99999999", "-1"):
         with pytest.raises(UsageError):
             read_scale(text)
 

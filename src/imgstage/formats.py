@@ -28,6 +28,10 @@ SIDECAR_SUFFIXES = frozenset(".txt .json .xml .csv .tsv .yaml .yml .toml .xmp .n
 """What may go with an image of its name."""
 
 
+MAX_PIXELS = 200_000_000
+"""The size cap: a header that claims more pixels is refused before memory is allocated. The largest phones reach it."""
+
+
 class ImageInfo(NamedTuple):
     """What is known of an image without its pixels.
 

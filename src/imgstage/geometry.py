@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 from .errors import UsageError
+from .formats import MAX_PIXELS
+from .root import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,7 +17,11 @@ if TYPE_CHECKING:
 Size = tuple[int, int]
 Fit = Literal["stretch", "contain", "cover", "pad"]
 Orient = Literal["keep", "portrait", "landscape"]
+FITS: tuple[Fit, ...] = get_args(Fit)
+ORIENTS: tuple[Orient, ...] = get_args(Orient)
 
+_MOST_STEPS = 65_535  # pixels of a side, in the formats that say
+_SCALE = re.compile(r"\d{0,6}(\.\d{0,9})?(/\d{1,6})?")  # no exponents: 1e-99999999 would take all memory
 _ONE_SHAPE = 50  # the aspects of two images that are to get one geometry may differ by one part in so many
 
 
@@ -83,11 +89,8 @@ class SizeWish:
     orient: Orient = "keep"
     enlarge: bool = False
 
-    def check(self, most_pixels: int) -> None:
+    def check(self) -> None:
         """Refuse what makes no sense, before anything is read.
-
-        Args:
-            most_pixels: that an image may have.
 
         Raises:
             UsageError: naming it.
@@ -113,9 +116,14 @@ class SizeWish:
             problem = f"--size {_text(self.size)} leaves no pixels"
             raise UsageError(problem, "Give a height and a width of 1 or more, as in --size 1920x1280")
         largest = self.size or (self.long_side or 0, self.long_side or 0)
-        if largest[0] * largest[1] > most_pixels:
-            problem = f"{_text(largest)} is more than the {most_pixels:,} pixels that an image may have"
+        if largest[0] * largest[1] > MAX_PIXELS:
+            problem = f"{_text(largest)} is more than the {MAX_PIXELS:,} pixels that an image may have"
             raise UsageError(problem, "Choose a smaller size")
+        if (self.multiple_of or 0) > _MOST_STEPS:
+            problem = f"--multiple-of {self.multiple_of} is more than a side may have"
+            raise UsageError(problem, "Choose a smaller number, such as 32")
+        check_word("fit", self.fit, FITS)
+        check_word("orient", self.orient, ORIENTS)
         if self.scale is not None and self.scale > 1 and not self.enlarge:
             problem = f"--scale {float(self.scale):g} would enlarge the images"
             raise UsageError(problem, "Add --enlarge if that is meant")
@@ -132,20 +140,30 @@ class SizeWish:
         Raises:
             MisfitError: they are of different shapes, or would be enlarged, or cut to nothing.
         """
-        first = self._frame(sizes[0])
-        found: list[Frame] = []
+        own = [self._frame(size) for size in sizes]
         for size in sizes:
             if not _of_one_shape(size, sizes[0]):
                 problem = f"its images have different shapes ({_text(sizes[0])} and {_text(size)}, height x width)"
                 raise MisfitError(problem)
-            frame = first if self.scale is None else self._frame(size)
+        near = all(_is_near(size, sizes[0]) for size in sizes)
+        if not near and (self.size is not None or self.long_side is not None):
+            problem = f"its images have different sizes ({' and '.join(map(_text, sizes))}); --scale keeps them so"
+            raise MisfitError(problem)
+        settled = all(frame.keeps(size) for frame, size in zip(own, sizes, strict=True))
+        found = own if settled or not near or self.scale is not None else [own[0]] * len(sizes)
+        for size, frame in zip(sizes, found, strict=True):
             there = size[::-1] if frame.turned else size
-            if not self.enlarge and (frame.scaled[0] > there[0] or frame.scaled[1] > there[1]):
+            if frame.height * frame.width > MAX_PIXELS or frame.scaled[0] * frame.scaled[1] > MAX_PIXELS:
+                problem = (
+                    f"{_text(size)} (height x width) would get more than the {MAX_PIXELS:,} pixels an image may have"
+                )
+                raise MisfitError(problem)
+            larger = frame.scaled[0] > there[0] or frame.scaled[1] > there[1]
+            if not self.enlarge and larger and not (near and _is_near(frame.scaled, there) and size != sizes[0]):
                 problem = (
                     f"{_text(size)} (height x width) would be enlarged to {_text(frame.scaled)}; --enlarge allows it"
                 )
                 raise MisfitError(problem)
-            found.append(frame)
         return found
 
     def _frame(self, size: Size) -> Frame:
@@ -184,6 +202,17 @@ class SizeWish:
         return Frame(*scaled, turned, scaled) if self.fit == "contain" else _placed(scaled, box, turned=turned)
 
 
+def check_word(what: str, word: str, known: tuple[str, ...]) -> None:
+    """Refuse a word that means nothing.
+
+    Raises:
+        UsageError: with the one that may be meant.
+    """
+    if word not in known:
+        problem = f"There is no {what} {word!r}"
+        raise UsageError(problem, did_you_mean(word, known))
+
+
 def read_size(text: str) -> Size:
     """The (height, width) that a text such as "1920x1280" says.
 
@@ -203,11 +232,15 @@ def read_scale(text: str) -> Fraction:
     Raises:
         UsageError: it says none.
     """
+    number = text.strip().removesuffix("%")
     try:
-        return Fraction(text[:-1]) / 100 if text.endswith("%") else Fraction(text)
+        share = Fraction(number) if _SCALE.fullmatch(number) else None
     except (ValueError, ZeroDivisionError):
+        share = None
+    if share is None:
         problem = f"{text!r} is no scale"
-        raise UsageError(problem, "Write it as 0.5, 1/2 or 50%") from None
+        raise UsageError(problem, "Write it as 0.5, 1/2 or 50%")
+    return share / 100 if text.strip().endswith("%") else share
 
 
 def _times(size: Size, share: Fraction) -> Size:
@@ -223,6 +256,11 @@ def _of_one_shape(size: Size, other: Size) -> bool:
     """Whether two images have nearly the same aspect; a pixel is nothing, for sizes are whole numbers."""
     across, down = size[0] * other[1], size[1] * other[0]
     return abs(across - down) <= max(max(across, down) // _ONE_SHAPE, *other)
+
+
+def _is_near(size: Size, other: Size) -> bool:
+    """Whether two images have nearly the same size, as when one lacks a row; else one is a small copy of the other."""
+    return all(abs(one - two) <= max(1, two // _ONE_SHAPE) for one, two in zip(size, other, strict=True))
 
 
 def _text(size: Size) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from . import catalog, groups, ledger, settings, tables
 from .errors import ImgstageError, RefusedError, UsageError
+from .journal import ancestors
 from .pairing import SIDECAR
 from .parallel import thinking
 from .reasons import Why, why
@@ -129,6 +130,7 @@ def look(
         except UsageError as error:  # a template that is none
             problem = f"{root.path / SETTINGS}: {error.problem}"
             raise UsageError(problem, error.remedy) from None
+    what = replace(what, ancestors=ancestors(journal.records))
     return Look(said, rows, splits, draft, what)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from .errors import DefectError
-from .images import MODES_OF, decode, encode, inspect, quiet_codecs, resize_upright, turned_left
+from .images import MODES_OF, decode, defects, encode, inspect, quiet_codecs, resize_upright, turned_left
 from .parallel import map_ordered
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from .formats import ImageInfo
     from .geometry import Frame, Size
     from .images import Kernel, Traits
 
@@ -28,6 +29,7 @@ class Recipe(NamedTuple):
         frame: what size, and how it comes to it.
         format: of the result, Pillow's name.
         labels: its values mean something by themselves, as in a mask: the nearest one is taken, and all stay exact.
+        told: whether the user has said so, or that they do not.
         quality: 1 to 100, where the format is lossy.
     """
 
@@ -35,6 +37,7 @@ class Recipe(NamedTuple):
     format: str
     labels: bool = False
     quality: int = 95
+    told: bool = False
 
     def __str__(self) -> str:
         how = "nearest" if self.labels else f"lanczos, quality {self.quality}"
@@ -57,9 +60,11 @@ def make(recipe: Recipe, data: bytes) -> bytes:
     """
     pixels, traits = decode(data, labels=recipe.labels)
     _refuse_loss(traits, recipe)
-    made = _shaped(pixels, traits, recipe)
+    _refuse_labels(pixels, traits, recipe)
+    with defects(f"it cannot be brought to {recipe.frame}"):
+        made = _shaped(pixels, traits, recipe)
     lossless = recipe.labels or (traits.lossless and traits.format == recipe.format)
-    encoded = encode(made, recipe.format, traits._replace(orientation=1, lossless=lossless), quality=recipe.quality)
+    encoded = encode(made, recipe.format, traits._replace(lossless=lossless), quality=recipe.quality)
     _verify(encoded, made, recipe, traits.mode)
     return encoded
 
@@ -91,7 +96,8 @@ def probe(work: Sequence[tuple[Recipe, Path]], sizes: Sequence[Size], threads: i
     """
     areas = [height * width for height, width in sizes]
     order = sorted(range(len(work)), key=lambda number: (areas[number], number))
-    chosen = order[:: max(1, len(order) // _PROBES)][:_PROBES]
+    tries = min(_PROBES, len(order))
+    chosen = [order[number * (len(order) - 1) // max(1, tries - 1)] for number in range(tries)]
 
     def one(number: int) -> int | None:
         recipe, path = work[number]
@@ -124,6 +130,44 @@ def _area(recipe: Recipe) -> int:
     return recipe.frame.height * recipe.frame.width
 
 
+def foreseen(info: ImageInfo, recipe: Recipe) -> str:
+    """Why an image cannot be made so, as far as that is known without its pixels; empty when nothing is against it."""
+    mode = info.mode if recipe.labels else {"1": "L", "P": "RGB", "PA": "RGBA"}.get(info.mode, info.mode)
+    if recipe.labels and recipe.format == "JPEG":
+        return "JPEG does not keep the values of a mask; --format png does"
+    if mode in _LAYOUTS and mode not in MODES_OF[recipe.format]:
+        return _cannot_hold(recipe.format, mode)
+    return ""
+
+
+_LAYOUTS = set().union(*MODES_OF.values())
+
+
+def _cannot_hold(image_format: str, mode: str) -> str:
+    way = "; --format png can" if mode in MODES_OF["PNG"] else ""
+    return f"{image_format} cannot hold its pixels, which are of the layout {mode}{way}"
+
+
+def _refuse_labels(pixels: NDArray[Any], traits: Traits, recipe: Recipe) -> None:
+    """Refuse to blend values that mean something by themselves, where nobody has said what the image is.
+
+    Raises:
+        DefectError: it has the few values that masks have.
+    """
+    if recipe.labels or recipe.told or not traits.lossless:
+        return
+    step = max(1, (pixels.shape[0] * pixels.shape[1] // _LOOKED_AT) ** 0.5)
+    seen = pixels[:: int(step), :: int(step)]
+    values = len(np.unique(seen.reshape(-1, *seen.shape[2:]), axis=0))
+    if 1 < values <= _FEW:
+        problem = f"its {values} values look like labels; say with --labels which roles are such, or --labels none"
+        raise DefectError(problem)
+
+
+_FEW = 32  # values of a mask at most, and of a picture hardly ever
+_LOOKED_AT = 65_536  # pixels
+
+
 def _refuse_loss(traits: Traits, recipe: Recipe) -> None:
     """Refuse to write less than the original holds.
 
@@ -137,8 +181,9 @@ def _refuse_loss(traits: Traits, recipe: Recipe) -> None:
         problem = "it has 16 bits a colour, of which only 8 would be kept"
         raise DefectError(problem)
     if traits.mode not in MODES_OF[recipe.format]:
-        way = "; --format png can" if traits.mode in MODES_OF["PNG"] else ""
-        problem = f"{recipe.format} cannot hold its pixels, which are of the layout {traits.mode}{way}"
+        raise DefectError(_cannot_hold(recipe.format, traits.mode))
+    if traits.transparency is not None and not recipe.labels:
+        problem = "its layout has no channel for what is transparent in it, and that would be lost"
         raise DefectError(problem)
     if recipe.labels and recipe.format in ("JPEG", "WEBP"):
         problem = f"{recipe.format} does not keep the values of a mask; --format png does"

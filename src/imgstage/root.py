@@ -101,7 +101,7 @@ def find_layout(path: Path, splits: Iterable[str]) -> Layout:
 
 def is_root(path: Path) -> bool:
     """Whether a folder holds `stage_data/`, `.imgstage/` or one of the usual split folders."""
-    return _is_made(path) or bool(_split_folders(path))
+    return _is_made(path) or bool(split_folders(path))
 
 
 def split_sets(folders: Iterable[str]) -> list[str]:
@@ -116,7 +116,7 @@ def split_sets(folders: Iterable[str]) -> list[str]:
     names: dict[str, set[str]] = {}
     for folder in folders:
         parent, _, name = folder.rpartition("/")
-        names.setdefault(parent, set()).add(fold(name))
+        names.setdefault(parent, set()).update(re.findall("[a-z]+", fold(name)))  # train2017, seg_test, DIV2K_valid_HR
     return sorted(parent for parent, there in names.items() if there & _TRAINING and there & _HELD_OUT)
 
 
@@ -125,12 +125,13 @@ def _is_made(path: Path) -> bool:
     return (path / STAGE).is_dir() or (path / STATE).is_dir()
 
 
-def _split_folders(path: Path) -> list[str]:
+def split_folders(path: Path) -> set[str]:
+    """The folders in a folder that are called as splits are; none where it cannot be looked at."""
     try:
         there = {fold(entry.name) for entry in path.iterdir() if entry.is_dir()}
-    except OSError:  # what cannot be looked at is said when it is read
-        return []
-    return [name for name in (*DEFAULT_RATIOS, *_SPELLINGS) if name in there]
+    except OSError:  # that is said when it is read
+        return set()
+    return {name for name in (*DEFAULT_RATIOS, *_SPELLINGS) if name in there}
 
 
 def _nearest_root() -> Path:
@@ -140,7 +141,7 @@ def _nearest_root() -> Path:
     That nobody named it calls for more than one split folder: `test/` alone may hold the tests of a program.
     """
     here, data = Path(), Path("data")
-    found = _split_folders(here)
+    found = split_folders(here)
     if _is_made(here) or (not is_root(data) and (TRAIN in found or len(found) > 1)):
         return here
     around = None if is_root(data) else _made_around(here)

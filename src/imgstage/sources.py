@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from .errors import RefusedError, UsageError
 from .index import Kind
-from .root import STAGE, real_path, show, split_sets
+from .root import STAGE, TRAIN, real_path, show, split_folders, split_sets
 from .verbs.add import Source
 
 if TYPE_CHECKING:
@@ -42,7 +42,10 @@ def read_sources(root: Root, given: Sequence[str | Path], scan: Callable[[Path, 
 def _refuse_split(folder: Path) -> None:
     problem = f"{show(str(folder))} is split already, and its images would be drawn anew here"
     as_it_stands = shlex.join(("imgstage", "-C", str(folder), "split"))
-    remedy = f"Use it as it stands, with: {as_it_stands}; or add its folders one at a time, to draw them anew"
+    remedy = f"Use it as it stands, with: {as_it_stands}"
+    if not split_folders(folder) >= {TRAIN} or len(split_folders(folder)) < 2:
+        remedy = f"Call its folders train, val and test, and use it as it stands then, with: {as_it_stands}"
+    remedy += "; or add its folders one at a time, to draw them anew"
     if folder.name in _PARTS:  # as YOLO wants it: images/train beside labels/train
         remedy = "Put its parts the other way round (train/images, train/labels, test/images …) and use that as it is"
     raise RefusedError(problem, remedy)

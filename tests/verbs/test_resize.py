@@ -164,7 +164,7 @@ def test_an_image_whose_original_cannot_be_told_is_held(empty: Dataset) -> None:
         buffer = io.BytesIO()
         Image.fromarray(pixels).save(buffer, "PNG")
         write(stage(empty) / f"{name}.png", buffer.getvalue())
-    empty.resize(size=(2, 2), fit="stretch")
+    empty.resize(size=(2, 2), labels=())
     made = sorted(stage(empty).iterdir())
     assert made[0].read_bytes() == made[1].read_bytes()
     for path in made:
@@ -271,8 +271,13 @@ def test_one_bad_image_is_held_with_its_sample_and_the_rest_goes_on(photos: Data
 
 def test_when_no_image_can_be_made_nothing_is_done(empty: Dataset) -> None:
     write(stage(empty) / "x.gif", picture(1, "GIF"))
+    assert "GIF cannot hold its pixels" in empty.plan_resize(scale="0.5").report.held[0].reason
+    frames = [Image.fromarray(np.full((8, 8), value, np.uint8)) for value in (1, 200)]
+    buffer = io.BytesIO()
+    frames[0].save(buffer, "WEBP", save_all=True, append_images=frames[1:])
+    write(stage(empty) / "y.webp", buffer.getvalue())
     before = snapshot(empty.root.path)
-    with pytest.raises(RefusedError, match=r"None of the 1 samples can be resized .*GIF cannot hold"):
+    with pytest.raises(RefusedError, match=r"Of the 1 samples that are left to resize none can be .*holds 2 pictures"):
         empty.resize(scale="0.5")
     assert snapshot(empty.root.path) == before
     assert empty.log() == []
@@ -385,3 +390,134 @@ def test_real_pairs_of_a_camera(empty: Dataset) -> None:
     assert all(height % 32 == width % 32 == 0 for height, width in sizes(empty).values())
     empty.undo()
     assert snapshot(empty.root.path) == before
+
+
+def values(count: int) -> bytes:
+    """A grey PNG of so many values, as a mask has them."""
+    pixels = np.random.default_rng(count).integers(0, count, (40, 60)) * (255 // (count - 1))
+    buffer = io.BytesIO()
+    Image.fromarray(pixels.astype(np.uint8)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def test_what_looks_like_labels_is_never_blended_unasked(empty: Dataset) -> None:
+    for number in range(4):
+        write(stage(empty) / f"{number}_before.jpg", picture(number, size=(40, 60)))
+        write(stage(empty) / f"{number}_after.png", values(3))
+    with pytest.raises(RefusedError, match=r"its 3 values look like labels; say with --labels"):
+        empty.resize(scale="0.5")
+    empty.resize(scale="0.5", labels=["after"])
+    assert set(np.unique(np.asarray(opened(stage(empty) / "0_after.png")))) == {0, 127, 254}
+    empty.undo()
+    empty.resize(scale="0.5", labels=[])
+    assert len(np.unique(np.asarray(opened(stage(empty) / "0_after.png")))) > 3
+
+
+def test_a_small_copy_and_its_original_are_one_picture(empty: Dataset) -> None:
+    """Copies of test images, before and after these were resized, go where they are."""
+    for number in range(40):
+        write(stage(empty) / f"{number:02d}.png", picture(number, "PNG"))
+    empty.split()
+    test = [sample for sample in empty.samples if sample.split == "test"]
+    originals = {sample.key: (empty.root.path / sample.files[0].path).read_bytes() for sample in test}
+    for key, content in originals.items():
+        write(stage(empty) / f"copy_{key}.png", content)
+    empty.resize("stage_data", scale="0.5")
+    empty.split()
+    assert {s.split for s in empty.samples if s.key.startswith("copy_")} == {"test"}
+    empty.resize(scale="0.5")
+    empty.purge()
+    for key, content in originals.items():
+        write(stage(empty) / f"again_{key}.png", content)
+    empty.split()
+    assert {s.split for s in empty.samples if s.key.startswith("again_")} == {"test"}
+
+
+def test_originals_that_are_added_again_are_there_already(photos: Dataset, tmp_path: Path) -> None:
+    for path in stage(photos).iterdir():
+        write(tmp_path / "in" / path.name, path.read_bytes())
+    photos.resize(scale="0.5")
+    assert photos.add(tmp_path / "in") is None
+
+
+def test_an_edit_that_split_has_not_seen_is_held(photos: Dataset) -> None:
+    photos.split()
+    path = next((photos.root.path / "train").glob("*.jpg"))
+    write(path, picture(77, size=(120, 80)))
+    plan = photos.plan_resize(scale="0.5")
+    assert {note.path for note in plan.report.held} >= {f"train/{path.name}"}
+    assert "must look at that first" in plan.report.held[0].reason
+
+
+def test_halves_do_not_start_from_different_generations(photos: Dataset) -> None:
+    photos.resize(scale="0.5")
+    write(stage(photos) / "p_01_after.jpg", picture(5, size=(60, 40)))
+    plan = photos.plan_resize(scale="0.25")
+    assert {note.path for note in plan.report.held} == {f"stage_data/p_01_{role}.jpg" for role in ("before", "after")}
+    assert "would start from their originals" in plan.report.held[0].reason
+
+
+def test_an_original_that_was_changed_in_the_vault_is_not_used(photos: Dataset) -> None:
+    before = snapshot(photos.root.path)
+    photos.resize(scale="0.5")
+    spoiled = next((photos.root.path / ".imgstage/vault").rglob("*.jpg"))
+    write(spoiled, picture(5, size=(120, 80)))
+    assert len(photos.plan_resize(scale="0.75").report.held) == 2
+    with pytest.raises(ChangedError, match=r"is not what was put there|these are gone"):
+        photos.undo()
+    photos.undo(without_missing=True)
+    different = {path for path, entry in snapshot(photos.root.path).items() if before.get(path) != entry}
+    assert len(different) == 1
+    assert opened(photos.root.path / different.pop()).size == (40, 60), "the small copy stands in"
+
+
+def test_super_resolution_keeps_its_scale(empty: Dataset) -> None:
+    for number in range(3):
+        write(stage(empty) / f"lr/{number}.png", picture(number, "PNG", (32, 48)))
+        write(stage(empty) / f"hr/{number}.png", picture(number + 10, "PNG", (64, 96)))
+    assert empty.plan_resize(multiple_of=16).is_empty
+    assert empty.plan_resize(orient="landscape").is_empty
+    assert "--scale keeps them so" in empty.plan_resize(long_side=40).report.held[0].reason
+    empty.resize(scale="0.5")
+    assert set(sizes(empty).values()) == {(16, 24), (32, 48)}
+
+
+def test_two_files_of_one_stem_are_told_by_their_names(empty: Dataset) -> None:
+    write(stage(empty) / "a.jpg", picture(1))
+    write(stage(empty) / "a.png", picture(2, "PNG"))
+    with pytest.raises(DestinationError, match=r"stage_data/a\.png would become stage_data/a\.jpg"):
+        empty.resize(scale="0.5", format="jpg")
+
+
+def test_a_name_that_would_be_too_long_is_refused(empty: Dataset) -> None:
+    write(stage(empty) / f"{'x' * 251}.jpg", picture(1))
+    before = snapshot(empty.root.path)
+    with pytest.raises(DestinationError, match="at most 255 bytes"):
+        empty.resize(scale="0.5", format="webp")
+    assert snapshot(empty.root.path) == before
+
+
+def test_a_copy_that_a_hand_made_does_not_block_the_original(photos: Dataset) -> None:
+    photos.resize(scale="0.5")
+    for role in ("before", "after"):
+        write(stage(photos) / f"z_{role}.jpg", (stage(photos) / f"p_01_{role}.jpg").read_bytes())
+    plan = photos.plan_resize(scale="1")
+    assert {note.path for note in plan.report.held} == {f"stage_data/z_{role}.jpg" for role in ("before", "after")}
+    plan.apply()
+    assert sizes(photos)["stage_data/p_01_before.jpg"] == (120, 80)
+
+
+@pytest.mark.parametrize("wishes", [{"fit": "Cover"}, {"orient": "Portrait"}, {"format": "jpeg"}])
+def test_words_that_mean_nothing_are_refused(photos: Dataset, wishes: dict[str, object]) -> None:
+    with pytest.raises(UsageError, match="Did you mean"):
+        photos.resize(size=(5, 5), **wishes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("scale", ["1e9", "1e-99999999", "999999999", "500000"])
+def test_no_scale_leads_to_more_pixels_than_there_may_be(photos: Dataset, scale: str) -> None:
+    try:
+        plan = photos.plan_resize(scale=scale, enlarge=True)
+    except UsageError:
+        return
+    assert plan.is_empty
+    assert "pixels an image may have" in plan.report.held[0].reason

@@ -67,6 +67,7 @@ class Catalog:
         unread: rows whose file is there and cannot be read.
         edited: paths of files whose content is not what the ledger last saw.
         layout: which folder stands for which split.
+        ancestors: the digests of what files of a digest were made from, by resizing.
     """
 
     index: Index
@@ -79,6 +80,7 @@ class Catalog:
     edited: tuple[str, ...] = ()
     unread: tuple[Row, ...] = ()
     layout: Layout = field(default_factory=Layout)
+    ancestors: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     def strays_of_splits(self) -> dict[str, str]:
         """Sound files in a split that belong to no whole sample, with the reason: no row could remember their split."""

@@ -62,9 +62,12 @@ def command(
         return 1 if left else 0
     findings = dataset.check(depth=depth, digests=digests)
     if as_json:
-        print_json({"verb": "check", "errors": sum(f.is_error for f in findings), "findings": _shown(findings)})
+        errors = sum(finding.is_error or strict for finding in findings)
+        print_json({"verb": "check", "errors": errors, "findings": _shown(findings)})
     else:
         click.echo("\n".join(_told(findings, root, show_all=show_all)))
+        if strict and findings:
+            click.echo("With --strict, warnings are errors")
     return 1 if any(finding.is_error or strict for finding in findings) else 0
 
 

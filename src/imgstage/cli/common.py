@@ -75,7 +75,9 @@ def carry_out(
         _tell(root, plan, render, number, dry_run=dry_run, as_json=as_json, show_all=show_all)
 
 
-_ADVICE = re.compile(r"imgstage (?!-C|init|demo)")
+_ADVICE = re.compile(
+    r"imgstage (?=(add|status|check|rename|resize|split|unsplit|hold|release|log|undo|recover|purge)\b)"
+)
 
 
 def advised(root: str | None, text: str) -> str:

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     help="Of pictures. Masks become png, else they keep their own.",
 )
 @click.option("--quality", type=int, default=95, show_default=True, metavar="N", help="1 to 100, of jpg and webp.")
+@click.option("--labels", metavar="ROLES", help="Whose values mean something, such as mask,after; none says none.")
 @click.option("--enlarge", is_flag=True, help="Images may become larger than they are.")
 @dry_run_option
 @json_option
@@ -62,6 +63,7 @@ def command(
     orient: Orient,
     image_format: Format,
     quality: int,
+    labels: str | None,
     enlarge: bool,
     dry_run: bool,
     as_json: bool,
@@ -84,6 +86,7 @@ def command(
         orient=orient,
         format=image_format,
         quality=quality,
+        labels=None if labels is None else [role.strip() for role in labels.split(",") if role.strip() != "none"],
         enlarge=enlarge,
     )
 

@@ -31,5 +31,6 @@ def command(root: str | None, as_json: bool, show_all: bool, threads: int | None
     if status.pending is not None:
         lines.append(f"Operation {status.pending} broke off. Next: {command_line(root, 'recover')}")
     elif status.last is not None:
-        lines.append(f"Last operation: {status.last.number} ({status.last.verb}). Undo: {command_line(root, 'undo')}")
+        back = f" Undo: {command_line(root, 'undo')}" if status.last.verb != "purge" else ""
+        lines.append(f"Last operation: {status.last.number} ({status.last.verb}).{back}")
     click.echo("\n".join(lines))

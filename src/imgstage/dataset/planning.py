@@ -199,6 +199,7 @@ class Planning(Reading):
         orient: Orient = "keep",
         format: Format = "keep",  # noqa: A002 - what it is called everywhere
         quality: int = 95,
+        labels: Sequence[str] | None = None,
         enlarge: bool = False,
     ) -> Plan:
         """Plan to give images another size where they lie. A few are made in memory, to tell what all of it will take.
@@ -215,6 +216,8 @@ class Planning(Reading):
             orient: "portrait" or "landscape" turn images a quarter to the left that are otherwise.
             format: "jpg", "png" or "webp"; "keep" leaves each image its own.
             quality: 1 to 100, where the format is lossy.
+            labels: the roles whose values mean something by themselves, such as "mask"; None goes by their names, and
+                holds what looks like labels in another role.
             enlarge: whether images may become larger than they are.
 
         Raises:
@@ -233,7 +236,7 @@ class Planning(Reading):
             orient,
             enlarge,
         )
-        resize.check_wish(wished, quality)
+        resize.check_wish(wished, format, quality)
         seen = self._look_to_change()
         rule = GroupRule.of(None, None, seen.settings, self.root)
         originals, uncertain = self._originals(seen)
@@ -247,7 +250,15 @@ class Planning(Reading):
                 )
 
         wish = resize.ResizeWish(
-            wished, format, quality, originals, uncertain, seen.settings.pairing, rule.groups, expect
+            wished,
+            format,
+            quality,
+            frozenset(labels) if labels is not None else None,
+            originals,
+            uncertain,
+            seen.settings.pairing,
+            rule.groups,
+            expect,
         )
         return self._bound(resize.plan_resize(seen.catalog, self._meant(names, otherwise=True), wish, seen.draft))
 
@@ -261,9 +272,11 @@ class Planning(Reading):
         uncertain = frozenset(path for path, digest in images if known.is_uncertain(path, digest))
         places = sorted({found.origin for found in made.values()})
         kept = {record.path: record for record in self._scan(self.root.path, places).files} if places else {}
-        return {
-            path: Original(kept[found.origin], found.recipe) for path, found in made.items() if found.origin in kept
-        }, uncertain
+        changed = {place for place, record in kept.items() if record.digest != known.kept.get(place)}
+        spoiled = {path for path, found in made.items() if found.origin in changed}
+        there = {path: found for path, found in made.items() if found.origin in kept and path not in spoiled}
+        originals = {path: Original(kept[found.origin], found.recipe) for path, found in there.items()}
+        return originals, uncertain | spoiled
 
     def plan_purge(self, *, older_than: str | timedelta | None = None) -> Plan:
         """Plan to empty the vault, for good: what operations took out of sight, such as originals of resized images.

@@ -1,8 +1,9 @@
 """One image: inspect, decode, orient, resize, encode. The only room that knows a codec."""
 
 from ..errors import DefectError
+from ..formats import MAX_PIXELS
 from .arrays import COUNTER_CLOCKWISE, Kernel, orient, resize, resize_upright, turned_left
-from .codecs import MAX_PIXELS, quiet_codecs
+from .codecs import defects, quiet_codecs
 from .drawing import caption, thumbnail
 from .inspection import inspect
 from .pictures import MODES_OF, Picture, Traits, decode, encode
@@ -17,6 +18,7 @@ __all__ = [
     "Traits",
     "caption",
     "decode",
+    "defects",
     "encode",
     "inspect",
     "orient",

@@ -24,6 +24,7 @@ from PIL import (
 )
 
 from ..errors import DefectError
+from ..formats import MAX_PIXELS as MAX_PIXELS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,9 +40,6 @@ _PLUGINS = (  # Pillow loads these when first needed, which is not safe in threa
 )
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "DIB", "GIF")
 """What Pillow may try, whatever the file is called; a wrong extension is no defect. An MPO is opened as JPEG."""
-
-MAX_PIXELS = 200_000_000
-"""The size cap: a header that claims more pixels is refused before memory is allocated. The largest phones reach it."""
 
 _EXIF_ORIENTATION = 0x0112
 
@@ -94,8 +92,8 @@ def _quiet_log() -> Iterator[None]:
 
 
 @contextmanager
-def defects() -> Iterator[None]:
-    """Turn every failure of a codec into a `DefectError`; what memory lacks says nothing of the image."""
+def defects(what: str = "it does not decode whole") -> Iterator[None]:
+    """Turn every failure of a codec into a `DefectError` that begins so; lack of memory says nothing of the image."""
     try:
         yield
     except (DefectError, MemoryError):
@@ -110,7 +108,7 @@ def defects() -> Iterator[None]:
     # One bad file must never end a run, so every failure of a decoder is a defect of its file.
     except Exception as error:
         detail = " ".join(str(error).split()) or type(error).__name__
-        problem = f"it does not decode whole ({detail[:120]})"
+        problem = f"{what} ({detail[:120]})"
         raise DefectError(problem) from error
 
 

@@ -10,6 +10,7 @@ import simplejpeg
 from PIL import Image, JpegImagePlugin
 
 from ..errors import DefectError
+from ..formats import MAX_PIXELS
 from . import codecs
 
 if TYPE_CHECKING:
@@ -43,9 +44,9 @@ class Traits(NamedTuple):
         profile: its ICC profile; empty when it has none.
         exif: its EXIF block; empty when it has none. What is encoded gets it without preview, for upright pixels.
         palette: of mode "P": RGB values, three bytes each.
-        transparency: of mode "P": what is transparent, as Pillow has it.
-        sampling: how many pixels share a colour, should it become a JPEG: 0 for 4:4:4, 1 for 4:2:2, 2 for 4:2:0; -1
-            leaves it to the writer.
+        transparency: which value is transparent, as Pillow has it, where no channel tells.
+        sampling: how many pixels share a colour, should it become a JPEG: 0 for 4:4:4 (also for what is rare), 1 for
+            4:2:2, 2 for 4:2:0; -1 leaves it to the writer.
         lossless: whether the file holds every pixel exactly.
         compression: of a TIFF: by which way its pixels are made smaller.
         frames: how many pictures it has.
@@ -105,7 +106,8 @@ def decode(source: Path | bytes, at_least: tuple[int, int] | None = None, *, lab
         elif not pixels.dtype.isnative:
             pixels = pixels.astype(pixels.dtype.newbyteorder("="))
         mode = "I;16" if image.mode.startswith("I;16") else image.mode
-        return Picture(pixels, traits._replace(mode=mode))
+        seen = traits.transparency if labels or mode == "I;16" else None  # else there is a channel for it
+        return Picture(pixels, traits._replace(mode=mode, transparency=seen))
 
 
 def _decode_jpeg(data: bytes, image: Image.Image, at_least: tuple[int, int] | None) -> NDArray[np.uint8]:
@@ -147,13 +149,24 @@ def _traits(image: Image.Image, data: bytes) -> Traits:
         profile=profile if isinstance(profile, bytes) else b"",
         exif=exif if isinstance(exif, bytes) else b"",
         palette=bytes(image.getpalette("RGB") or ()) if image.mode == "P" else b"",
-        transparency=image.info.get("transparency") if image.mode == "P" else None,
-        sampling=JpegImagePlugin.get_sampling(image) if jpeg else 0,
-        lossless=not (jpeg or compression == "jpeg" or (name == "WEBP" and b"VP8L" not in data[:64])),
+        transparency=image.info.get("transparency"),
+        sampling=max(JpegImagePlugin.get_sampling(image), 0) if jpeg else 0,
+        lossless=not (jpeg or compression == "jpeg" or (name == "WEBP" and not _is_lossless_webp(data))),
         compression=compression,
         frames=1 if jpeg else getattr(image, "n_frames", 1),
         bits=bits,
     )
+
+
+def _is_lossless_webp(data: bytes) -> bool:
+    """Whether the first picture in a WebP is a lossless one; profiles and the like may come before it."""
+    at = 12
+    while at + 8 <= len(data):
+        name, size = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "little")
+        if name in (b"VP8L", b"VP8 ", b"ANMF"):
+            return name == b"VP8L" or (name == b"ANMF" and data[at + 24 : at + 28] == b"VP8L")
+        at += 8 + size + size % 2
+    return False
 
 
 def _bits(image: Image.Image) -> int:
@@ -182,12 +195,12 @@ def encode(
         DefectError: the format cannot hold such pixels.
     """
     traits = traits or Traits()
-    with codecs.defects():
+    with codecs.defects(f"it cannot be written as {image_format}"):
         image = to_pillow(pixels, traits.mode, traits.palette)
         if image.mode not in MODES_OF[image_format]:
             problem = f"{image_format} cannot hold pixels of the layout {image.mode}"
             raise DefectError(problem)
-        if max(image.size) > MAX_SIDE.get(image_format, codecs.MAX_PIXELS):
+        if max(image.size) > MAX_SIDE.get(image_format, MAX_PIXELS):
             problem = f"{image_format} has at most {MAX_SIDE[image_format]:,} pixels a side"
             raise DefectError(problem)
         buffer = io.BytesIO()
@@ -214,17 +227,19 @@ def to_pillow(pixels: NDArray[Any], mode: str = "", palette: bytes = b"") -> Ima
 
 
 def _options(image: Image.Image, image_format: str, traits: Traits, quality: int, *, optimize: bool) -> dict[str, Any]:
-    options: dict[str, Any] = {"icc_profile": traits.profile} if traits.profile and image_format in _BESIDE else {}
+    fits = image_format in _BESIDE and not (image_format == "WEBP" and image.mode in ("L", "LA"))  # which become RGB
+    options: dict[str, Any] = {"icc_profile": traits.profile} if traits.profile and fits else {}
     if traits.exif and image_format in _EXIF:
         options["exif"] = codecs.upright_exif(traits.exif, (image.height, image.width))
-    if traits.transparency is not None and image.mode == "P" and image_format in ("PNG", "GIF"):
+    if traits.transparency is not None and image_format in ("PNG", "GIF"):
         options["transparency"] = traits.transparency
     if image_format == "JPEG":
         options |= {"quality": quality, "subsampling": traits.sampling}
     elif image_format == "WEBP":
         options |= {"quality": quality, "lossless": traits.lossless, "exact": True}
     elif image_format == "TIFF" and traits.compression:
-        options["compression"] = traits.compression
+        bilevel = traits.compression in ("group3", "group4", "tiff_ccitt") and image.mode != "1"
+        options["compression"] = "tiff_lzw" if bilevel else traits.compression
         if traits.compression == "jpeg":
             options["quality"] = quality
     return options | ({"optimize": optimize} if image_format in ("PNG", "JPEG", "GIF") else {})

@@ -13,7 +13,7 @@ At every instant, whatever dies:
 
 from .engine import Journal, Operation, Recovery
 from .history import Passage, passages, whereabouts
-from .origins import Origins, origins
+from .origins import Origins, ancestors, origins
 from .purge import read_age
 from .records import State
 
@@ -24,6 +24,7 @@ __all__ = [
     "Passage",
     "Recovery",
     "State",
+    "ancestors",
     "origins",
     "passages",
     "read_age",

@@ -289,7 +289,7 @@ class Journal:
                 problem = f"{what} yet ({str(error) or 'interrupted twice'})"
                 raise BrokenOffError(problem, f"Mend that, then run: {self._command('recover')}") from error
             self._finish_purges()
-            self._incoming.clean_up()
+            self._incoming.clean_up(keep_made=number is None)
         return result
 
     def _finish_purges(self) -> None:

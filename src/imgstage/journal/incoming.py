@@ -182,13 +182,19 @@ class Incoming:
             return None
         return begun.verb, keep_last_copies(self._root, begun)
 
-    def clean_up(self, keep: Container[str] = ()) -> None:
-        """Clear away what is not needed any more; that it is still there would harm nothing."""
+    def clean_up(self, keep: Container[str] = (), *, keep_made: bool = False) -> None:
+        """Clear away what is not needed any more; that it is still there would harm nothing.
+
+        Args:
+            keep: places that are needed.
+            keep_made: leave what was made anew for the next run of what was interrupted.
+        """
         try:
             for name in os.listdir(self._folder):
                 # what is not called as imgstage calls its own may be anybody's, and an original that was left out on
                 # its way is never a leftover
-                if _OWN.match(name) and f"{INCOMING}/{name}" not in keep:
+                kept = f"{INCOMING}/{name}" in keep or (keep_made and name.startswith(MADE))
+                if _OWN.match(name) and not kept:
                     os.unlink(os.path.join(self._folder, name))
             self._records.clean((".part",) if keep else (".part", ".copies"))
         except OSError:

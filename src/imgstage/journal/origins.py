@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
+from ..errors import BrokenOffError
 from ..plan import VAULT
 from .records import State
 
@@ -23,10 +25,12 @@ class Origins(NamedTuple):
     Attributes:
         at: the digest and the origin of each made file, by where the operations left it.
         of: the origins that files of a digest have, by that digest; of equal originals, one.
+        kept: the digest of what went into the vault, by place.
     """
 
     at: Mapping[str, tuple[str, Made]]
     of: Mapping[str, tuple[Made, ...]]
+    kept: Mapping[str, str]
 
     def find(self, path: str, digest: str) -> Made | None:
         """The origin of the file at a path that has a digest; None when it was not made, or nobody can tell of what."""
@@ -49,7 +53,7 @@ def origins(records: Records) -> Origins:
     """
     done = [number for number, state in records.states().items() if state is State.DONE]
     if not any(records.head(number).verb == RESIZE for number in done):
-        return Origins({}, {})
+        return Origins({}, {}, {})
     at: dict[str, tuple[str, Made]] = {}
     of: dict[str, dict[tuple[str, str], Made]] = defaultdict(dict)
     kept: dict[str, str] = {}  # what went into the vault, by place
@@ -64,9 +68,31 @@ def origins(records: Records) -> Origins:
             if places[0] in record.made:
                 made = record.made[places[0]]
                 at[places[-1]] = identity.digest, made
-                of[identity.digest][kept.get(made.origin, made.origin), made.recipe] = made
+                original = kept.get(made.origin, made.origin)
+                of[identity.digest][original, made.recipe] = made
     alive = {digest: tuple(made for made in known.values() if made.origin not in gone) for digest, known in of.items()}
     return Origins(
         {path: (digest, made) for path, (digest, made) in at.items() if made.origin not in gone},
         {digest: known for digest, known in alive.items() if known},
+        kept,
     )
+
+
+def ancestors(records: Records) -> dict[str, frozenset[str]]:
+    """The digests of all that files of a digest were ever made from, by that digest; also of what was purged since.
+
+    An operation that was undone counts too: what it made may still be somewhere. A damaged plan hides nothing else.
+    """
+    found: dict[str, set[str]] = defaultdict(set)
+    kept: dict[str, str] = {}
+    for number, state in records.states().items():
+        with suppress(BrokenOffError):
+            if state is not State.DONE or records.head(number).verb != RESIZE:
+                continue
+            record = records.read(number)
+            kept |= {places[-1]: who.digest for who, places in record.journeys if places[-1].startswith(VAULT)}
+            for identity, places in record.journeys:
+                made = record.made.get(places[0])
+                if made is not None and made.origin in kept:
+                    found[identity.digest].add(kept[made.origin])
+    return {digest: frozenset(digests) for digest, digests in found.items()}

@@ -33,7 +33,8 @@ def check(root: str, plan: Plan) -> None:
     given_up = {place.rpartition("/")[0] for place in plan.discards}
     refuse_links(os.path.join(root, folder) for folder in given_up)
     check_folders(root, folders_of(plan.journeys, plan.steps) | given_up)
-    check_space(root, plan)
+    if not plan.discards:  # what frees space shall not want any
+        check_space(root, plan)
     taken = [show(place) for place in _taken(root, plan.journeys)]
     if taken:
         problem = f"The names {some(taken)} are taken"

@@ -32,7 +32,7 @@ def read_age(text: str) -> timedelta:
     Raises:
         UsageError: it says none.
     """
-    found = re.fullmatch(r"\s*(\d{1,6})\s*(s|min|h|d|w)\s*", text)
+    found = re.fullmatch(r"\s*(\d{1,4})\s*(s|min|h|d|w)\s*", text)
     if found is None:
         problem = f"{text!r} is no span of time"
         raise UsageError(problem, "Write it as 30d; the units are s, min, h, d and w")

@@ -259,13 +259,22 @@ def is_alias(root: str, place: str, other: str) -> bool:
     return place == other or (fold(place) == fold(other) and spelling(root, place) == spelling(root, other))
 
 
+def _status(path: str) -> os.stat_result | None:
+    """What `lstat` says; None where nothing is there, or nothing can be, for the name is too long."""
+    try:
+        return os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            return None
+        raise
+
+
 def is_same_file(path: str, identity: Identity) -> bool:
     """Whether the file at a path is the very one with this identity: by inode, size and mtime."""
-    try:
-        status = os.lstat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    return (
+    status = _status(path)
+    return status is not None and (
         status.st_ino == identity.inode
         and status.st_size == identity.size
         and status.st_mtime_ns == identity.mtime_ns
@@ -277,11 +286,8 @@ def is_file(path: str, identity: Identity) -> bool:
     """Whether the file at a path is the one with this identity: the very same file, else one with its content."""
     if is_same_file(path, identity):
         return True
-    try:
-        status = os.lstat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    if not stat.S_ISREG(status.st_mode) or status.st_size != identity.size or not identity.digest:
+    status = _status(path)
+    if status is None or not stat.S_ISREG(status.st_mode) or status.st_size != identity.size or not identity.digest:
         return False
     try:
         return digest_of(path) == identity.digest

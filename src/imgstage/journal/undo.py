@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..digests import digest_of
 from ..errors import ChangedError, DestinationError
@@ -173,28 +173,10 @@ def plan_undo(
         DestinationError: an old name is taken by now.
     """
     reversal = reverse(records, operation)
-    moves: list[Move] = []
-    purged = {place: record.number for record in records for place in record.discards}
-    missing = [_gone(path) for path in reversal.lost if not is_own(path) or path == LEDGER]
-    edited: list[str] = []
-    gone: dict[str, str] = {}  # originals that are in the vault no more, with where they would go
-    for move in reversal.moves:
-        now = _identity(os.path.join(root, move.source), move.identity)
-        if now is None:
-            if move.source.startswith(f"{VAULT}/"):
-                gone[move.source] = move.target
-            if move.source in purged:
-                missing.append(Note(move.target, because(Why.GONE, f"operation {purged[move.source]} purged it")))
-            elif not is_own(move.source) or move.source == LEDGER:  # imgstage's other tables are made from this one
-                missing.append(_gone(move.source))
-            continue
-        if now != move.identity and not is_file(os.path.join(root, move.source), move.identity):
-            edited.append(move.source)
-            if is_own(move.source) and move.source != LEDGER:  # what the user wrote into settings or tables stays
-                continue
-        moves.append(move._replace(identity=now))
-    moves = _following_bytes(moves, reversal.moves, homes)
-    moves = _with_stand_ins(moves, gone, reversal.made_from)
+    there = _what_is_there(root, reversal, {place: r.number for r in records for place in r.discards})
+    missing, edited = there.missing, there.edited
+    moves = _following_bytes(there.moves, reversal.moves, homes)
+    moves = _with_stand_ins(moves, there.gone, reversal.made_from)
     kept = {path for path in edited if is_own(path)} - {move.source for move in moves}
     moves = [move for move in moves if move.target not in kept]
     if missing and not without_missing:
@@ -227,12 +209,54 @@ def plan_undo(
     return Plan("undo", operation, journeys, (*extra, *steps, *removed), (), report, undoes=numbers)
 
 
+class _There(NamedTuple):
+    """What there is of the files that shall go back.
+
+    Attributes:
+        moves: of those that are there, with who they are now.
+        missing: those that are not, and why.
+        edited: those that hold other bytes than they should.
+        gone: originals that are in the vault no more, or are not what they were, with where they would go.
+    """
+
+    moves: list[Move]
+    missing: list[Note]
+    edited: list[str]
+    gone: dict[str, str]
+
+
+def _what_is_there(root: str, reversal: Reversal, purged: Mapping[str, int]) -> _There:
+    lost = [_gone(path) for path in reversal.lost if not is_own(path) or path == LEDGER]
+    there = _There([], lost, [], {})
+    for move in reversal.moves:
+        hidden = move.source.startswith(f"{VAULT}/")
+        now = _identity(os.path.join(root, move.source), move.identity)
+        spoiled = now not in (None, move.identity) and not is_file(os.path.join(root, move.source), move.identity)
+        if hidden and (now is None or spoiled):  # nobody edits there
+            there.gone[move.source] = move.target
+        if move.source in purged and now is None:
+            there.missing.append(Note(move.target, because(Why.GONE, f"operation {purged[move.source]} purged it")))
+        elif now is None:
+            if not is_own(move.source) or move.source == LEDGER:  # imgstage's other tables are made from this one
+                there.missing.append(_gone(move.source))
+        elif spoiled and hidden:
+            there.missing.append(Note(move.target, because(Why.GONE, f"{move.source} is not what was put there")))
+        else:
+            if spoiled:
+                there.edited.append(move.source)
+            if not (spoiled and is_own(move.source) and move.source != LEDGER):  # what the user wrote there stays
+                there.moves.append(move._replace(identity=now))
+    return there
+
+
 def _with_stand_ins(moves: Iterable[Move], gone: Mapping[str, str], made_from: Mapping[str, str]) -> list[Move]:
     """Where an original is gone, what was made from it goes to its place, for want of better: one that is in sight."""
     free = {origin: place for origin, place in gone.items() if not place.startswith(f"{VAULT}/")}
     found: list[Move] = []
     for move in sorted(moves, key=lambda move: move.source.startswith(f"{VAULT}/")):
         place = free.pop(made_from.get(move.source, ""), None) if _goes_out_of_sight(move) else None
+        if place is not None:  # under the suffix that tells the truth about it
+            place = place[: place.rfind(".")] + move.source[move.source.rfind(".") :]
         found.append(move if place is None else move._replace(target=place))
     return [move for move in found if move.source != move.target]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
@@ -11,11 +12,12 @@ from ..root import STAGE, STATE, fold, show, show_apart
 from .model import HOP, INCOMING, VAULT, Journey, MakeFolder, Move, RemoveFolder, Rename, Step, some
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator, Mapping
+    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
     from ..index import Index
 
 FOLDER_MODE = 0o755
+_NAME_BYTES = 255  # what file systems allow
 
 
 def arrange(
@@ -37,7 +39,7 @@ def arrange(
         DestinationError: two moves want one name, or a name is taken by something that stays.
     """
     wishes = [(fold(move.source), fold(move.target), move) for move in sorted(moves) if move.source != move.target]
-    _refuse_hidden(move.target for _, _, move in wishes)
+    _refuse_impossible([move.target for _, _, move in wishes])
     sources = {source for source, _, _ in wishes}
     _refuse_conflicts(wishes, sources, occupied, folders)
     ready, aliases, waiting = _by_obstacle(wishes, sources)
@@ -74,12 +76,16 @@ def arrange(
     return tuple(journeys), tuple(steps)
 
 
-def _refuse_hidden(targets: Iterable[str]) -> None:
+def _refuse_impossible(targets: Sequence[str]) -> None:
     """Whatever a planner makes of a user's wish: no file goes out of the root, out of sight, or into imgstage's own."""
     hidden = [path for path in targets if ("/." in path or path[:1] in (".", "/")) and not _is_aside(path)]
     if hidden:
         problem = f"{some([show(path) for path in hidden])} would be hidden, or lie outside of the root's folders"
         raise DestinationError(problem, "Choose other names")
+    long = [path for path in targets if any(len(os.fsencode(part)) > _NAME_BYTES for part in path.split("/"))]
+    if long:
+        problem = f"A file's name has at most {_NAME_BYTES} bytes, and {show(long[0])} has more"
+        raise DestinationError(problem, "Give that file a shorter name first, with `imgstage rename` or by hand")
 
 
 def _is_aside(path: str) -> bool:

@@ -125,8 +125,8 @@ def _meet(catalog: Catalog, sources: Sequence[Source], prefix: str) -> _Found:
         elif other is None:
             fresh[target] = known[fold(below(target))] = record._replace(path=target)
             origin[target] = where
-        elif other.digest == record.digest:
-            present += 1
+        elif other.digest == record.digest or record.digest in catalog.ancestors.get(other.digest, ()):
+            present += 1  # maybe resized since
         else:
             came, taken = show_apart(str(where), str(origin.get(other.path, other.path)))
             clashes.append(f"{came} would become {show(target)}, but {taken} has that name and other bytes")

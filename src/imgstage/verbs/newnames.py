@@ -71,7 +71,7 @@ def refuse_other_reading(
     if other:
         problem = f"By the new names, {show(other[0])} would be part of another sample than now"
         raise UsageError(problem, remedy)
-    _refuse_other_groups(catalog, after, target, grouping)
+    _refuse_other_groups(catalog, after, target, grouping, remedy)
 
 
 def _refuse_other_groups(
@@ -79,6 +79,7 @@ def _refuse_other_groups(
     after: Catalog,
     target: Mapping[str, str],
     grouping: Callable[[Catalog], Mapping[str, str]],
+    remedy: str,
 ) -> None:
     before = grouping(catalog)
     if not before:
@@ -93,11 +94,8 @@ def _refuse_other_groups(
         problem = (
             f"The group rule of imgstage.toml reads groups from names, and would not find that of {show(lost[0].key)}"
         )
-        remedy = (
-            "Keep in the names what it looks for (--template with {key}), or let its table name the new names first"
-        )
-        remedy += "; or take the rule out of imgstage.toml"
-        raise UsageError(problem, remedy)
+        way = "put the new names into its table first, if it has one; or take the rule out of imgstage.toml"
+        raise UsageError(problem, f"{remedy}, and keep in the names what it looks for; or {way}")
 
 
 def _portrait(sample: Sample, target: Mapping[str, str]) -> tuple[bool, tuple[tuple[str, tuple[str, ...]], ...]]:

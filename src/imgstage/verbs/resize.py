@@ -5,20 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict, get_args
 
 from blake3 import blake3
 
 from ..catalog import Catalog, Sample, below, top
-from ..errors import RefusedError, UsageError
+from ..errors import DestinationError, RefusedError, UsageError
 from ..formats import SUFFIXES_OF
-from ..geometry import MisfitError, SizeWish
-from ..images import MAX_PIXELS, quiet_codecs
+from ..geometry import MisfitError, SizeWish, check_word
+from ..images import quiet_codecs
 from ..pairing import is_mask, stem_of
 from ..plan import INCOMING, MADE, Identity, Job, Made, Making, Move, Note, Plan, Report, some, vault_place
 from ..reasons import Why, about, because
-from ..resizing import Recipe, make
-from ..root import STAGE, show
+from ..resizing import Recipe, foreseen, make
+from ..root import STAGE, fold, show
 from .metadata import write_metadata
 from .named import named
 from .newnames import follow, refuse_other_reading
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from .wishes import Draft, Wishes
 
 Format = Literal["keep", "jpg", "png", "webp"]
+FORMATS: tuple[Format, ...] = get_args(Format)
 _FORMATS = {"jpg": "JPEG", "png": "PNG", "webp": "WEBP"}
 _STRETCHED = 1.05  # a change of the aspect that is worth telling
 
@@ -50,6 +51,7 @@ class ResizeOptions(TypedDict, total=False):
     orient: Orient
     format: Format
     quality: int
+    labels: Sequence[str] | None
     enlarge: bool
 
 
@@ -73,6 +75,8 @@ class ResizeWish:
         size: what size, and how images come to it.
         format: that pictures get; "keep" leaves each its own. Masks get it only when it is lossless.
         quality: 1 to 100, where the format is lossy.
+        labels: the roles whose values mean something by themselves; None goes by their names, and asks where an image
+            looks otherwise.
         originals: what images were made from by an earlier resize, by their path now.
         uncertain: images that an earlier resize made, of which nobody knows from what.
         given: the pairing templates of `imgstage.toml`, by which new names will be read.
@@ -83,6 +87,7 @@ class ResizeWish:
     size: SizeWish
     format: Format
     quality: int
+    labels: frozenset[str] | None
     originals: Mapping[str, Original]
     uncertain: frozenset[str]
     given: Mapping[str, Mapping[str, str]]
@@ -118,13 +123,14 @@ class _Work(NamedTuple):
         return stem_of(path) + SUFFIXES_OF[format_then][0]
 
 
-def check_wish(wish: SizeWish, quality: int) -> None:
+def check_wish(wish: SizeWish, image_format: str, quality: int) -> None:
     """Refuse what makes no sense, before anything is read.
 
     Raises:
         UsageError: naming it.
     """
-    wish.check(MAX_PIXELS)
+    wish.check()
+    check_word("format", image_format, FORMATS)
     if not 1 <= quality <= 100:
         problem = f"There is no quality {quality}"
         raise UsageError(problem, "Give one from 1 to 100; of 95 hardly anything is seen")
@@ -159,6 +165,7 @@ def plan_resize(catalog: Catalog, names: Sequence[str], wish: ResizeWish, draft:
                 works[sample.id] = tuple(_works(catalog, sample, wish))
             except MisfitError as error:
                 held[sample.id] = because(Why.UNFIT, str(error))
+    works = _each_original_once(works, held)
     making = [work for of in works.values() for work in of if work.recipe is not None]
     estimate = wish.expect([(work.recipe, work.source) for work in making if work.recipe is not None])
     resize = _Resize(catalog, chosen, wish, draft, works, held, estimate)
@@ -169,6 +176,20 @@ def plan_resize(catalog: Catalog, names: Sequence[str], wish: ResizeWish, draft:
     )
     plan = resize.plan(works, held, {})
     return replace(plan, making=Making("Resizing", jobs, quiet_codecs, resize.finish)) if jobs else plan
+
+
+def _each_original_once(works: Mapping[str, tuple[_Work, ...]], held: dict[str, str]) -> dict[str, tuple[_Work, ...]]:
+    """Where a hand copied a resized image, its original can come back to one of them only; the others are held."""
+    taken: set[str] = set()
+    found: dict[str, tuple[_Work, ...]] = {}
+    for name, of in works.items():
+        sources = [work.source.path for work in of if work.recipe is None]
+        if len(set(sources)) < len(sources) or not taken.isdisjoint(sources):
+            held[name] = because(Why.UNFIT, "it is a copy of another one, to which the original of both comes back")
+        else:
+            taken.update(sources)
+            found[name] = of
+    return found
 
 
 def _works(catalog: Catalog, sample: Sample, wish: ResizeWish) -> Iterator[_Work]:
@@ -182,18 +203,28 @@ def _works(catalog: Catalog, sample: Sample, wish: ResizeWish) -> Iterator[_Work
     if paths & wish.uncertain:
         problem = "it was resized before, and which of several originals it was made from cannot be told"
         raise MisfitError(problem)
-    if catalog.missing and not paths.isdisjoint(catalog.edited):
-        problem = "it was edited while other images are missing; `imgstage split` must look at that first"
+    if not paths.isdisjoint(catalog.edited):
+        problem = "it was edited since it was assigned, and `imgstage split` must look at that first"
         raise MisfitError(problem)
     sources = [_source(record, wish) for _, record in records]
-    frames = wish.size.frames([(info.height, info.width) for _, info in sources])
+    sizes = [(info.height, info.width) for _, info in sources]
+    if 0 < len(paths & wish.originals.keys()) < len(paths) and len(set(sizes)) > 1:
+        problem = "some of its images would start from their originals, and others, edited since or purged, could not"
+        raise MisfitError(problem)
+    frames = wish.size.frames(sizes)
     for (role, record), (source, info), frame in zip(records, sources, frames, strict=True):
-        labels = is_mask(role)
-        recipe = Recipe(frame, _format(record, wish.format, labels=labels), labels, wish.quality)
+        labels = is_mask(role) if wish.labels is None else role in wish.labels
+        recipe = Recipe(
+            frame, _format(record, wish.format, labels=labels), labels, wish.quality, told=wish.labels is not None
+        )
         original = wish.originals.get(record.path)
         if original is not None and original.recipe == str(recipe):
             continue
         if not frame.keeps((info.height, info.width)) or recipe.format != _plain(info.format):
+            problem = foreseen(info, recipe)
+            if problem:
+                problem = f"{show(record.path)}: {problem}"
+                raise MisfitError(problem)
             yield _Work(record, source, recipe)
         elif original is not None:
             yield _Work(record, source, None)
@@ -244,8 +275,10 @@ class _Resize:
         }
         whole = {name: works for name, works in self.works.items() if name not in bad}
         if not any(whole.values()):
-            problem = f"None of the {len(bad):,} samples can be resized ({some(list(bad.values()), 1)})"
-            raise RefusedError(problem, "Name those that can be, or choose another --format")
+            problem = f"Of the {len(bad):,} samples that are left to resize none can be ({some(list(bad.values()), 1)})"
+            raise RefusedError(
+                problem, "Choose another --format or --fit for them, or set them aside: imgstage hold NAME"
+            )
         return self.plan(whole, {**self.held, **bad}, made)
 
     def plan(
@@ -258,6 +291,7 @@ class _Resize:
         for sample in self.chosen:
             target |= _targets(sample, works.get(sample.id, ()))
         remade = {work.record.path for work in todo}
+        _refuse_one_name(catalog, target)
         moves = [
             Move(path, to, Identity.of(catalog.index.by_path[path]))
             for path, to in sorted(target.items())
@@ -331,6 +365,20 @@ class _Resize:
                 "sidecars": sum(len(sample.sidecars) for sample in changing),
             },
         )
+
+
+def _refuse_one_name(catalog: Catalog, target: Mapping[str, str]) -> None:
+    """Two files cannot get one name by their new suffixes.
+
+    Raises:
+        DestinationError: naming both.
+    """
+    there = {fold(record.path): record.path for record in catalog.index.files if record.path not in target}
+    for path, to in sorted(target.items()):
+        other = there.setdefault(fold(to), path)
+        if other != path:
+            problem = f"{show(path)} would become {show(to)}, and so would {show(other)}, or it has that name"
+            raise DestinationError(problem, "Rename one of the two, or keep their formats")
 
 
 def _example(work: _Work, recipe: Recipe, info: ImageInfo) -> dict[str, str]:

@@ -66,8 +66,22 @@ def find_pictures(catalog: Catalog, groups: Mapping[str, str] | None = None) -> 
         if (row.first_digest != now or row.digest != now) and is_picture(row.role) and row.sample in of:
             of[row.sample] += {row.first_digest, row.digest} - {now}
     absent = find_absent(catalog, groups)
+    if catalog.ancestors:  # a small copy and its original are one picture
+        of = {name: [*own, *_ancestors(catalog, own)] for name, own in of.items()}
+        absent = [one._replace(digests=one.digests | _ancestors(catalog, one.digests)) for one in absent]
     times = Counter(chain(chain.from_iterable(of.values()), *(one.digests for one in absent)))
     return Pictures(of, absent, {digest for digest, count in times.items() if count > 1})
+
+
+def _ancestors(catalog: Catalog, digests: Iterable[str]) -> frozenset[str]:
+    """What some pictures were made from, as far back as is known."""
+    found = set(digests)
+    waiting = list(found)
+    while waiting:
+        more = catalog.ancestors.get(waiting.pop(), frozenset()) - found
+        found |= more
+        waiting += more
+    return frozenset(found) - frozenset(digests)
 
 
 def find_absent(catalog: Catalog, groups: Mapping[str, str] | None = None) -> list[Absent]:
