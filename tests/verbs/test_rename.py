@@ -367,3 +367,13 @@ def test_what_two_formats_of_one_name_share_goes_with_them(empty: Dataset) -> No
 def test_a_number_beyond_all_counting_is_refused(pairs: Dataset) -> None:
     with pytest.raises(UsageError, match="cannot be counted"):
         pairs.rename(prefix="p", start=int("9" * 4000))
+
+
+def test_a_rule_that_fits_no_new_name_is_told(empty: Dataset) -> None:
+    for number in range(12):
+        for position, role in enumerate(("Real", "mean")):
+            write(stage(empty) / f"Canon{number}_{role}.png", picture(2 * number + position, "PNG"))
+    empty.split()
+    plan = empty.plan_rename(prefix="github_", template="{prefix}{n}_{role}{ext}")
+    assert plan.report.details["stale_rules"] is True
+    assert empty.plan_rename(prefix="github_").report.details["stale_rules"] is False

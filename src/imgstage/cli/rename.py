@@ -51,6 +51,8 @@ def command(
         details = made.report.details
         verb = "would be renamed" if dry_run else "renamed"
         lines = [f"{details['samples']:,} samples ({made.report.changed:,} files) {verb}"]
+        if details["stale_rules"]:
+            lines.append("  [pairing] in imgstage.toml fits no new name: take it out, so that rules are found anew")
         shown = [] if dry_run else details["examples"]  # a dry run lists the moves
         return lines + [f"  {example['from']} -> {example['to']}" for example in shown]
 

@@ -59,14 +59,14 @@ class Reversal:
         made: folders that those operations removed.
         removed: folders that they made, deepest first.
         lost: places of files that somebody took away before a later operation put another file there.
-        made_from: the places of originals, by where the files are that were made from them.
+        replaced: what went into the vault when another file took its place, by where that one is now.
     """
 
     moves: tuple[Move, ...]
     made: tuple[MakeFolder, ...]
     removed: tuple[RemoveFolder, ...]
     lost: tuple[str, ...]
-    made_from: Mapping[str, str]
+    replaced: Mapping[str, str]
 
 
 def reverse(records: Iterable[PlanRecord], operation: int) -> Reversal:
@@ -84,7 +84,7 @@ def reverse(records: Iterable[PlanRecord], operation: int) -> Reversal:
     claimed: set[str] = set()
     lost: list[str] = []
     folders: dict[str, MakeFolder | RemoveFolder] = {}
-    made_from: dict[str, str] = {}
+    replaced: dict[str, str] = {}
     fresh = 0
     for record in records:
         # All files of one operation move at once: in a swap, one's first place is the other's last.
@@ -94,8 +94,6 @@ def reverse(records: Iterable[PlanRecord], operation: int) -> Reversal:
             place = journey.places[0]
             if place.startswith(f"{INCOMING}/"):  # it did not exist before: out of sight, never unlinked
                 fresh += 1
-                if place in record.made:
-                    made_from[trace.now] = record.made[place].origin
                 place = trace.now if trace.now.startswith(f"{VAULT}/") else vault_place(operation, fresh, trace.now)
             if place in at and (trace.lost or at[place].lost):
                 if trace.lost:
@@ -106,6 +104,7 @@ def reverse(records: Iterable[PlanRecord], operation: int) -> Reversal:
             trace.then = place
             at[place] = trace
             spelled[fold(place)] = place
+        replaced |= _replaced(record, traces)
         folders |= _folders_back(record)
     found = [trace for trace in at.values() if not trace.lost]
     moves = (Move(trace.now, trace.then, trace.identity) for trace in found if trace.now != trace.then)
@@ -114,8 +113,19 @@ def reverse(records: Iterable[PlanRecord], operation: int) -> Reversal:
         tuple(step for _, step in sorted(folders.items()) if isinstance(step, MakeFolder)),
         tuple(step for _, step in sorted(folders.items(), reverse=True) if isinstance(step, RemoveFolder)),
         tuple(sorted(lost)),
-        made_from,
+        replaced,
     )
+
+
+def _replaced(record: PlanRecord, traces: Iterable[_Trace]) -> dict[str, str]:
+    """What went into the vault when another file took its place, by where that one is now."""
+    came: dict[str, str] = {}
+    for trace, (_, places) in zip(traces, record.journeys, strict=True):
+        if not places[-1].startswith(f"{VAULT}/") and not is_own(places[-1]):
+            made = record.made.get(places[0])
+            came[fold(made.replaced if made else places[-1])] = trace.now
+    aside = [places for _, places in record.journeys if places[-1].startswith(f"{VAULT}/")]
+    return {came[fold(places[0])]: places[-1] for places in aside if fold(places[0]) in came}
 
 
 def _folders_back(record: PlanRecord) -> dict[str, MakeFolder | RemoveFolder]:
@@ -176,7 +186,7 @@ def plan_undo(
     there = _what_is_there(root, reversal, {place: r.number for r in records for place in r.discards})
     missing, edited = there.missing, there.edited
     moves = _following_bytes(there.moves, reversal.moves, homes)
-    moves = _with_stand_ins(moves, there.gone, reversal.made_from)
+    moves = _with_stand_ins(moves, there.gone, reversal.replaced)
     kept = {path for path in edited if is_own(path)} - {move.source for move in moves}
     moves = [move for move in moves if move.target not in kept]
     if missing and not without_missing:
@@ -249,12 +259,12 @@ def _what_is_there(root: str, reversal: Reversal, purged: Mapping[str, int]) -> 
     return there
 
 
-def _with_stand_ins(moves: Iterable[Move], gone: Mapping[str, str], made_from: Mapping[str, str]) -> list[Move]:
-    """Where an original is gone, what was made from it goes to its place, for want of better: one that is in sight."""
+def _with_stand_ins(moves: Iterable[Move], gone: Mapping[str, str], replaced: Mapping[str, str]) -> list[Move]:
+    """Where a file is gone that should come back, what had replaced it goes there, for want of better."""
     free = {origin: place for origin, place in gone.items() if not place.startswith(f"{VAULT}/")}
     found: list[Move] = []
     for move in sorted(moves, key=lambda move: move.source.startswith(f"{VAULT}/")):
-        place = free.pop(made_from.get(move.source, ""), None) if _goes_out_of_sight(move) else None
+        place = free.pop(replaced.get(move.source, ""), None) if _goes_out_of_sight(move) else None
         if place is not None:  # under the suffix that tells the truth about it
             place = place[: place.rfind(".")] + move.source[move.source.rfind(".") :]
         found.append(move if place is None else move._replace(target=place))

@@ -46,8 +46,11 @@ def refuse_other_reading(
     given: Mapping[str, Mapping[str, str]],
     grouping: Callable[[Catalog], Mapping[str, str]],
     remedy: str,
-) -> None:
+) -> bool:
     """New names must tell the same samples as the old ones did, for they are all that tells them until they are split.
+
+    Returns:
+        Whether a given template fits none of the new names where it fitted some of the old.
 
     Raises:
         UsageError: naming the first that would not.
@@ -72,6 +75,8 @@ def refuse_other_reading(
         problem = f"By the new names, {show(other[0])} would be part of another sample than now"
         raise UsageError(problem, remedy)
     _refuse_other_groups(catalog, after, target, grouping, remedy)
+    before, now = ({one.name: one.explained for one in of.pairings if one.given} for of in (catalog, after))
+    return any(before.get(name, 0) and not explained for name, explained in now.items())
 
 
 def _refuse_other_groups(

@@ -108,14 +108,19 @@ def plan_rename(catalog: Catalog, names: Sequence[str], wish: RenameWish, draft:
     wishes |= tables
     places = sorted({top(path) for path in target})
     journeys, steps = arrange_wishes(draft, catalog, moves, wishes, places)
-    refuse_other_reading(catalog, target, wish.given, wish.grouping, _other_names(wish))
+    stale = refuse_other_reading(catalog, target, wish.given, wish.grouping, _other_names(wish))
     emptied = tuple(emptied_folders(catalog.index, [*moves, *wishes.moves], places))
     changed = [sample for sample in usable if any(target[record.path] != record.path for record in sample.files)]
     report = Report(
         done=len(target),
         changed=len(moves),
         held=tuple(sorted(Note(r.path, s.held) for s in chosen if s.held for r in s.files)),
-        details={"samples": len(changed), "examples": _examples(changed, target), "foreign_tables": foreign},
+        details={
+            "samples": len(changed),
+            "examples": _examples(changed, target),
+            "foreign_tables": foreign,
+            "stale_rules": stale,
+        },
     )
     return Plan("rename", draft.operation, journeys, (*steps, *emptied), tuple(wishes.preparations), report)
 
