@@ -38,7 +38,7 @@ from skimage import data
 from benchmarks.common import imgstage, in_a_new_process, print_table, run, versions
 from imgstage import Dataset
 from imgstage.geometry import SizeWish
-from imgstage.images import COUNTER_CLOCKWISE, decode, encode, quiet_codecs, resize_upright
+from imgstage.images import COUNTER_CLOCKWISE, decode, encode, quiet_codecs, resize, resize_upright
 from imgstage.resizing import Recipe, make
 
 if TYPE_CHECKING:
@@ -186,6 +186,43 @@ def measure(folder: Path, size: tuple[int, int], repeats: int) -> list[str]:
     ]
 
 
+def kernels(folder: Path, size: tuple[int, int], repeats: int) -> list[list[str]]:
+    """What one could resize an array with: CPU milliseconds an image, and the worst quality beside Pillow's LANCZOS."""
+    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES)[:6]
+    with quiet_codecs():
+        arrays = [decode(path).pixels for path in files]
+    boxes = [size[::-1] if array.shape[1] > array.shape[0] else size for array in arrays]
+
+    def by_vips(kernel: str) -> Callable[[NDArray[np.uint8], tuple[int, int]], NDArray[np.uint8]]:
+        def way(array: NDArray[np.uint8], box: tuple[int, int]) -> NDArray[np.uint8]:
+            image = pyvips.Image.new_from_array(array)
+            small = image.resize(box[1] / image.width, vscale=box[0] / image.height, kernel=kernel)
+            return np.asarray(small.numpy(), np.uint8)
+
+        return way
+
+    def by_pillow(filter_: Image.Resampling) -> Callable[[NDArray[np.uint8], tuple[int, int]], NDArray[np.uint8]]:
+        return lambda array, box: np.asarray(Image.fromarray(array).resize(box[::-1], filter_), np.uint8)
+
+    ways = {
+        "libvips lanczos3 (imgstage)": lambda array, box: resize(array, box, "lanczos"),
+        "libvips lanczos2": by_vips("lanczos2"),
+        "libvips linear": by_vips("linear"),
+        "Pillow LANCZOS": by_pillow(Image.Resampling.LANCZOS),
+        "Pillow BOX": by_pillow(Image.Resampling.BOX),
+    }
+    spent: dict[str, list[float]] = {name: [] for name in ways}
+    results: dict[str, list[NDArray[np.uint8]]] = {}
+    for _ in range(repeats):
+        for name, way in ways.items():
+            start = time.process_time()
+            results[name] = [way(array, box) for array, box in zip(arrays, boxes, strict=True)]
+            spent[name].append((time.process_time() - start) / len(arrays) * 1000)
+    truth = results["Pillow LANCZOS"]
+    worst = {name: min(map(psnr, of, truth)) for name, of in results.items()}
+    return [[name, f"{statistics.median(spent[name]):.1f}", f"{worst[name]:.1f}"] for name in ways]
+
+
 def whole_jobs(sources: Sequence[Path], count: int) -> list[str]:
     """A root of many images, resized by the command line: wall seconds on one thread and two, and memory."""
     with tempfile.TemporaryDirectory() as place:
@@ -250,6 +287,8 @@ def main() -> None:
         rows = [in_a_new_process(measure, place, size, options.repeats) for place, size in jobs]
         header = ["CPU ms an image", "imgstage", "Pillow", "pyvips thumbnail", "vipsthumbnail", "mogrify"]
         print_table([*header, "decode + encode", "Pillow / imgstage", "imgstage / floor", "dB imgstage / pyvips"], rows)
+        header = [f"kernel, arrays of {jobs[0][0].name}", "CPU ms an image", "dB"]
+        print_table(header, in_a_new_process(kernels, *jobs[0], options.repeats))
         sources = sorted(path for place in options.folders or written[1:] for path in place.rglob("*"))
         sources = [path for path in sources if path.suffix.lower() in _SUFFIXES]
         print_table(

@@ -191,7 +191,10 @@ def plan_undo(
     moves = [move for move in moves if move.target not in kept]
     if missing and not without_missing:
         problem = f"Not all can go back, for these are gone: {some([show(note.path) for note in missing])}"
-        raise ChangedError(problem, "Put them back where they were, or leave them out with --without-missing")
+        remedy = "Put them back where they were, or leave them out with --without-missing"
+        if any("purged it" in note.reason for note in missing):
+            remedy = "What was purged is gone for good; what else these operations did goes back with --without-missing"
+        raise ChangedError(problem, remedy)
     hidden = sorted(path for path in edited if path in {m.source for m in moves if _goes_out_of_sight(m)})
     if hidden:
         problem = (
