@@ -162,7 +162,7 @@ def test_something_else_where_a_file_or_folder_of_the_root_should_be(
         (["-C", "@/data", "add", "--into", ".hidden", "@/photos"], "'.hidden' is no folder"),
         (["-C", "@/data", "add", "--into", "a\nb", "@/photos"], "'a\\nb' is no folder"),
         (["-C", "@/data", "add", "--into", "a\udcffb", "@/photos"], "is no folder"),
-        (["-C", "@/data", "add", "--into", "x" * 300, "@/photos"], "File name too long"),
+        (["-C", "@/data", "add", "--into", "x" * 300, "@/photos"], "at most 255 bytes"),
         (["-C", "@/data", "add", "--into", "github_01_after.jpg", "@/photos"], "github_01_after.jpg is not a folder"),
         (["-C", "@/data", "split", "--ratios", "80/30/-10"], "negative"),
         (["-C", "@/data", "split", "--ratios", "120/0/0"], "sum to 120"),
