@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import io
+import zlib
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image, ImageCms, ImageOps, JpegImagePlugin
 
+from imgstage import resizing
 from imgstage.errors import DefectError
 from imgstage.geometry import Fit, SizeWish
 from imgstage.resizing import Recipe, make, probe
@@ -156,3 +158,78 @@ def test_real_camera_files_have_the_quality_of_pillows_lanczos() -> None:
         found = opened(make(recipe(wish, image.size[::-1], "PNG"), path.read_bytes()))
         turned = image.transpose(Image.Transpose.ROTATE_90) if image.width > image.height else image
         assert psnr(found, turned.resize((1280, 1920), Image.Resampling.LANCZOS)) >= 47
+
+
+def deep_colour() -> bytes:
+    """A PNG of 8 x 8 pixels with 16 bits a colour."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return len(body).to_bytes(4, "big") + kind + body + zlib.crc32(kind + body).to_bytes(4, "big")
+
+    head = chunk(b"IHDR", b"\0\0\0\x08\0\0\0\x08\x10\x02\0\0\0")
+    rows = b"".join(b"\0" + np.random.default_rng(row).bytes(48) for row in range(8))
+    return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def test_sixteen_bits_of_colour_are_not_halved() -> None:
+    with pytest.raises(DefectError, match="16 bits a colour"):
+        make(recipe(SizeWish(scale=Fraction(1, 2)), (8, 8)), deep_colour())
+
+
+def test_edges_of_inks_are_black() -> None:
+    encoded = bytes_of(Image.fromarray(photo("coffee")[:60, :90]).convert("CMYK"), "TIFF")
+    found = opened(make(recipe(SizeWish(multiple_of=32, fit="pad"), (60, 90), "TIFF"), encoded))
+    assert found.getpixel((0, 0)) == (0, 0, 0, 255)
+    assert found.convert("RGB").getpixel((0, 0)) == (0, 0, 0)
+
+
+@pytest.mark.parametrize(("given", "kept"), [(0, 0), (1, 1), (2, 2)])
+def test_the_sampling_of_a_jpegs_colours_is_kept(given: int, kept: int) -> None:
+    encoded = bytes_of(Image.fromarray(photo("coffee")), "JPEG", quality=95, subsampling=given)
+    found = opened(make(recipe(SizeWish(scale=Fraction(1, 2)), (400, 600), "JPEG"), encoded))
+    assert JpegImagePlugin.get_sampling(found) == kept
+
+
+@pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_adobe_deflate", "raw"])
+def test_the_compression_of_a_tiff_is_kept(compression: str) -> None:
+    encoded = bytes_of(Image.fromarray(photo("coffee")), "TIFF", compression=compression)
+    found = opened(make(recipe(SizeWish(scale=Fraction(1, 2)), (400, 600), "TIFF"), encoded))
+    assert found.info["compression"] == compression
+
+
+def test_a_bilevel_scan_becomes_grey_under_another_compression() -> None:
+    text = Image.fromarray(photo("camera")).convert("1")
+    encoded = bytes_of(text, "TIFF", compression="group4")
+    found = opened(make(recipe(SizeWish(scale=Fraction(1, 2)), (512, 512), "TIFF", told=True), encoded))
+    assert (found.mode, found.size) == ("L", (256, 256))
+
+
+def test_a_lossless_webp_stays_one_behind_a_profile() -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    encoded = bytes_of(Image.fromarray(photo("coffee")), "WEBP", lossless=True, icc_profile=profile)
+    made = make(recipe(SizeWish(scale=Fraction(1, 2)), (400, 600), "WEBP"), encoded)
+    assert b"VP8L" in made
+    assert opened(made).info["icc_profile"] == profile
+
+
+def test_what_was_written_wrongly_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoded = bytes_of(Image.fromarray(photo("coffee")), "PNG")
+    how = recipe(SizeWish(scale=Fraction(1, 2)), (400, 600))
+    monkeypatch.setattr(resizing, "encode", lambda *_, **__: picture(1, "PNG"))
+    with pytest.raises(DefectError, match="was written with 24x32 instead"):
+        make(how, encoded)
+    monkeypatch.setattr(resizing, "encode", lambda *_, **__: picture(1, "PNG", (200, 300)))
+    labels = how._replace(labels=True)
+    with pytest.raises(DefectError, match="does not keep its values"):
+        make(labels, encoded)
+
+
+def test_a_probe_tries_small_and_large_ones(tmp_path: Path) -> None:
+    small, large = photo("coffee")[:40, :60], photo("coffee")
+    paths = [
+        write(tmp_path / f"{n}.png", bytes_of(Image.fromarray(small if n < 10 else large), "PNG")) for n in range(14)
+    ]
+    sizes = [(40, 60)] * 10 + [(400, 600)] * 4
+    work = [(recipe(SizeWish(scale=Fraction(1, 2)), size), path) for size, path in zip(sizes, paths, strict=True)]
+    true = sum(len(make(how, path.read_bytes())) for how, path in work)
+    assert true <= sum(probe(work, sizes, threads=1).sizes) <= 2 * true

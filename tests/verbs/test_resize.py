@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +18,7 @@ from PIL import Image
 from imgstage import Dataset, resizing
 from imgstage.errors import ChangedError, DestinationError, RefusedError, UsageError
 from imgstage.journal import engine
+from imgstage.journal.system import write_durable
 from imgstage.plan import Plan
 from imgstage.resizing import Recipe
 from imgstage.verbs import resize
@@ -362,6 +365,73 @@ def test_what_an_interrupted_run_made_is_used_again(photos: Dataset, monkeypatch
     assert 10 <= first < 24
     assert len(made) == 24
     assert set(sizes(photos).values()) == {(60, 40)}
+    assert list((photos.root.path / ".imgstage/incoming").iterdir()) == []
+
+
+def interrupted(dataset: Dataset, monkeypatch: pytest.MonkeyPatch, **wishes: object) -> list[Path]:
+    """Press Ctrl-C in the midst of a resize; what it leaves to be used again."""
+    pressed = iter([False] * 12 + [True] * 100)
+
+    @contextmanager
+    def impatient() -> Iterator[Callable[[], bool]]:
+        yield lambda: next(pressed)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(engine, "quietly_interruptible", impatient)
+        with pytest.raises(RefusedError, match="interrupted"):
+            dataset.resize(**wishes)  # type: ignore[arg-type]
+    return sorted((dataset.root.path / ".imgstage/incoming").glob("made-*.jpg"))
+
+
+def test_only_what_is_still_as_it_was_noted_is_used_again(
+    photos: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for path in interrupted(photos, monkeypatch, size=(60, 40)):
+        status = path.stat()
+        path.write_bytes(picture(1, size=(60, 40)).ljust(status.st_size, b"\0")[: status.st_size])
+        os.utime(path, ns=(status.st_mtime_ns, status.st_mtime_ns))
+    photos.resize(size=(60, 40))
+    direct = Dataset.create(tmp_path / "direct")
+    write_photos(stage(direct), 12)
+    direct.resize(size=(60, 40))
+    made = [path.read_bytes() for path in sorted(stage(photos).iterdir())]
+    assert made == [path.read_bytes() for path in sorted(stage(direct).iterdir())]
+
+
+def test_another_wish_or_another_image_uses_nothing_of_it(photos: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert interrupted(photos, monkeypatch, size=(60, 40), quality=50)
+    write(stage(photos) / "p_01_after.jpg", picture(5, size=(120, 80)))
+    photos.resize(size=(60, 40), quality=50)
+    seen = np.asarray(opened(stage(photos) / "p_01_after.jpg"), float)
+    wished = np.asarray(Image.open(io.BytesIO(picture(5, size=(120, 80)))).resize((40, 60)), float)
+    assert np.abs(seen - wished).mean() < 8
+    photos.undo()
+    assert interrupted(photos, monkeypatch, size=(60, 40), quality=50)
+    photos.resize(size=(60, 40), quality=100)
+    assert (stage(photos) / "p_02_after.jpg").stat().st_size > 2000
+
+
+def test_recover_leaves_what_waits_for_the_next_run(photos: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = interrupted(photos, monkeypatch, size=(60, 40))
+    photos.recover()
+    assert all(path.exists() for path in made)
+    photos.hold("p_12")
+    assert not any(path.exists() for path in made), "another verb clears it away"
+
+
+def test_a_full_disk_in_the_midst_gives_the_space_back(photos: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    count = iter(range(100))
+
+    def full(path: str, blocks: object, identity: object = None) -> None:
+        if next(count) == 7:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+        write_durable(path, blocks, identity)  # type: ignore[arg-type]
+
+    before = snapshot(photos.root.path)
+    monkeypatch.setattr("imgstage.journal.incoming.write_durable", full)
+    with pytest.raises(DestinationError, match="No space left on device; everything is back where it was"):
+        photos.resize(size=(60, 40))
+    assert snapshot(photos.root.path) == before
     assert list((photos.root.path / ".imgstage/incoming").iterdir()) == []
 
 
