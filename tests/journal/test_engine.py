@@ -210,7 +210,7 @@ def test_a_plan_of_another_format_is_not_called_damaged(journal: Journal) -> Non
     (plan,) = (Path(journal.root) / ".imgstage/journal").glob("*.plan")
     first, rest = plan.read_bytes().split(b"\n", 1)
     plan.write_bytes(first.replace(b":3", b":4") + b"\n" + rest)
-    with pytest.raises(BrokenOffError, match="another version of imgstage"):
+    with pytest.raises(ChangedError, match="another version of imgstage"):
         journal.plan_undo()
 
 

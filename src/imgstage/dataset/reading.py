@@ -11,7 +11,7 @@ from ..catalog import top
 from ..checks import Finding, broken_off, check
 from ..errors import ImgstageError, UsageError
 from ..index import Index, scan
-from ..journal import Journal, Operation, Passage, passages, whereabouts
+from ..journal import Journal, Operation, Passage, only_looking, passages, whereabouts
 from ..look import Look, look
 from ..parallel import thinking
 from ..plan import some
@@ -106,7 +106,7 @@ class Reading:
         Raises:
             UsageError: no file has that name, or had it; or several.
         """
-        with thinking(self._progress, "Reading the journal"):
+        with thinking(self._progress, "Reading the journal"), only_looking():
             path = self._meant((name,), otherwise=False)[0]
             if not (self.root.path / path).is_file():
                 found = [one for one in whereabouts(self.journal.records, path) if (self.root.path / one).is_file()]

@@ -15,7 +15,7 @@ from .engine import Journal, Operation, Recovery
 from .history import Passage, passages, whereabouts
 from .origins import Origins, ancestors, origins
 from .purge import read_age
-from .records import State
+from .records import State, only_looking
 
 __all__ = [
     "Journal",
@@ -25,6 +25,7 @@ __all__ = [
     "Recovery",
     "State",
     "ancestors",
+    "only_looking",
     "origins",
     "passages",
     "read_age",

@@ -24,7 +24,7 @@ from .incoming import Incoming
 from .interrupts import InterruptedStepError, quietly_interruptible, reported
 from .preflight import check, refuse_links
 from .purge import discard, plan_purge
-from .records import PlanRecord, Records, State
+from .records import PlanRecord, Records, State, only_looking
 from .steps import Restored, do, go_back, sync
 from .system import (
     RenameMethod,
@@ -171,7 +171,8 @@ class Journal:
             problem = f"Operation {since} was never done in {self.root}"
             raise UsageError(problem, f"Choose a number that is listed by: {self._command('log')}")
         numbers = [number for number in reversed(done) if number >= (since or done[-1])]
-        records = [self.records.read(number) for number in numbers]
+        with only_looking():
+            records = [self.records.read(number) for number in numbers]
         if all(record.discards for record in records):
             problem = f"Operation {numbers[0]} (purge) cannot be undone: what it freed is gone for good"
             earlier = [number for number in done if number < numbers[-1]]
@@ -182,7 +183,8 @@ class Journal:
     def plan_purge(self, older_than: timedelta | None = None) -> Plan:
         """Plan to empty the vault; see `purge`."""
         self.refuse_if_pending()
-        return plan_purge(self.root, self.records, self.next_number(), older_than)
+        with only_looking():
+            return plan_purge(self.root, self.records, self.next_number(), older_than)
 
     # -- changing -----------------------------------------------------------------------------------------------------
 

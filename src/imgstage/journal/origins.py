@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import BrokenOffError
 from ..plan import VAULT
-from .records import State
+from .records import State, only_looking
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,8 +49,13 @@ def origins(records: Records) -> Origins:
     """Follow every made file through the operations since, by its place; a hand that moved one left its digest.
 
     Raises:
-        BrokenOffError: a plan was damaged.
+        ChangedError: a plan was damaged.
     """
+    with only_looking():
+        return _origins(records)
+
+
+def _origins(records: Records) -> Origins:
     done = [number for number, state in records.states().items() if state is State.DONE]
     if not any(records.head(number).verb == RESIZE for number in done):
         return Origins({}, {}, {})

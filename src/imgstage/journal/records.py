@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from blake3 import blake3
 
-from ..errors import BrokenOffError, DestinationError
+from ..errors import BrokenOffError, ChangedError, DestinationError
 from ..plan import Identity, Journey, Made, MakeFolder, Plan, RemoveFolder, Rename, Step
 from ..root import is_own
 from .system import sync_folder, write_durable
@@ -259,6 +259,19 @@ def _undamaged(path: str) -> Iterator[None]:
         problem = f"The journal file {path} is damaged: its checksum does not fit"
         remedy = "Restore that file from a backup; imgstage will not guess what it said"
         raise BrokenOffError(problem, remedy) from error
+
+
+@contextmanager
+def only_looking() -> Iterator[None]:
+    """Turn damage of the journal into a refusal, where somebody only looks and nothing can have been changed.
+
+    Raises:
+        ChangedError: a file was damaged, or is gone.
+    """
+    try:
+        yield
+    except BrokenOffError as error:
+        raise ChangedError(error.problem, error.remedy) from error
 
 
 def _parted(name: str) -> tuple[int | None, str]:
