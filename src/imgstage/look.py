@@ -130,7 +130,10 @@ def look(
         except UsageError as error:  # a template that is none
             problem = f"{root.path / SETTINGS}: {error.problem}"
             raise UsageError(problem, error.remedy) from None
-    what = replace(what, ancestors=ancestors(journal.records))
+    made, damaged = ancestors(journal.records)
+    if damaged:  # then nobody knows all copies of held-out images: it must be asked, as when the table is lost
+        draft = replace(draft, written={**draft.written, LEDGER: "unknown"})
+    what = replace(what, ancestors=made)
     return Look(said, rows, splits, draft, what)
 
 

@@ -40,7 +40,7 @@ def test_it_says_what_it_did_and_where_the_originals_are(pairs: Dataset, capsys:
     assert "until imgstage -C" in out.replace("\n", " ")
     assert "Done as operation 1. Undo: imgstage -C" in out
     _, out, _ = call(capsys, pairs, "resize", "--scale", "50%")
-    assert "All have that size already, or are held" in out
+    assert "Nothing to resize: all there is has that size already, or is held" in out
     assert "Nothing to do; nothing was changed." in out
     _, out, _ = call(capsys, pairs, "resize", "--long-side", "20")
     assert "50 were resized before: they start from their originals again" in out
@@ -79,6 +79,7 @@ def test_json_tells_what_was_held(pairs: Dataset, capsys: pytest.CaptureFixture[
         (("--size", "5x5", "--scale", "0.5"), "More than one new size"),
         (("--size", "5x5", "--quality", "0"), "no quality 0"),
         (("nowhere", "--size", "5x5"), "no sample that could go"),
+        (("--size", "5x5", "--labels", "maks"), "No sample has the role maks"),
     ],
 )
 def test_bad_wishes_are_a_sentence(

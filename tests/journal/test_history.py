@@ -86,3 +86,12 @@ def test_of_several_files_of_one_name_none_is_guessed(empty: Dataset) -> None:
     empty.rename(prefix="x_")
     with pytest.raises(UsageError, match=r"Several files were called 1\.png: .*Give the path of one"):
         empty.history("1.png")
+
+
+def test_a_name_that_a_hand_gave_is_one_too(pairs: Dataset, capsys: pytest.CaptureFixture[str]) -> None:
+    pairs.split()
+    path = next((pairs.root.path / "train").glob("*.jpg"))
+    path.rename(path.with_name("by hand.jpg"))
+    assert pairs.history("by hand.jpg") == []
+    assert run(["-C", str(pairs.root.path), "log", "--file", "by hand.jpg"]) == 0
+    assert "No operation has moved by hand.jpg" in capsys.readouterr().out

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from imgstage import Dataset
+from imgstage.errors import ChangedError
 from imgstage.journal import ancestors, origins
 
 from ..helpers import picture, stage, write
@@ -69,10 +70,12 @@ def test_what_was_undone_or_purged_is_no_origin_any_more(empty: Dataset) -> None
     empty.resize(scale="0.5")
     small = digests(empty)["stage_data/x.png"]
     assert found(empty) == {"stage_data/x.png": "stage_data/x.png"}
-    assert ancestors(empty.journal.records) == {small: {first}}
+    assert ancestors(empty.journal.records) == ({small: frozenset({first})}, False)
     empty.purge()
     assert found(empty) == {"stage_data/x.png": None}
-    assert ancestors(empty.journal.records) == {small: {first}}, "it is the same picture all the same"
+    assert ancestors(empty.journal.records) == ({small: frozenset({first})}, False), (
+        "it is the same picture all the same"
+    )
 
 
 def test_equal_originals_are_one(empty: Dataset) -> None:
@@ -87,8 +90,21 @@ def test_equal_originals_are_one(empty: Dataset) -> None:
 def test_a_damaged_plan_hides_no_other(empty: Dataset) -> None:
     write(stage(empty) / "x.png", picture(1, "PNG"))
     empty.resize(scale="0.5")
-    empty.resize(scale="0.25")
     plan = empty.root.path / ".imgstage/journal/000001.plan"
     plan.write_bytes(plan.read_bytes()[:-5])
-    assert len(ancestors(empty.journal.records)) <= 1
+    found, damaged = ancestors(empty.journal.records)
+    assert (len(found), damaged) == (0, True)
     assert empty.status().report.done == 1
+
+
+def test_while_a_plan_is_damaged_new_images_may_be_copies_of_test_images(empty: Dataset) -> None:
+    for number in range(20):
+        write(stage(empty) / f"{number:02d}.png", picture(number, "PNG"))
+    empty.split()
+    empty.resize(scale="0.5")
+    plan = empty.root.path / ".imgstage/journal/000002.plan"
+    plan.write_bytes(plan.read_bytes()[:-5] + b"xxxx\n")
+    write(stage(empty) / "new.png", picture(3, "PNG"))
+    with pytest.raises(ChangedError, match="--accept-new"):
+        empty.split()
+    assert "ledger" in {one.code for one in empty.check()}

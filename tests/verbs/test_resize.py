@@ -527,6 +527,34 @@ def test_halves_do_not_start_from_different_generations(photos: Dataset) -> None
     assert "would start from their originals" in plan.report.held[0].reason
 
 
+def test_naming_another_role_takes_no_protection_from_masks(empty: Dataset) -> None:
+    for number in range(4):
+        write(stage(empty) / f"{number}.jpg", picture(number, size=(40, 60)))
+        write(stage(empty) / f"{number}_mask.png", values(3))
+    for labels in ([], ["Mask"]):
+        empty.resize(scale="0.5", labels=labels)
+        assert set(np.unique(np.asarray(opened(stage(empty) / "0_mask.png")))) == {0, 127, 254}
+        empty.undo()
+    with pytest.raises(UsageError, match=r"No sample has the role maks.*There are: image, mask"):
+        empty.resize(scale="0.5", labels=["maks"])
+
+
+def test_a_bit_that_flips_in_the_vault_is_noticed(photos: Dataset) -> None:
+    photos.resize(scale="0.5")
+    rotten = next((photos.root.path / ".imgstage/vault").rglob("*.jpg"))
+    status, content = rotten.stat(), bytearray(rotten.read_bytes())
+    content[len(content) // 2] ^= 1
+    rotten.write_bytes(content)
+    os.utime(rotten, ns=(status.st_mtime_ns, status.st_mtime_ns))
+    found = photos.check(digests=True)
+    assert [(one.code, one.path) for one in found] == [("rot", str(rotten.relative_to(photos.root.path)))]
+    assert photos.check() == []
+    before = snapshot(photos.root.path)
+    with pytest.raises(ChangedError, match="is not what was put there"):
+        photos.undo()
+    assert snapshot(photos.root.path) == before
+
+
 def test_an_original_that_was_changed_in_the_vault_is_not_used(photos: Dataset) -> None:
     before = snapshot(photos.root.path)
     photos.resize(scale="0.5")

@@ -103,7 +103,7 @@ def _told(details: Mapping[str, Any], *, dry_run: bool) -> Iterator[str]:
     made = details["images"] - details["restored"]
     pixels = f"{details['source_pixels'] / 1e6:,.1f} -> {details['pixels'] / 1e6:,.1f} megapixels"
     if not details["images"]:
-        yield "All have that size already, or are held"
+        yield "Nothing to resize: all there is has that size already, or is held"
         return
     yield f"{made:,} images of {details['samples']:,} samples {verb}" + (f", {pixels}" if made else "")
     if dry_run and made:

@@ -10,7 +10,7 @@ from ..geometry import SizeWish, read_scale, read_size
 from ..journal import origins, read_age
 from ..look import GroupRule, homes_of
 from ..parallel import thinking
-from ..root import clean_folder
+from ..root import clean_folder, fold
 from ..sources import read_sources
 from ..verbs.add import plan_add
 from ..verbs.guard import SplitWish, Trust
@@ -216,8 +216,8 @@ class Planning(Reading):
             orient: "portrait" or "landscape" turn images a quarter to the left that are otherwise.
             format: "jpg", "png" or "webp"; "keep" leaves each image its own.
             quality: 1 to 100, where the format is lossy.
-            labels: the roles whose values mean something by themselves, such as "mask"; None goes by their names, and
-                holds what looks like labels in another role.
+            labels: the roles whose values mean something by themselves, beside those whose names tell, such as "mask";
+                None holds what looks like labels in another role.
             enlarge: whether images may become larger than they are.
 
         Raises:
@@ -253,7 +253,7 @@ class Planning(Reading):
             wished,
             format,
             quality,
-            frozenset(labels) if labels is not None else None,
+            frozenset(map(fold, labels)) if labels is not None else None,
             originals,
             uncertain,
             seen.settings.pairing,
@@ -262,18 +262,23 @@ class Planning(Reading):
         )
         return self._bound(resize.plan_resize(seen.catalog, self._meant(names, otherwise=True), wish, seen.draft))
 
-    def _originals(self, seen: Look) -> tuple[dict[str, Original], frozenset[str]]:
-        """What images were made from by an earlier resize, by their path, and those of which nobody can tell."""
+    def _originals(self, seen: Look) -> tuple[dict[str, Original], dict[str, str]]:
+        """What images were made from by an earlier resize, by their path, and why that cannot be used of others."""
         from ..verbs.resize import Original  # loads the decoders
 
         known = origins(self.journal.records)
         images = [(record.path, record.digest) for record in seen.catalog.index.files if record.image is not None]
         made = {path: found for path, digest in images if (found := known.find(path, digest))}
-        uncertain = frozenset(path for path, digest in images if known.is_uncertain(path, digest))
+        several = "it was resized before, and which of several originals it was made from cannot be told"
+        uncertain = {path: several for path, digest in images if known.is_uncertain(path, digest)}
         places = sorted({found.origin for found in made.values()})
         kept = {record.path: record for record in self._scan(self.root.path, places).files} if places else {}
         changed = {place for place, record in kept.items() if record.digest != known.kept.get(place)}
-        spoiled = {path for path, found in made.items() if found.origin in changed}
+        spoiled = {
+            path: f"its original {found.origin} is not what was put there; restore that file, or purge the vault"
+            for path, found in made.items()
+            if found.origin in changed
+        }
         there = {path: found for path, found in made.items() if found.origin in kept and path not in spoiled}
         originals = {path: Original(kept[found.origin], found.recipe) for path, found in there.items()}
         return originals, uncertain | spoiled

@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING
 from .. import status
 from ..cache import CACHE
 from ..catalog import top
-from ..checks import Finding, broken_off, check
+from ..checks import ERROR, Finding, broken_off, check
+from ..digests import digest_of
 from ..errors import ImgstageError, UsageError
 from ..index import Index, scan
-from ..journal import Journal, Operation, Passage, only_looking, passages, whereabouts
+from ..journal import Journal, Operation, Passage, only_looking, origins, passages, whereabouts
 from ..look import Look, look
 from ..parallel import thinking
 from ..plan import some
-from ..root import Root, find_root, real_path, root_path, show
+from ..root import Root, find_root, fold, real_path, root_path, show
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from ..catalog import Sample
@@ -91,7 +92,16 @@ class Reading:
             return [broken_off(number)]
         tops = sorted({top(record.path) for record in seen.catalog.index.files}) if digests else ()
         fresh = scan(self.root.path, tops, threads=self._threads, progress=self._progress) if digests else None
-        return check(seen.catalog, depth=depth, fresh=fresh, foreign_ledger=seen.has_foreign_ledger)
+        found = check(seen.catalog, depth=depth, fresh=fresh, foreign_ledger=seen.has_foreign_ledger)
+        return [*self._rotten_originals(), *found] if digests else found
+
+    def _rotten_originals(self) -> Iterator[Finding]:
+        """Originals in the vault that are not what was put there."""
+        for place, digest in origins(self.journal.records).kept.items():
+            path = self.root.path / place
+            if path.is_file() and digest_of(path) != digest:
+                sentence = "this original in the vault is not what was put there: the disk may be failing"
+                yield Finding("rot", ERROR, place, sentence, "restore it from a backup; undo and resize refuse it")
 
     def log(self) -> list[Operation]:
         """Every operation, oldest first."""
@@ -110,6 +120,7 @@ class Reading:
             path = self._meant((name,), otherwise=False)[0]
             if not (self.root.path / path).is_file():
                 found = [one for one in whereabouts(self.journal.records, path) if (self.root.path / one).is_file()]
+                found = found or self._called(path)
                 if not found:
                     problem = f"No file is called {show(path)}, and none of those that are there was"
                     raise UsageError(problem, "Give a file's name, with its suffix; see what is there: imgstage status")
@@ -118,6 +129,11 @@ class Reading:
                     raise UsageError(problem, "Give the path of one of them")
                 path = found[0]
             return passages(self.journal.records, path)
+
+    def _called(self, name: str) -> list[str]:
+        """The files in sight that have a name now, whoever gave it."""
+        known = (record.path for record in self._look().catalog.index.files)
+        return [path for path in known if fold(path.rpartition("/")[2]) == fold(name)]
 
     # -- inside -------------------------------------------------------------------------------------------------------
 

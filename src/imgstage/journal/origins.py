@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import BrokenOffError
@@ -83,21 +82,28 @@ def _origins(records: Records) -> Origins:
     )
 
 
-def ancestors(records: Records) -> dict[str, frozenset[str]]:
+def ancestors(records: Records) -> tuple[dict[str, frozenset[str]], bool]:
     """The digests of all that files of a digest were ever made from, by that digest; also of what was purged since.
 
-    An operation that was undone counts too: what it made may still be somewhere. A damaged plan hides nothing else.
+    An operation that was undone counts too: what it made may still be somewhere.
+
+    Returns:
+        The digests, and whether more was made of which a damaged plan cannot tell.
     """
+    damaged = False
     found: dict[str, set[str]] = defaultdict(set)
     kept: dict[str, str] = {}
     for number, state in records.states().items():
-        with suppress(BrokenOffError):
+        try:
             if state is not State.DONE or records.head(number).verb != RESIZE:
                 continue
             record = records.read(number)
+        except BrokenOffError:
+            damaged = True
+        else:
             kept |= {places[-1]: who.digest for who, places in record.journeys if places[-1].startswith(VAULT)}
             for identity, places in record.journeys:
                 made = record.made.get(places[0])
                 if made is not None and made.origin in kept:
                     found[identity.digest].add(kept[made.origin])
-    return {digest: frozenset(digests) for digest, digests in found.items()}
+    return {digest: frozenset(digests) for digest, digests in found.items()}, damaged

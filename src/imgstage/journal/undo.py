@@ -190,10 +190,11 @@ def plan_undo(
     kept = {path for path in edited if is_own(path)} - {move.source for move in moves}
     moves = [move for move in moves if move.target not in kept]
     if missing and not without_missing:
-        problem = f"Not all can go back, for these are gone: {some([show(note.path) for note in missing])}"
+        told = [f"{show(note.path)} ({note.reason.partition(': ')[2]})" for note in missing]
+        problem = f"Not all can go back, for these are gone: {some(told)}"
         remedy = "Put them back where they were, or leave them out with --without-missing"
         if any("purged it" in note.reason for note in missing):
-            remedy = "What was purged is gone for good; what else these operations did goes back with --without-missing"
+            remedy = "What else these operations did goes back with --without-missing; or undo an operation before them"
         raise ChangedError(problem, remedy)
     hidden = sorted(path for path in edited if path in {m.source for m in moves if _goes_out_of_sight(m)})
     if hidden:
@@ -244,7 +245,10 @@ def _what_is_there(root: str, reversal: Reversal, purged: Mapping[str, int]) -> 
     for move in reversal.moves:
         hidden = move.source.startswith(f"{VAULT}/")
         now = _identity(os.path.join(root, move.source), move.identity)
-        spoiled = now not in (None, move.identity) and not is_file(os.path.join(root, move.source), move.identity)
+        if hidden and now is not None and not is_own(move.target):  # nobody looks there from day to day
+            spoiled = digest_of(os.path.join(root, move.source)) != move.identity.digest
+        else:
+            spoiled = now not in (None, move.identity) and not is_file(os.path.join(root, move.source), move.identity)
         if hidden and (now is None or spoiled):  # nobody edits there
             there.gone[move.source] = move.target
         if move.source in purged and now is None:

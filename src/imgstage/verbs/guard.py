@@ -124,11 +124,9 @@ def refuse_foreign(unknown: Iterable[Sample]) -> None:
     came = [show(sample.key) + (f" (in {HELD}/)" if sample.place == HELD else "") for sample in samples]
     if came:
         problem = f"splits.csv is gone, or is not the one imgstage wrote last, and does not know {some(came)}"
-        remedy = (
-            "Restore it from git or a backup; or take back the last operation, and with it the table that was there"
-        )
-        other = "let split draw (or take from their folders) all it does not know, with: imgstage split --accept-new"
-        raise ChangedError(problem, f"{remedy}: imgstage undo --without-missing; or {other}")
+        undo = "move away what there is of it, and take back the last operation: imgstage undo --without-missing"
+        draw = "let split draw (or take from their folders) all it does not know: imgstage split --accept-new"
+        raise ChangedError(problem, f"Restore it from git or a backup; or {undo}; or {draw}")
 
 
 def unknown_to_ledger(catalog: Catalog, samples: Iterable[Sample]) -> list[Sample]:

@@ -140,7 +140,7 @@ def _check_wish(wish: RenameWish) -> None:
         problem = "There is no prefix"
         raise UsageError(problem, "Give one, as in: imgstage rename --prefix github_")
     for what, text in (("prefix", wish.prefix), ("template", wish.template or "")):
-        if unsafe_name(text) or (what == "prefix" and ("/" in text or text.startswith("."))):
+        if unsafe_name(text) or (what == "prefix" and ("/" in text or text.startswith((".", "-")))):
             problem = f"{show(text)!r} can be no {what}: file names like that are not staged"
             raise UsageError(problem, "Use letters, digits, - and _")
     if wish.template is not None:

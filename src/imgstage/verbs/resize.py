@@ -25,7 +25,7 @@ from .newnames import follow, refuse_other_reading
 from .wishes import arrange_wishes, write_ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from fractions import Fraction
 
     from ..formats import ImageInfo
@@ -75,10 +75,10 @@ class ResizeWish:
         size: what size, and how images come to it.
         format: that pictures get; "keep" leaves each its own. Masks get it only when it is lossless.
         quality: 1 to 100, where the format is lossy.
-        labels: the roles whose values mean something by themselves; None goes by their names, and asks where an image
-            looks otherwise.
+        labels: the roles whose values mean something by themselves, folded, beside those whose names tell; None asks
+            where an image looks like one.
         originals: what images were made from by an earlier resize, by their path now.
-        uncertain: images that an earlier resize made, of which nobody knows from what.
+        uncertain: why images that an earlier resize made cannot be made from their originals, by their path.
         given: the pairing templates of `imgstage.toml`, by which new names will be read.
         grouping: the groups, by key, that the group rule of `imgstage.toml` gives to the samples of a catalog.
         expect: given recipes and the files they are for, what all of it will take.
@@ -89,7 +89,7 @@ class ResizeWish:
     quality: int
     labels: frozenset[str] | None
     originals: Mapping[str, Original]
-    uncertain: frozenset[str]
+    uncertain: Mapping[str, str]
     given: Mapping[str, Mapping[str, str]]
     grouping: Callable[[Catalog], Mapping[str, str]]
     expect: Callable[[Sequence[tuple[Recipe, FileRecord]]], Estimate]
@@ -157,6 +157,7 @@ def plan_resize(catalog: Catalog, names: Sequence[str], wish: ResizeWish, draft:
     if names:
         paths = {record.path for record in named(catalog, names, lambda _: True, STAGE)}
         chosen = tuple(sample for sample in chosen if any(record.path in paths for record in sample.files))
+    _refuse_unknown_roles(catalog, wish.labels or ())
     held = {sample.id: sample.held for sample in chosen if sample.held}
     works: dict[str, tuple[_Work, ...]] = {}
     for sample in chosen:
@@ -176,6 +177,19 @@ def plan_resize(catalog: Catalog, names: Sequence[str], wish: ResizeWish, draft:
     )
     plan = resize.plan(works, held, {})
     return replace(plan, making=Making("Resizing", jobs, quiet_codecs, resize.finish)) if jobs else plan
+
+
+def _refuse_unknown_roles(catalog: Catalog, labels: Iterable[str]) -> None:
+    """A slip of the pen must not make a mask a picture.
+
+    Raises:
+        UsageError: no sample has such a role.
+    """
+    known = sorted({role for sample in catalog.samples for role in sample.images})
+    unknown = set(labels) - set(map(fold, known))
+    if unknown:
+        problem = f"No sample has the role {show(min(unknown))}"
+        raise UsageError(problem, f"There are: {', '.join(known) or 'no images at all'}; or say --labels none")
 
 
 def _each_original_once(works: Mapping[str, tuple[_Work, ...]], held: dict[str, str]) -> dict[str, tuple[_Work, ...]]:
@@ -200,9 +214,9 @@ def _works(catalog: Catalog, sample: Sample, wish: ResizeWish) -> Iterator[_Work
     """
     records = [(role, record) for role, of in sample.images.items() for record in of]
     paths = {record.path for _, record in records}
-    if paths & wish.uncertain:
-        problem = "it was resized before, and which of several originals it was made from cannot be told"
-        raise MisfitError(problem)
+    uncertain = min(paths & wish.uncertain.keys(), default="")
+    if uncertain:
+        raise MisfitError(wish.uncertain[uncertain])
     if not paths.isdisjoint(catalog.edited):
         problem = "it was edited since it was assigned, and `imgstage split` must look at that first"
         raise MisfitError(problem)
@@ -213,7 +227,7 @@ def _works(catalog: Catalog, sample: Sample, wish: ResizeWish) -> Iterator[_Work
         raise MisfitError(problem)
     frames = wish.size.frames(sizes)
     for (role, record), (source, info), frame in zip(records, sources, frames, strict=True):
-        labels = is_mask(role) if wish.labels is None else role in wish.labels
+        labels = is_mask(role) or fold(role) in (wish.labels or ())
         recipe = Recipe(
             frame, _format(record, wish.format, labels=labels), labels, wish.quality, told=wish.labels is not None
         )
