@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from ..geometry import Fit, Orient
     from ..plan import Plan
-    from ..verbs.resize import Format
+    from ..verbs.resizewish import Format
 
 
 @click.command("resize", short_help="Give images another size; the originals are kept.")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from ..verbs.guard import SplitOptions, Trust
     from ..verbs.rename import RenameOptions
-    from ..verbs.resize import ResizeOptions
+    from ..verbs.resizewish import ResizeOptions
 
 
 class Dataset(Planning):

@@ -16,6 +16,7 @@ from ..verbs.add import plan_add
 from ..verbs.guard import SplitWish, Trust
 from ..verbs.hold import plan_hold, plan_release
 from ..verbs.rename import RenameWish, plan_rename
+from ..verbs.resizewish import Original, ResizeWish, check_wish
 from ..verbs.split import plan_split
 from ..verbs.unsplit import plan_unsplit
 from .reading import Reading
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from ..look import Look
     from ..plan import Plan
     from ..resizing import Estimate, Recipe
-    from ..verbs.resize import Format, Original
+    from ..verbs.resizewish import Format
 
 
 class Planning(Reading):
@@ -225,7 +226,7 @@ class Planning(Reading):
             DestinationError: a name is taken; nothing was changed.
         """
         from ..resizing import probe  # loads the decoders
-        from ..verbs import resize
+        from ..verbs.resize import plan_resize
 
         wished = SizeWish(
             read_size(size) if isinstance(size, str) else size,
@@ -236,7 +237,7 @@ class Planning(Reading):
             orient,
             enlarge,
         )
-        resize.check_wish(wished, format, quality)
+        check_wish(wished, format, quality)
         seen = self._look_to_change()
         rule = GroupRule.of(None, None, seen.settings, self.root)
         originals, uncertain = self._originals(seen)
@@ -249,7 +250,7 @@ class Planning(Reading):
                     self._threads,
                 )
 
-        wish = resize.ResizeWish(
+        wish = ResizeWish(
             wished,
             format,
             quality,
@@ -260,12 +261,10 @@ class Planning(Reading):
             rule.groups,
             expect,
         )
-        return self._bound(resize.plan_resize(seen.catalog, self._meant(names, otherwise=True), wish, seen.draft))
+        return self._bound(plan_resize(seen.catalog, self._meant(names, otherwise=True), wish, seen.draft))
 
     def _originals(self, seen: Look) -> tuple[dict[str, Original], dict[str, str]]:
         """What images were made from by an earlier resize, by their path, and why that cannot be used of others."""
-        from ..verbs.resize import Original  # loads the decoders
-
         known = origins(self.journal.records)
         images = [(record.path, record.digest) for record in seen.catalog.index.files if record.image is not None]
         made = {path: found for path, digest in images if (found := known.find(path, digest))}

@@ -125,7 +125,7 @@ def refuse_foreign(unknown: Iterable[Sample]) -> None:
     if came:
         problem = f"splits.csv is gone, or is not the one imgstage wrote last, and does not know {some(came)}"
         undo = "move away what there is of it, and take back the last operation: imgstage undo --without-missing"
-        draw = "let split draw (or take from their folders) all it does not know: imgstage split --accept-new"
+        draw = "let split draw (or take from folders) what it does not know, with: imgstage split --accept-new"
         raise ChangedError(problem, f"Restore it from git or a backup; or {undo}; or {draw}")
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict, get_args
+from typing import TYPE_CHECKING, NamedTuple
 
 from blake3 import blake3
 
 from ..catalog import Catalog, Sample, below, top
 from ..errors import DestinationError, RefusedError, UsageError
 from ..formats import SUFFIXES_OF
-from ..geometry import MisfitError, SizeWish, check_word
+from ..geometry import MisfitError
 from ..images import quiet_codecs
 from ..pairing import is_mask, stem_of
 from ..plan import INCOMING, MADE, Identity, Job, Made, Making, Move, Note, Plan, Report, some, vault_place
@@ -25,74 +25,16 @@ from .newnames import follow, refuse_other_reading
 from .wishes import arrange_wishes, write_ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-    from fractions import Fraction
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from ..formats import ImageInfo
-    from ..geometry import Fit, Orient, Size
     from ..index import FileRecord
     from ..resizing import Estimate
+    from .resizewish import Format, ResizeWish
     from .wishes import Draft, Wishes
 
-Format = Literal["keep", "jpg", "png", "webp"]
-FORMATS: tuple[Format, ...] = get_args(Format)
 _FORMATS = {"jpg": "JPEG", "png": "PNG", "webp": "WEBP"}
 _STRETCHED = 1.05  # a change of the aspect that is worth telling
-
-
-class ResizeOptions(TypedDict, total=False):
-    """What `Dataset.plan_resize` takes; see there."""
-
-    size: Size | str | None
-    long_side: int | None
-    scale: Fraction | str | None
-    multiple_of: int | None
-    fit: Fit
-    orient: Orient
-    format: Format
-    quality: int
-    labels: Sequence[str] | None
-    enlarge: bool
-
-
-class Original(NamedTuple):
-    """What a file was made from by an earlier resize.
-
-    Attributes:
-        record: the original, its path in the vault relative to the root.
-        recipe: how the file was made of it.
-    """
-
-    record: FileRecord
-    recipe: str
-
-
-@dataclass(frozen=True)
-class ResizeWish:
-    """What the user asks of a resize.
-
-    Attributes:
-        size: what size, and how images come to it.
-        format: that pictures get; "keep" leaves each its own. Masks get it only when it is lossless.
-        quality: 1 to 100, where the format is lossy.
-        labels: the roles whose values mean something by themselves, folded, beside those whose names tell; None asks
-            where an image looks like one.
-        originals: what images were made from by an earlier resize, by their path now.
-        uncertain: why images that an earlier resize made cannot be made from their originals, by their path.
-        given: the pairing templates of `imgstage.toml`, by which new names will be read.
-        grouping: the groups, by key, that the group rule of `imgstage.toml` gives to the samples of a catalog.
-        expect: given recipes and the files they are for, what all of it will take.
-    """
-
-    size: SizeWish
-    format: Format
-    quality: int
-    labels: frozenset[str] | None
-    originals: Mapping[str, Original]
-    uncertain: Mapping[str, str]
-    given: Mapping[str, Mapping[str, str]]
-    grouping: Callable[[Catalog], Mapping[str, str]]
-    expect: Callable[[Sequence[tuple[Recipe, FileRecord]]], Estimate]
 
 
 class _Work(NamedTuple):
@@ -121,19 +63,6 @@ class _Work(NamedTuple):
         if format_then == format_now or suffix in SUFFIXES_OF[format_then]:
             return path
         return stem_of(path) + SUFFIXES_OF[format_then][0]
-
-
-def check_wish(wish: SizeWish, image_format: str, quality: int) -> None:
-    """Refuse what makes no sense, before anything is read.
-
-    Raises:
-        UsageError: naming it.
-    """
-    wish.check()
-    check_word("format", image_format, FORMATS)
-    if not 1 <= quality <= 100:
-        problem = f"There is no quality {quality}"
-        raise UsageError(problem, "Give one from 1 to 100; of 95 hardly anything is seen")
 
 
 def plan_resize(catalog: Catalog, names: Sequence[str], wish: ResizeWish, draft: Draft) -> Plan:
