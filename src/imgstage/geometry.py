@@ -103,7 +103,8 @@ class SizeWish:
             )
         if not given and self.multiple_of is None and self.orient == "keep":
             problem = "No new size was asked for"
-            raise UsageError(problem, "Give one, as in: imgstage resize --size 1920x1280 (height x width)")
+            remedy = "Give one, as in: imgstage resize --size 1920x1280 (height x width); --scale 1 keeps sizes"
+            raise UsageError(problem, remedy)
         for what, side in (
             ("--long-side", self.long_side),
             ("--multiple-of", self.multiple_of),
@@ -132,13 +133,15 @@ class SizeWish:
         """How the images of one sample come to the new size, all in the same way.
 
         Args:
-            sizes: the (height, width) as seen of each image; the first decides.
+            sizes: the (height, width) as seen of each image. Of nearly equal sizes the first decides; of others, as in
+                super-resolution, each is treated by its own, if the wish keeps their ratio.
 
         Returns:
             A frame for each.
 
         Raises:
-            MisfitError: they are of different shapes, or would be enlarged, or cut to nothing.
+            MisfitError: they are of different shapes, or of sizes that would become one; or would be enlarged, get too
+                many pixels, or none.
         """
         own = [self._frame(size) for size in sizes]
         for size in sizes:

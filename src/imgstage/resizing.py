@@ -29,8 +29,8 @@ class Recipe(NamedTuple):
         frame: what size, and how it comes to it.
         format: of the result, Pillow's name.
         labels: its values mean something by themselves, as in a mask: the nearest one is taken, and all stay exact.
-        told: whether the user has said so, or that they do not.
         quality: 1 to 100, where the format is lossy.
+        told: whether the user has said which images are labels; else those that look like some are refused.
     """
 
     frame: Frame
@@ -133,19 +133,16 @@ def _area(recipe: Recipe) -> int:
 def foreseen(info: ImageInfo, recipe: Recipe) -> str:
     """Why an image cannot be made so, as far as that is known without its pixels; empty when nothing is against it."""
     mode = info.mode if recipe.labels else {"1": "L", "P": "RGB", "PA": "RGBA"}.get(info.mode, info.mode)
-    if recipe.labels and recipe.format == "JPEG":
-        return "JPEG does not keep the values of a mask; --format png does"
-    if mode in _LAYOUTS and mode not in MODES_OF[recipe.format]:
-        return _cannot_hold(recipe.format, mode)
-    return ""
+    return _why_not(mode, recipe)
 
 
-_LAYOUTS = set().union(*MODES_OF.values())
-
-
-def _cannot_hold(image_format: str, mode: str) -> str:
+def _why_not(mode: str, recipe: Recipe) -> str:
+    if recipe.labels and recipe.format in ("JPEG", "WEBP"):
+        return f"{recipe.format} does not keep the values of a mask; --format png does"
+    if mode in MODES_OF[recipe.format]:
+        return ""
     way = "; --format png can" if mode in MODES_OF["PNG"] else ""
-    return f"{image_format} cannot hold its pixels, which are of the layout {mode}{way}"
+    return f"{recipe.format} cannot hold its pixels, which are of the layout {mode}{way}"
 
 
 def _refuse_labels(pixels: NDArray[Any], traits: Traits, recipe: Recipe) -> None:
@@ -180,13 +177,11 @@ def _refuse_loss(traits: Traits, recipe: Recipe) -> None:
     if traits.bits > 8 and traits.mode not in ("I;16", "I", "F"):
         problem = "it has 16 bits a colour, of which only 8 would be kept"
         raise DefectError(problem)
-    if traits.mode not in MODES_OF[recipe.format]:
-        raise DefectError(_cannot_hold(recipe.format, traits.mode))
+    problem = _why_not(traits.mode, recipe)
+    if problem:
+        raise DefectError(problem)
     if traits.transparency is not None and not recipe.labels:
         problem = "its layout has no channel for what is transparent in it, and that would be lost"
-        raise DefectError(problem)
-    if recipe.labels and recipe.format in ("JPEG", "WEBP"):
-        problem = f"{recipe.format} does not keep the values of a mask; --format png does"
         raise DefectError(problem)
 
 

@@ -7,22 +7,16 @@ import json
 import pytest
 
 from imgstage import Dataset
-from imgstage.cli import run
 from imgstage.cli.render import amount, duration
 
 from ..helpers import picture, snapshot, stage, write
-
-
-def call(capsys: pytest.CaptureFixture[str], dataset: Dataset, *words: str) -> tuple[int, str, str]:
-    code = run(["-C", str(dataset.root.path), *words])
-    captured = capsys.readouterr()
-    return code, captured.out, captured.err
+from .calls import call
 
 
 def test_a_dry_run_says_what_it_would_take(pairs: Dataset, capsys: pytest.CaptureFixture[str]) -> None:
     write(stage(pairs) / "github_01.json", b"{}")
     before = snapshot(pairs.root.path)
-    code, out, _ = call(capsys, pairs, "resize", "--size", "20x20", "--orient", "portrait", "-n")
+    code, out, _ = call(capsys, "-C", str(pairs.root.path), "resize", "--size", "20x20", "--orient", "portrait", "-n")
     assert code == 0
     assert "50 images of 25 samples would be resized, 0.0 -> 0.0 megapixels" in out
     assert "to write, in about 1 s; the vault would keep" in out
@@ -34,23 +28,23 @@ def test_a_dry_run_says_what_it_would_take(pairs: Dataset, capsys: pytest.Captur
 
 
 def test_it_says_what_it_did_and_where_the_originals_are(pairs: Dataset, capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, _ = call(capsys, pairs, "resize", "--scale", "50%")
+    code, out, _ = call(capsys, "-C", str(pairs.root.path), "resize", "--scale", "50%")
     assert code == 0
     assert "50 images of 25 samples resized" in out
     assert "until imgstage -C" in out.replace("\n", " ")
     assert "Done as operation 1. Undo: imgstage -C" in out
-    _, out, _ = call(capsys, pairs, "resize", "--scale", "50%")
+    _, out, _ = call(capsys, "-C", str(pairs.root.path), "resize", "--scale", "50%")
     assert "Nothing to resize: all there is has that size already, or is held" in out
     assert "Nothing to do; nothing was changed." in out
-    _, out, _ = call(capsys, pairs, "resize", "--long-side", "20")
+    _, out, _ = call(capsys, "-C", str(pairs.root.path), "resize", "--long-side", "20")
     assert "50 were resized before: they start from their originals again" in out
-    _, out, _ = call(capsys, pairs, "resize", "--long-side", "32")
+    _, out, _ = call(capsys, "-C", str(pairs.root.path), "resize", "--long-side", "32")
     assert "50 have that size by nature: their originals come back" in out
 
 
 def test_json_tells_what_was_held(pairs: Dataset, capsys: pytest.CaptureFixture[str]) -> None:
     write(stage(pairs) / "github_01_after.jpg", picture(1, size=(24, 40)))
-    code, out, _ = call(capsys, pairs, "resize", "--scale", "0.5", "--json")
+    code, out, _ = call(capsys, "-C", str(pairs.root.path), "resize", "--scale", "0.5", "--json")
     told = json.loads(out)
     assert (code, told["operation"], told["found"], told["done"], told["changed"], told["held"]) == (
         0,
@@ -86,7 +80,7 @@ def test_bad_wishes_are_a_sentence(
     pairs: Dataset, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], problem: str
 ) -> None:
     before = snapshot(pairs.root.path)
-    code, out, err = call(capsys, pairs, "resize", *words)
+    code, out, err = call(capsys, "-C", str(pairs.root.path), "resize", *words)
     assert (code, out) == (2, "")
     assert problem in err
     assert "Nothing was changed" in err
@@ -103,7 +97,7 @@ def test_too_little_space_is_told_before_the_first_image(
 
     monkeypatch.setattr(os, "statvfs", lambda _: Tight)
     before = snapshot(pairs.root.path)
-    code, _, err = call(capsys, pairs, "resize", "--scale", "0.5")
+    code, _, err = call(capsys, "-C", str(pairs.root.path), "resize", "--scale", "0.5")
     assert code == 2
     assert "MB free, and resize needs" in err
     assert snapshot(pairs.root.path) == before

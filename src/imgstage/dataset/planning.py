@@ -75,7 +75,7 @@ class Planning(Reading):
 
         Args:
             ratios: such as `80/12/8` (the default) or `train=0.8,val=0.2`.
-            seed: any whole number; 0 by default.
+            seed: any whole number of up to 64 bits; 0 by default.
             group: a regular expression whose first bracket, searched in a sample's key, names its group.
             group_csv: `FILE:COLUMN`; the column names the groups, another one the images.
             rounding: "remainder" (the default) or "truncate".

@@ -10,13 +10,13 @@ from ..cache import CACHE
 from ..catalog import top
 from ..checks import ERROR, Finding, broken_off, check
 from ..digests import digest_of
-from ..errors import ImgstageError, UsageError
+from ..errors import ChangedError, ImgstageError, UsageError
 from ..index import Index, scan
 from ..journal import Journal, Operation, Passage, only_looking, origins, passages, whereabouts
 from ..look import Look, look
 from ..parallel import thinking
 from ..plan import some
-from ..root import Root, find_root, fold, real_path, root_path, show
+from ..root import STATE, Root, find_root, fold, real_path, root_path, show
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -97,7 +97,12 @@ class Reading:
 
     def _rotten_originals(self) -> Iterator[Finding]:
         """Originals in the vault that are not what was put there."""
-        for place, digest in origins(self.journal.records).kept.items():
+        try:
+            kept = origins(self.journal.records).kept
+        except ChangedError as error:
+            yield Finding("journal", ERROR, f"{STATE}/journal", error.problem, error.remedy)
+            return
+        for place, digest in kept.items():
             path = self.root.path / place
             if path.is_file() and digest_of(path) != digest:
                 sentence = "this original in the vault is not what was put there: the disk may be failing"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..plan import Made
     from .records import Records
 
-RESIZE = "resize"
+_RESIZE = "resize"
 
 
 class Origins(NamedTuple):
@@ -56,7 +56,7 @@ def origins(records: Records) -> Origins:
 
 def _origins(records: Records) -> Origins:
     done = [number for number, state in records.states().items() if state is State.DONE]
-    if not any(records.head(number).verb == RESIZE for number in done):
+    if not any(records.head(number).verb == _RESIZE for number in done):
         return Origins({}, {}, {})
     at: dict[str, tuple[str, Made]] = {}
     of: dict[str, dict[tuple[str, str], Made]] = defaultdict(dict)
@@ -95,7 +95,7 @@ def ancestors(records: Records) -> tuple[dict[str, frozenset[str]], bool]:
     kept: dict[str, str] = {}
     for number, state in records.states().items():
         try:
-            if state is not State.DONE or records.head(number).verb != RESIZE:
+            if state is not State.DONE or records.head(number).verb != _RESIZE:
                 continue
             record = records.read(number)
         except BrokenOffError:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -65,7 +66,8 @@ def plan_purge(root: str, records: Records, operation: int, older_than: timedelt
         BrokenOffError: a plan was damaged.
     """
     latest = datetime.now().astimezone() - older_than if older_than is not None else None
-    found = [kept for kept in _kept(root, records) if latest is None or _when(kept.started) <= latest]
+    every = _kept(root, records)
+    found = [kept for kept in every if latest is None or datetime.fromisoformat(kept.started) <= latest]
     places = tuple(place for kept in found for place in kept.places)
     report = Report(
         done=len(places),
@@ -116,10 +118,6 @@ def _files(root: str, folder: str) -> Iterator[tuple[str, int]]:
                 yield f"{folder}/{entry.name}", status.st_size
 
 
-def _when(started: str) -> datetime:
-    return datetime.fromisoformat(started)
-
-
 def discard(root: str, records: Records, number: int) -> None:
     """Unlink what a committed purge gave up, as far as that is still there, and note that it is done.
 
@@ -128,14 +126,13 @@ def discard(root: str, records: Records, number: int) -> None:
         OSError: something cannot be unlinked; the rest stays for the next try.
     """
     places = records.read(number).discards
+    foreign = next((place for place in places if not place.startswith(f"{VAULT}/") or ".." in place.split("/")), "")
+    if foreign:
+        problem = f"Operation {number} says to give up {foreign}, which is not in the vault"
+        raise BrokenOffError(problem, "The journal is not as imgstage writes it; restore it from a backup")
     for place in places:
-        if not place.startswith(f"{VAULT}/") or ".." in place.split("/"):
-            problem = f"Operation {number} says to give up {place}, which is not in the vault"
-            raise BrokenOffError(problem, "The journal is not as imgstage writes it; restore it from a backup")
-        try:
+        with suppress(FileNotFoundError):
             os.unlink(os.path.join(root, place))
-        except FileNotFoundError:
-            continue
     folders = {place.rpartition("/")[0] for place in places}
     for folder in sorted(folders, key=len, reverse=True):
         _sync_or_remove(root, folder)

@@ -13,9 +13,9 @@ from ..reasons import Why, is_because
 from ..root import HELD, REASONS, STAGE, fold, show
 from ..tables import write_reasons
 from .guard import refuse_doubtful_places
-from .metadata import write_metadata
+from .metadata import write_tables
 from .named import named
-from .wishes import Draft, arrange_wishes, write_ledger, write_table
+from .wishes import Draft, arrange_wishes, write_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -115,14 +115,9 @@ def _plan(
 ) -> Plan:
     files = list(files)
     moves = [Move(record.path, target[record.path], Identity.of(record)) for record in files]
-    splits = {sample.id: sample.split for sample in catalog.samples if sample.split}
     usable = [sample for sample in catalog.samples if _is_usable_after(sample, target)]
-    # Who is new, and is not moved here, is for `split` to look at.
-    known = {row.sample for row in catalog.rows.values()} | {sample.id for sample in _moved(catalog, target)}
-    wishes = write_ledger(draft, catalog, {name: split for name, split in splits.items() if name in known}, target)
+    wishes, foreign = write_tables(draft, catalog, target, usable=usable, settled=_moved(catalog, target))
     wishes |= write_table(draft, REASONS, write_reasons(reasons) if reasons else None)
-    tables, foreign = write_metadata(draft, catalog, usable, splits, target)
-    wishes |= tables
     places = {top(path) for path in (*target, *target.values())} - {STAGE}
     journeys, steps = arrange_wishes(draft, catalog, moves, wishes, places)
     into = Counter(top(target[sample.files[0].path]) for sample in catalog.samples if sample.files[0].path in target)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ..root import METADATA
 from ..tables import in_split, manifest
-from .wishes import Draft, Wishes, write_table
+from .wishes import Draft, Wishes, write_ledger, write_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -21,6 +21,36 @@ if TYPE_CHECKING:
 
 _LONE = "image"
 _quote = json.encoder.encode_basestring  # quicker than a whole encoder a line
+
+
+def write_tables(
+    draft: Draft,
+    catalog: Catalog,
+    target: Mapping[str, str],
+    *,
+    usable: Iterable[Sample] | None = None,
+    settled: Iterable[Sample] = (),
+    digests: Mapping[str, str] | None = None,
+) -> tuple[Wishes, list[str]]:
+    """The wishes of a verb by which every sample keeps its split: `splits.csv` and the tables beside it, brought up.
+
+    Args:
+        draft: about the plan.
+        catalog: what there is.
+        target: where files go, by path; the others stay.
+        usable: the samples that are not held when the plan is done; None means that none changes in this.
+        settled: samples that shall have rows besides those that have some. Who else is new is for `split` to look at.
+        digests: of files that get other bytes, what they will hold, by path.
+
+    Returns:
+        See `write_metadata`.
+    """
+    splits = {sample.id: sample.split for sample in catalog.samples if sample.split}
+    known = {row.sample for row in catalog.rows.values()} | {sample.id for sample in settled}
+    rows = {name: split for name, split in splits.items() if name in known}
+    whole = usable if usable is not None else [sample for sample in catalog.samples if not sample.held]
+    tables, foreign = write_metadata(draft, catalog, whole, splits, target)
+    return write_ledger(draft, catalog, rows, target, digests=digests) | tables, foreign
 
 
 def write_metadata(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import UsageError
 from ..reasons import Why, is_because
-from ..root import fold, show
+from ..root import STAGE, fold, show
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -36,6 +36,18 @@ def named(catalog: Catalog, names: Sequence[str], fits: Callable[[FileRecord], b
             raise UsageError(problem, f"Give the path of one of its files, such as {where}/x.jpg, or of a folder there")
         found |= {record.path: record for record in by_name[name]}
     return sorted(found.values())
+
+
+def chosen_samples(catalog: Catalog, names: Sequence[str]) -> tuple[Sample, ...]:
+    """The samples that are meant, wherever they lie; all when nothing is named.
+
+    Raises:
+        UsageError: a name means nothing here.
+    """
+    if not names:
+        return catalog.samples
+    paths = {record.path for record in named(catalog, names, lambda _: True, STAGE)}
+    return tuple(sample for sample in catalog.samples if any(record.path in paths for record in sample.files))
 
 
 def _by_name(catalog: Catalog, folders: set[str], fits: Callable[[FileRecord], bool]) -> dict[str, list[FileRecord]]:

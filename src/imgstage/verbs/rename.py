@@ -14,13 +14,13 @@ from ..errors import DestinationError, UsageError
 from ..index import Kind, unsafe_name
 from ..pairing import read_all, stem_of, without_noise
 from ..plan import Identity, Move, Note, Plan, Report, emptied_folders, some
-from ..root import STAGE, fold, show
+from ..root import fold, show
 from .guard import refuse_doubtful_names
-from .metadata import write_metadata
-from .named import named
+from .metadata import write_tables
+from .named import chosen_samples
 from .newnames import follow, refuse_other_reading
 from .ties import name_of
-from .wishes import arrange_wishes, write_ledger
+from .wishes import arrange_wishes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -84,10 +84,7 @@ def plan_rename(catalog: Catalog, names: Sequence[str], wish: RenameWish, draft:
         ChangedError: a name is all that tells that an unknown image may be a held-out one.
     """
     _check_wish(wish)
-    chosen = catalog.samples
-    if names:
-        paths = {record.path for record in named(catalog, names, lambda _: True, STAGE)}
-        chosen = tuple(sample for sample in chosen if any(record.path in paths for record in sample.files))
+    chosen = chosen_samples(catalog, names)
     usable = sorted((sample for sample in chosen if not sample.held), key=lambda s: (_natural(s.key), s.key, s.id))
     refuse_doubtful_names(catalog, usable)
     target = _targets(catalog, usable, wish)
@@ -100,12 +97,7 @@ def plan_rename(catalog: Catalog, names: Sequence[str], wish: RenameWish, draft:
         for path in sorted(target)
         if target[path] != path
     ]
-    splits = {sample.id: sample.split for sample in catalog.samples if sample.split}
-    known = {row.sample for row in catalog.rows.values()}
-    wishes = write_ledger(draft, catalog, {name: split for name, split in splits.items() if name in known}, target)
-    whole = [sample for sample in catalog.samples if not sample.held]
-    tables, foreign = write_metadata(draft, catalog, whole, splits, target)
-    wishes |= tables
+    wishes, foreign = write_tables(draft, catalog, target)
     places = sorted({top(path) for path in target})
     journeys, steps = arrange_wishes(draft, catalog, moves, wishes, places)
     stale = refuse_other_reading(catalog, target, wish.given, wish.grouping, _other_names(wish))

@@ -18,11 +18,11 @@ from ..pairing import is_mask, stem_of
 from ..plan import INCOMING, MADE, Identity, Job, Made, Making, Move, Note, Plan, Report, some, vault_place
 from ..reasons import Why, about, because
 from ..resizing import Recipe, foreseen, make
-from ..root import STAGE, fold, show
-from .metadata import write_metadata
-from .named import named
+from ..root import fold, show
+from .metadata import write_tables
+from .named import chosen_samples
 from .newnames import follow, refuse_other_reading
-from .wishes import arrange_wishes, write_ledger
+from .wishes import arrange_wishes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ..index import FileRecord
     from ..resizing import Estimate
     from .resizewish import Format, ResizeWish
-    from .wishes import Draft, Wishes
+    from .wishes import Draft
 
 _FORMATS = {"jpg": "JPEG", "png": "PNG", "webp": "WEBP"}
 _STRETCHED = 1.05  # a change of the aspect that is worth telling
@@ -82,10 +82,7 @@ def plan_resize(catalog: Catalog, names: Sequence[str], wish: ResizeWish, draft:
         UsageError: a name means nothing here, or images would go together otherwise by their new suffixes.
         DestinationError: a name is taken.
     """
-    chosen = catalog.samples
-    if names:
-        paths = {record.path for record in named(catalog, names, lambda _: True, STAGE)}
-        chosen = tuple(sample for sample in chosen if any(record.path in paths for record in sample.files))
+    chosen = chosen_samples(catalog, names)
     _refuse_unknown_roles(catalog, wish.labels or ())
     held = {sample.id: sample.held for sample in chosen if sample.held}
     works: dict[str, tuple[_Work, ...]] = {}
@@ -254,7 +251,7 @@ class _Resize:
                 origin = away if work.source is work.record else work.source.path
                 made[work.place] = Made(path, origin, str(work.recipe))
             digests[path] = identity.digest
-        wishes, foreign = self._tables(target, digests)
+        wishes, foreign = write_tables(draft, catalog, target, digests=digests)
         places = sorted({top(path) for path in target})
         journeys, steps = arrange_wishes(draft, catalog, moves, wishes, places)
         if any(path != to for path, to in target.items()):
@@ -262,17 +259,6 @@ class _Resize:
             refuse_other_reading(catalog, target, self.wish.given, self.wish.grouping, remedy)
         report = self._report(works, held, target, foreign)
         return Plan("resize", draft.operation, journeys, steps, tuple(wishes.preparations), report, made=made)
-
-    def _tables(self, target: Mapping[str, str], digests: Mapping[str, str]) -> tuple[Wishes, list[str]]:
-        """What is wished of `splits.csv` and the like, and which of these are somebody else's."""
-        catalog = self.catalog
-        splits = {sample.id: sample.split for sample in catalog.samples if sample.split}
-        known = {row.sample for row in catalog.rows.values()}
-        mine = {name: split for name, split in splits.items() if name in known}
-        wishes = write_ledger(self.draft, catalog, mine, target, digests=digests)
-        whole = [sample for sample in catalog.samples if not sample.held]
-        tables, foreign = write_metadata(self.draft, catalog, whole, splits, target)
-        return wishes | tables, foreign
 
     def _report(
         self,
