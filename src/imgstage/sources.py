@@ -81,8 +81,8 @@ def _read(root: Root, given: str | Path, scan: Callable[[Path, Sequence[str]], I
     if real.is_dir() and not found.files:
         problem = f"{show(str(source))} holds no files"
         raise UsageError(problem, "Check the path")
-    images = {str(parent) for r in found.files if r.kind is Kind.IMAGE for parent in PurePosixPath(r.path).parents}
-    inside = split_sets(images)
+    folders = {PurePosixPath(r.path.rpartition("/")[0]) for r in found.files if r.kind is Kind.IMAGE}
+    inside = split_sets({str(parent) for folder in folders for parent in (folder, *folder.parents)})
     if inside:
         _refuse_split(source / inside[0])
     return Source(base, found)

@@ -82,7 +82,8 @@ def _refuse_impossible(targets: Sequence[str]) -> None:
     if hidden:
         problem = f"{some([show(path) for path in hidden])} would be hidden, or lie outside of the root's folders"
         raise DestinationError(problem, "Choose other names")
-    long = [path for path in targets if any(len(os.fsencode(part)) > _NAME_BYTES for part in path.split("/"))]
+    long = [path for path in targets if len(path) > _NAME_BYTES // 4]  # in UTF-8 a letter takes four bytes at most
+    long = [path for path in long if any(len(os.fsencode(part)) > _NAME_BYTES for part in path.split("/"))]
     if long:
         problem = f"A file's name has at most {_NAME_BYTES} bytes, and {show(long[0])} has more"
         raise DestinationError(problem, "Give that file a shorter name first, with `imgstage rename` or by hand")

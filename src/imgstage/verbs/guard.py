@@ -245,8 +245,9 @@ def _without_rule(catalog: Catalog, unknown: Iterable[Sample], wish: SplitWish) 
 
 def _split_by_somebody(unknown: Iterable[Sample]) -> Iterator[str]:
     """A set that was split already, and came into `stage_data/` with its folders."""
-    staged = [below(record.path) for sample in unknown if sample.place == STAGE for record in sample.files]
-    found = split_sets({str(parent) for path in staged for parent in PurePosixPath(path).parents})
+    staged = (record.path for sample in unknown if sample.place == STAGE for record in sample.files)
+    folders = {PurePosixPath(folder) for folder in {below(path).rpartition("/")[0] for path in staged}}
+    found = split_sets({str(parent) for folder in folders for parent in (folder, *folder.parents)})
     if found:
         listed = some([show(f"{STAGE}/{folder}".rstrip("/")) for folder in found])
         yield f"{listed} holds a set that is split already, with test images that may be drawn into train"
