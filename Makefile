@@ -38,6 +38,7 @@ unit: .venv/ready
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	.venv/bin/python $(PIP) -e '.[dev]'
+	@.venv/bin/python $(PIP) pdqhash || echo 'pdqhash needs a C++ compiler; the tests that compare with it are skipped'
 	touch $@
 
 .venv-demo/ready: pyproject.toml constraints.txt

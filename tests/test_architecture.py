@@ -17,6 +17,7 @@ LAYERS = (
     "reasons",
     "parallel",
     "geometry",
+    "fingerprint",
     "images",
     "resizing",
     "cache",

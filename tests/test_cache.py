@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from imgstage.cache import Cache, Content, Stamp
+from imgstage.cache import Cache, Content, Stamp, read_fingerprints
 from imgstage.formats import ImageInfo
 
 OLD = 1_500_000_000_000_000_000
@@ -84,3 +84,16 @@ def test_a_cache_that_is_a_link_is_not_written_through(path: Path, tmp_path: Pat
     path.symlink_to(tmp_path / "elsewhere.sqlite")
     remember(path, status(), Content("d", INFO))
     assert not (tmp_path / "elsewhere.sqlite").exists()
+
+
+def test_fingerprints_are_remembered_by_the_content(path: Path) -> None:
+    remember(path, status(1), Content("d", INFO, "", b"print"))
+    remember(path, status(2), Content("e", INFO))  # known by its bytes, so it was not decoded again
+    assert dict(read_fingerprints(path)) == {"d": b"print"}
+
+
+def test_where_nothing_is_remembered_there_are_no_fingerprints(path: Path) -> None:
+    assert dict(read_fingerprints(path)) == {}
+    path.parent.mkdir()
+    path.write_bytes(b"not a database, however long one looks at it")
+    assert dict(read_fingerprints(path)) == {}

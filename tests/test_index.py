@@ -13,8 +13,7 @@ from blake3 import blake3
 
 from imgstage import images
 from imgstage.digests import digest_of
-from imgstage.formats import ImageInfo
-from imgstage.images import inspect
+from imgstage.images import Inspected, inspect
 from imgstage.index import Kind, scan
 
 from .helpers import picture, write
@@ -82,7 +81,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     seen: list[str] = []
     real = inspect
 
-    def watch(data: bytes) -> ImageInfo:
+    def watch(data: bytes) -> Inspected:
         seen.append(blake3(data).hexdigest())
         return real(data)
 
@@ -175,7 +174,7 @@ def test_what_changes_while_it_is_read_is_not_remembered(
 ) -> None:
     path = write(tmp_path / "stage_data/x.jpg", picture(1))
 
-    def meanwhile(data: bytes) -> ImageInfo:
+    def meanwhile(data: bytes) -> Inspected:
         path.write_bytes(picture(2))
         return inspect(data)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from contextlib import closing
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,11 +15,12 @@ from .formats import ImageInfo
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Iterator
     from pathlib import Path
 
 CACHE = PurePosixPath("cache/index.sqlite")
 _TRUSTED_AGE_NS = 2_000_000_000  # a file touched in the 2 s before it was hashed may have changed again unseen
-_VERSION = 3
+_VERSION = 4
 _COARSE_NS = 10_000_000
 """FAT and exFAT keep times this coarsely, no change time of their own, and give inode numbers anew at each mount: there
 nothing but the content tells a file."""
@@ -56,11 +58,13 @@ class Content(NamedTuple):
         digest: blake3, 64 hex digits.
         image: what the image is; None for anything else, and for an image with a defect.
         trouble: the defect; empty when there is none.
+        fingerprint: of the picture, packed; empty for anything else, and for what was not decoded just now.
     """
 
     digest: str
     image: ImageInfo | None = None
     trouble: str = ""
+    fingerprint: bytes = b""
 
 
 class Cache:
@@ -149,7 +153,8 @@ class Cache:
             with connection:
                 if connection.execute("PRAGMA user_version").fetchone()[0] != _VERSION:
                     connection.executescript(
-                        "DROP TABLE IF EXISTS contents; DROP TABLE IF EXISTS files;"
+                        "DROP TABLE IF EXISTS files; DROP TABLE IF EXISTS fingerprints;"
+                        "CREATE TABLE fingerprints (digest TEXT PRIMARY KEY, fingerprint BLOB) WITHOUT ROWID;"
                         "CREATE TABLE files (device INTEGER, inode INTEGER, size INTEGER, mtime_ns INTEGER,"
                         " ctime_ns INTEGER, digest TEXT, image TEXT, trouble TEXT, PRIMARY KEY (device, inode))"
                         " WITHOUT ROWID;"
@@ -160,8 +165,20 @@ class Cache:
                     for (device, inode, *rest), content in self._new
                 )
                 connection.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+                prints = ((of.digest, of.fingerprint) for _, of in self._new if of.fingerprint)
+                connection.executemany("INSERT OR REPLACE INTO fingerprints VALUES (?, ?)", prints)
         finally:
             connection.close()
+
+
+def read_fingerprints(path: Path) -> Iterator[tuple[str, bytes]]:
+    """All fingerprints that are remembered, by the digest of the picture; none where there is no such file."""
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            if connection.execute("PRAGMA user_version").fetchone()[0] == _VERSION:
+                yield from connection.execute("SELECT digest, fingerprint FROM fingerprints")
+    except (sqlite3.Error, OSError):
+        return
 
 
 def _text(image: ImageInfo | None) -> str:

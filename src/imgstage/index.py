@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from operator import itemgetter
@@ -72,10 +72,12 @@ class Index:
     Attributes:
         files: one record for each file met, ignored ones too.
         folders: permission bits of each sub-folder, by its path.
+        fingerprints: of the pictures that were decoded just now, packed, by digest; the cache has the others.
     """
 
     files: tuple[FileRecord, ...]
     folders: dict[str, int]
+    fingerprints: dict[str, bytes] = field(default_factory=dict, compare=False)
 
     @cached_property
     def by_path(self) -> dict[str, FileRecord]:
@@ -108,6 +110,7 @@ def scan(
     folders: dict[str, int] = {}
     done: list[FileRecord] = []
     todo: list[tuple[FileRecord, Stamp]] = []
+    fingerprints: dict[str, bytes] = {}
     with Cache(cache, write=write_cache) as known:
         for path, name, status in _met(folder, within, folders, done):
             kind, trouble = _classify(path, name, status.st_mode)
@@ -122,16 +125,16 @@ def scan(
                 status.st_mode & 0o7777,
                 status.st_dev,
                 status.st_ino,
-                *(content or _NOTHING),
+                *(content or _NOTHING)[:3],
             )
             if content is None:
                 todo.append((record, Stamp.of(status)))
             else:
                 done.append(record._replace(trouble=trouble) if trouble else record)
         if todo:
-            done.extend(_read_all(folder, todo, known, threads, progress or Silent()))
+            done.extend(_read_all(folder, todo, known, fingerprints, threads, progress or Silent()))
     done.sort(key=_BY_PATH)
-    return Index(tuple(done), dict(sorted(folders.items())))
+    return Index(tuple(done), dict(sorted(folders.items())), fingerprints)
 
 
 def _met(
@@ -213,9 +216,14 @@ _NOTHING = Content("")
 
 
 def _read_all(
-    folder: Path, todo: list[tuple[FileRecord, Stamp]], known: Cache, threads: int | None, watch: Progress
+    folder: Path,
+    todo: list[tuple[FileRecord, Stamp]],
+    known: Cache,
+    fingerprints: dict[str, bytes],
+    threads: int | None,
+    watch: Progress,
 ) -> Iterator[FileRecord]:
-    from . import images  # decoders take longer to load than a thousand remembered files to look up
+    from . import fingerprint, images  # decoders take longer to load than a thousand remembered files to look up
 
     def content_of(data: bytes) -> Content:
         digest = blake3(data).hexdigest()
@@ -223,7 +231,8 @@ def _read_all(
         if seen is not None:
             return seen
         try:
-            return Content(digest, images.inspect(data))
+            info, size, small, shrunk = images.inspect(data)
+            return Content(digest, info, "", fingerprint.pack(fingerprint.fingerprint(small, size, shrunk)))
         except images.DefectError as error:
             return Content(digest, None, because(Why.BROKEN, str(error)))
 
@@ -240,6 +249,8 @@ def _read_all(
             return record._replace(trouble=because(Why.UNREADABLE, "there is not enough memory to decode it"))
         if Stamp.of(status) == stamp:  # nobody wrote meanwhile
             known.put(stamp, content)
+        if content.fingerprint:
+            fingerprints[content.digest] = content.fingerprint
         return record._replace(digest=content.digest, image=content.image, trouble=content.trouble)
 
     watch.start("Reading", len(todo))

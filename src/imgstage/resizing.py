@@ -208,7 +208,7 @@ def _verify(encoded: bytes, made: NDArray[Any], recipe: Recipe, mode: str) -> No
     Raises:
         DefectError: it is not what was meant.
     """
-    info = inspect(encoded)
+    info = inspect(encoded).info
     if (info.height, info.width) != made.shape[:2] or info.orientation != 1:
         problem = f"{recipe.format} was written with {info.height}x{info.width} instead"
         raise DefectError(problem)

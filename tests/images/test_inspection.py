@@ -24,7 +24,7 @@ FORMATS = ["JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF"]
 
 def inspect(data: bytes) -> ImageInfo:
     with images.quiet_codecs():
-        return images.inspect(data)
+        return images.inspect(data).info
 
 
 def encoded(mode: str, image_format: str, **options: object) -> bytes:
@@ -177,3 +177,28 @@ def test_a_jpeg_of_four_colours_is_whole_or_a_defect() -> None:
     assert inspect(data).mode == "CMYK"
     with pytest.raises(images.DefectError):
         inspect(data[:-40] + data[-2:])
+
+
+@pytest.mark.parametrize("image_format", ["JPEG", "PNG", "TIFF"])
+@pytest.mark.parametrize(("side", "shrunk"), [(100, 1), (255, 1), (256, 2), (600, 4), (1023, 4), (1024, 8), (4000, 8)])
+def test_the_small_copy_has_as_many_pixels_as_it_needs(image_format: str, side: int, shrunk: int) -> None:
+    ramp = np.linspace(0, 255, side + 7, dtype=np.float32)[None].repeat(side, 0)
+    buffer = io.BytesIO()
+    Image.fromarray(ramp.astype(np.uint8)).convert("RGB").save(buffer, image_format)
+    with images.quiet_codecs():
+        found = images.inspect(buffer.getvalue())
+    assert (found.size, found.shrunk) == ((side, side + 7), shrunk)
+    assert found.small.shape == (-(-side // shrunk), -(-(side + 7) // shrunk))
+    starts = np.arange(0, side + 7, shrunk)
+    means = np.add.reduceat(ramp[0], starts) / np.diff([*starts, side + 7])
+    assert np.abs(found.small[0] - means).max() < 4
+
+
+def test_the_small_copy_of_a_deep_picture_is_stretched_to_what_there_is() -> None:
+    deep = np.linspace(500, 700, 512, dtype=np.uint16)[None].repeat(300, 0)
+    buffer = io.BytesIO()
+    Image.fromarray(deep).save(buffer, "PNG")
+    with images.quiet_codecs():
+        small = images.inspect(buffer.getvalue()).small
+    assert small.shape == (150, 256)
+    np.testing.assert_allclose(small[0], np.linspace(0, 255, 512).reshape(-1, 2).mean(1), atol=1)

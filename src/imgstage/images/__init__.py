@@ -5,7 +5,7 @@ from ..formats import MAX_PIXELS
 from .arrays import COUNTER_CLOCKWISE, Kernel, orient, resize, resize_upright, turned_left
 from .codecs import defects, quiet_codecs
 from .drawing import caption, thumbnail
-from .inspection import inspect
+from .inspection import Inspected, inspect
 from .pictures import MODES_OF, Picture, Traits, decode, encode
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "MAX_PIXELS",
     "MODES_OF",
     "DefectError",
+    "Inspected",
     "Kernel",
     "Picture",
     "Traits",

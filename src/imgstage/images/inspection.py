@@ -1,9 +1,10 @@
-"""What an encoded image is, and whether it decodes to the last pixel."""
+"""What an encoded image is, whether it decodes to the last pixel, and a small copy of it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 import simplejpeg
 from blake3 import blake3
 
@@ -12,20 +13,38 @@ from ..formats import ImageInfo
 from . import codecs
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from PIL import Image
 
 _PNG_END = b"IEND\xae\x42\x60\x82"
 _SIDEWAYS = range(5, 9)  # EXIF orientations that exchange height and width
+_SMALL = 128  # pixels that a small copy has on its shorter side at least, where the image has them
+_TO_GREY = {"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "CMYK", "YCbCr"}
+_SCALES = (8, 4, 2, 1)  # by which JPEG decoders can shrink
 
 
-def inspect(data: bytes) -> ImageInfo:
+class Inspected(NamedTuple):
+    """An image that decodes whole.
+
+    Attributes:
+        info: what it is.
+        size: (height, width) in pixels as stored.
+        small: a copy as stored, grey: shape (height, width), uint8, or float32 where there are more than eight bits;
+            range 0 to 255.
+        shrunk: how many pixels each way are one of the copy; those at its end may stand for fewer.
+    """
+
+    info: ImageInfo
+    size: tuple[int, int]
+    small: NDArray[Any]
+    shrunk: int
+
+
+def inspect(data: bytes) -> Inspected:
     """Decode an encoded image whole, and tell what it is.
 
     Args:
         data: the bytes of the file. Call it inside `quiet_codecs`.
-
-    Returns:
-        Size as seen, layout, format, orientation and profile.
 
     Raises:
         DefectError: the bytes are no image, are larger than `MAX_PIXELS`, or do not decode to the last pixel.
@@ -33,35 +52,66 @@ def inspect(data: bytes) -> ImageInfo:
     """
     with codecs.opened(data) as image:
         width, height = image.size
+        size = height, width
+        shrunk = next((by for by in _SCALES if min(size) >= by * _SMALL), 1)
         orientation = codecs.orientation_of(image)
         name, mode = str(image.format), image.mode
         profile = image.info.get("icc_profile")
         if codecs.is_jpeg(image):
             name = "JPEG"
-            _decode_jpeg_strictly(data, mode)
+            small = _decode_jpeg_strictly(data, image, shrunk)
         else:
-            _decode_frames(image)
+            small = _decode_frames(image, shrunk)
             if name == "PNG" and _PNG_END not in data:  # all pixels may be there, but the file was cut off
                 problem = "it does not decode whole (its end is missing)"
                 raise DefectError(problem)
     if orientation in _SIDEWAYS:
         height, width = width, height
     known_as = blake3(profile).hexdigest(length=4) if isinstance(profile, bytes) and profile else ""
-    return ImageInfo(name, height, width, mode, orientation, known_as)
+    return Inspected(ImageInfo(name, height, width, mode, orientation, known_as), size, small, shrunk)
 
 
-def _decode_jpeg_strictly(data: bytes, mode: str) -> None:
-    # At 1/8 scale and without chroma the entropy decoder still reads every byte of the first picture, where defects
+def _decode_jpeg_strictly(data: bytes, image: Image.Image, shrunk: int) -> NDArray[np.uint8]:
+    # Decoded small and without chroma, the entropy decoder still reads every byte of the first picture, where defects
     # show; only the inverse DCT is saved.
-    colorspace = "CMYK" if mode == "CMYK" else "GRAY"
-    simplejpeg.decode_jpeg(data, colorspace=colorspace, min_height=1, min_width=1, min_factor=8, strict=True)
+    height, width = -(-image.height // shrunk), -(-image.width // shrunk)
+    inks = image.mode == "CMYK"
+    colorspace = "CMYK" if inks else "GRAY"
+    grey: NDArray[np.uint8] = simplejpeg.decode_jpeg(
+        data, colorspace=colorspace, min_height=height, min_width=width, min_factor=shrunk, strict=True
+    )
+    return _shrink(image, shrunk) if inks else grey[..., 0]
 
 
-def _decode_frames(image: Image.Image) -> None:
-    pixels = 0
-    for frame in range(getattr(image, "n_frames", 1)):
+def _decode_frames(image: Image.Image, shrunk: int) -> NDArray[Any]:
+    image.load()
+    small = _shrink(image, shrunk)
+    pixels = image.width * image.height
+    for frame in range(1, getattr(image, "n_frames", 1)):
         pixels += image.width * image.height
         if pixels > codecs.MAX_PIXELS:  # a long animation: its first frames are proof enough
-            return
+            break
         image.seek(frame)
         image.load()
+    return small
+
+
+def _shrink(image: Image.Image, by: int) -> NDArray[Any]:
+    """The greys of an image, opaque, by blocks of pixels."""
+    if image.mode[0] in "IF":  # more than eight bits; which of them matter, only the image itself can tell
+        values = np.nan_to_num(np.asarray(image, np.float32), posinf=0, neginf=0)
+        low, high = float(values.min()), float(values.max())
+        with np.errstate(over="ignore", invalid="ignore"):
+            scale = np.float32(255 / (high - low) if high > low else 0)
+            return _means(np.nan_to_num(np.clip(values * scale - np.float32(low) * scale, 0, 255)), by)
+    grey = image.convert("L") if image.mode in _TO_GREY else image.getchannel(0)
+    return np.asarray(grey.reduce(by) if by > 1 else grey)
+
+
+def _means(grey: NDArray[Any], by: int) -> NDArray[Any]:
+    """The means of blocks of pixels."""
+    for axis in (0, 1):
+        starts = np.arange(0, grey.shape[axis], by)
+        counts = np.diff([*starts, grey.shape[axis]]).astype(np.float32)
+        grey = np.add.reduceat(grey, starts, axis) / (counts[:, None] if axis == 0 else counts)
+    return grey

@@ -1,0 +1,18 @@
+"""Perceptual fingerprints, and the search for those that are nearly alike. Pure."""
+
+from .pdq import BYTES, ORIENTATIONS, PACKED, TOO_FLAT, Fingerprint, fingerprint, pack
+from .search import RADIUS, Prints, components, unpack
+
+__all__ = [
+    "BYTES",
+    "ORIENTATIONS",
+    "PACKED",
+    "RADIUS",
+    "TOO_FLAT",
+    "Fingerprint",
+    "Prints",
+    "components",
+    "fingerprint",
+    "pack",
+    "unpack",
+]

@@ -1,0 +1,161 @@
+"""PDQ, a perceptual hash of 256 bits: one for each way to turn and mirror the picture.
+
+Source: "The TMK+PDQF Video-Hashing Algorithm and the PDQ Image-Hashing Algorithm", Facebook, 2019. Of a whole grey
+picture the bits are those of its reference implementation. Everything is summed in a fixed order, the transform in
+whole numbers, so that every machine finds the same bits.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+BYTES = 32
+"""Of one hash."""
+ORIENTATIONS = 8
+"""The picture as stored, mirrored, flipped, both, and each of these transposed."""
+PACKED = ORIENTATIONS * BYTES + 1
+TOO_FLAT = 49
+"""Up to this quality a hash says little of its picture, and alike hashes say nothing."""
+
+_SIDE = 64  # of the small picture that is transformed
+_KEPT = 16  # frequencies each way, from the second on
+_WINDOWS = 128  # a side counts so many windows of the filter
+_NOISE = 1.0  # grey values: where waves differ by less, rounding alone decides on the bits
+_VALUE_BITS, _COSINE_BITS = 16, 24  # after the point, in the transform
+_UNIT = 1 << _VALUE_BITS + _COSINE_BITS  # one grey value there
+
+
+class Fingerprint(NamedTuple):
+    """By what a picture is recognised when it was resized, encoded anew, turned or mirrored.
+
+    Attributes:
+        hashes: 256 bits for each of the eight orientations, the picture as stored first.
+        quality: 0 to 100: how much there is to see, as PDQ counts it; 0 where all there is are a few waves, as in a
+            plain ramp, so that noise decides on most bits.
+    """
+
+    hashes: bytes
+    quality: int
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether there is too little to see to recognise it by."""
+        return self.quality <= TOO_FLAT
+
+
+def pack(fingerprint: Fingerprint) -> bytes:
+    """A fingerprint as `PACKED` bytes, to be kept."""
+    return fingerprint.hashes + bytes((fingerprint.quality,))
+
+
+def fingerprint(pixels: NDArray[Any], size: tuple[int, int] | None = None, shrunk: int = 1) -> Fingerprint:
+    """The PDQ hashes of a picture.
+
+    Args:
+        pixels: grey, shape (height, width), uint8 or floats, range 0 to 255.
+        size: the (height, width) of the picture, in pixels, when `pixels` is a smaller copy; None when it is whole.
+        shrunk: how many pixels of the picture each way are one of the copy.
+    """
+    small = _luminance(pixels, size or (pixels.shape[0], pixels.shape[1]), shrunk)
+    waves = _low_frequencies(small)
+    seen = np.stack([waves, waves * _SIGNS, waves * _SIGNS[:, None], waves * _SIGNS * _SIGNS[:, None]])
+    ordered = np.sort(seen.reshape(4, -1))
+    quarter, middle, last_quarter = (ordered[:, _KEPT * _KEPT * share // 4 - 1] for share in (1, 2, 3))
+    bits = seen > middle[:, None, None]
+    hashes = np.packbits(np.concatenate([bits, bits.swapaxes(1, 2)])).tobytes()
+    tells = int((last_quarter - quarter).max()) > _NOISE * _UNIT
+    return Fingerprint(hashes, _quality(small) if tells else 0)
+
+
+_SIGNS = np.where(np.arange(_KEPT) % 2, 1, -1)  # mirrored waves of an odd frequency, which are at even places, turn
+
+
+def _luminance(pixels: NDArray[Any], size: tuple[int, int], shrunk: int) -> NDArray[np.float32]:
+    """The picture, blurred by two box filters, at 64 x 64 places."""
+    rows, weights = _taps(size[0], shrunk)
+    lines = np.zeros((_SIDE, pixels.shape[1]), np.float32)
+    for row, weight in zip(rows, weights, strict=True):
+        lines += pixels[row] * weight[:, None]
+    columns, weights = _taps(size[1], shrunk)
+    small = np.zeros((_SIDE, _SIDE), np.float32)
+    for column, weight in zip(columns, weights, strict=True):
+        small += lines[:, column] * weight
+    return small
+
+
+@lru_cache(maxsize=256)
+def _taps(side: int, shrunk: int) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+    """From where, along one side, each of the 64 values comes.
+
+    Args:
+        side: of the whole picture.
+        shrunk: how many of its pixels are one of those that are there, the mean of them.
+
+    Returns:
+        Places and their weights, each of shape (n, 64).
+    """
+    window = -(-side // _WINDOWS)
+    after = (window + 2) // 2 - 1
+    before = window - 1 - after
+
+    def box(places: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        return np.maximum(places - before, 0), np.minimum(places + after, side - 1)
+
+    middles = ((np.arange(_SIDE) + 0.5) * side / _SIDE).astype(np.intp)
+    first, last = box(middles)
+    start, _ = box(first)
+    _, end = box(last)
+    weights = np.zeros((_SIDE, int((end - start).max()) + 1))
+    for step in range(window):
+        inner = first + step
+        there = inner <= last
+        low, high = box(inner)
+        share = 1 / ((last - first + 1) * (high - low + 1))
+        for offset in range(window):
+            place = low + offset
+            inside = there & (place <= high)
+            np.add.at(weights, (np.nonzero(inside)[0], (place - start)[inside]), share[inside])
+    return _merged(start, weights, shrunk, -(-side // shrunk))
+
+
+def _merged(
+    start: NDArray[np.intp], weights: NDArray[np.float64], shrunk: int, side: int
+) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+    """Weights of single pixels as those of the means of several."""
+    first = start // shrunk
+    places = (start[:, None] + np.arange(weights.shape[1])) // shrunk - first[:, None]
+    merged = np.zeros((_SIDE, int(places.max()) + 1))
+    np.add.at(merged, (np.arange(_SIDE)[:, None], places), weights)
+    found = np.minimum(first[:, None] + np.arange(merged.shape[1]), side - 1)
+    return np.ascontiguousarray(found.T), np.ascontiguousarray(merged.T, np.float32)
+
+
+def _cosines() -> NDArray[np.int64]:
+    waves, places = np.arange(1, _KEPT + 1)[:, None], np.arange(_SIDE)
+    exact = np.sqrt(2 / _SIDE) * np.cos(np.pi / (2 * _SIDE) * waves * (2 * places + 1))
+    cosines: NDArray[np.int64] = np.rint(exact * 2**_COSINE_BITS).astype(np.int64)
+    return cosines
+
+
+_COSINES = _cosines()
+
+
+def _low_frequencies(small: NDArray[np.float32]) -> NDArray[np.int64]:
+    """The cosine transform (DCT-II) of the small picture, frequencies 1 to 16 each way, in parts of `_UNIT`."""
+    whole = np.rint(small.astype(np.float64) * 2**_VALUE_BITS).astype(np.int64)
+    half = _COSINES @ whole + (1 << _COSINE_BITS - 1) >> _COSINE_BITS
+    waves: NDArray[np.int64] = half @ _COSINES.T
+    return waves
+
+
+def _quality(small: NDArray[np.float32]) -> int:
+    """How much neighbours differ, as PDQ counts it."""
+    steps = (small[1:] - small[:-1], small[:, 1:] - small[:, :-1])
+    total = sum(int(np.abs(np.trunc(step * np.float32(100) / np.float32(255))).sum()) for step in steps)
+    return min(total // 90, 100)

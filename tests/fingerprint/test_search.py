@@ -1,0 +1,120 @@
+"""The search for near fingerprints finds what comparing each with each finds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from imgstage.fingerprint import ORIENTATIONS, RADIUS, Prints, components, search
+
+
+def brute_force(prints: Prints, owners: int, radius: int) -> NDArray[np.int32]:
+    """What `components` should say, by the plainest way."""
+    first = list(range(owners))
+
+    def top(one: int) -> int:
+        while first[one] != one:
+            one = first[one]
+        return one
+
+    for left in range(len(prints.owners)):
+        for right in range(len(prints.owners)):
+            fit = prints.kinds[left] == prints.kinds[right] or 0 in (prints.kinds[left], prints.kinds[right])
+            differing = np.bitwise_count(prints.hashes[left, 0] ^ prints.hashes[right]).sum(1)
+            if fit and differing.min() <= radius:
+                low, high = sorted((top(int(prints.owners[left])), top(int(prints.owners[right]))))
+                first[high] = low
+    return np.array([top(one) for one in range(owners)], np.int32)
+
+
+def made_up(seed: int, families: int, members: int, changed: int) -> Prints:
+    """Random fingerprints in families: each member is its founder with some bits changed, in any orientation."""
+    random = np.random.default_rng(seed)
+    founders = random.integers(0, 2**64, (families, ORIENTATIONS, 4), dtype=np.uint64)
+    hashes = random.integers(0, 2**64, (families * members, ORIENTATIONS, 4), dtype=np.uint64)
+    for number in range(families * members):
+        flips = np.zeros(256, np.uint8)
+        flips[random.choice(256, random.integers(0, changed + 1), replace=False)] = 1
+        at = random.integers(0, ORIENTATIONS) if number % members else 0
+        hashes[number, at] = founders[number // members, 0] ^ np.packbits(flips).view(np.uint64)
+    count = families * members
+    kinds = random.integers(0, 3, count).astype(np.int32)
+    owners = random.permutation(np.arange(count, dtype=np.int32) * 2 // 3)
+    order = random.permutation(count)
+    return Prints(hashes[order], kinds[order], owners.astype(np.int32))
+
+
+@pytest.fixture(params=["each with each", "by sorting", "by sorting, crowded, in small blocks"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """How it is searched; what is few is else always compared each with each."""
+    way: str = request.param
+    if way != "each with each":
+        monkeypatch.setattr(search, "_FEW", 0)
+    if "crowded" in way:
+        monkeypatch.setattr(search, "_CROWD", 1)
+        monkeypatch.setattr(search, "_BLOCK", 7)
+    return way
+
+
+@pytest.mark.usefixtures("way")
+@pytest.mark.parametrize("radius", [0, 5, RADIUS])
+@pytest.mark.parametrize("seed", range(4))
+def test_what_is_near_is_found_and_nothing_else(seed: int, radius: int) -> None:
+    prints = made_up(seed, families=12, members=6, changed=min(20, radius))
+    owners = int(prints.owners.max()) + 1
+    found = components(prints, owners, radius)
+    assert found.tolist() == brute_force(prints, owners, radius).tolist()
+    assert len(set(found.tolist())) < owners
+
+
+@pytest.mark.usefixtures("way")
+@pytest.mark.parametrize("part", range(16))
+def test_the_last_bit_of_the_radius_counts_in_every_part(part: int) -> None:
+    flips = np.zeros((16, 16), np.uint8)
+    flips[:, [part, (part + 5) % 16]] = 1  # two bits in each part …
+    flips[part, part] = 0  # … but for one: 31
+    stored = np.random.default_rng(part).integers(0, 2**64, (2, ORIENTATIONS, 4), dtype=np.uint64)
+    stored[1, 0] = stored[0, 0] ^ np.packbits(flips, bitorder="little").view(np.uint64)
+    assert np.bitwise_count(stored[0, 0] ^ stored[1, 0]).sum() == RADIUS
+    prints = Prints(stored, np.zeros(2, np.int32), np.arange(2, dtype=np.int32))
+    assert components(prints, 2).tolist() == [0, 0]
+    assert components(prints, 2, RADIUS - 1).tolist() == [0, 1]
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_the_order_does_not_matter(seed: int) -> None:
+    prints = made_up(seed, families=6, members=5, changed=24)
+    owners = int(prints.owners.max()) + 1
+    order = np.random.default_rng(seed).permutation(len(prints.owners))
+    again = Prints(prints.hashes[order], prints.kinds[order], prints.owners[order])
+    assert components(prints, owners).tolist() == components(again, owners).tolist()
+
+
+@pytest.mark.usefixtures("way")
+def test_a_crowd_is_united_although_each_meets_only_some() -> None:
+    prints = made_up(3, families=1, members=200, changed=16)
+    prints = Prints(prints.hashes, np.zeros(200, np.int32), np.arange(200, dtype=np.int32))
+    assert components(prints, 200, RADIUS).tolist() == brute_force(prints, 200, RADIUS).tolist()
+
+
+def test_a_large_set_is_searched_whole() -> None:
+    random = np.random.default_rng(5)
+    hashes = random.integers(0, 2**64, (20_000, ORIENTATIONS, 4), dtype=np.uint64)
+    pairs = random.permutation(20_000)[:400].reshape(2, 200)
+    for number, (one, other) in enumerate(pairs.T):
+        flips = np.zeros(256, np.uint8)
+        flips[random.choice(256, 20 + number % 12, replace=False)] = 1
+        hashes[other, number % 8] = hashes[one, 0] ^ np.packbits(flips).view(np.uint64)
+    found = components(Prints(hashes, np.zeros(20_000, np.int32), np.arange(20_000, dtype=np.int32)), 20_000)
+    assert (found[pairs[0]] == found[pairs[1]]).all()
+    assert len(np.unique(found)) == 20_000 - 200
+
+
+def test_none_and_one_are_searched_too() -> None:
+    nothing = Prints(np.zeros((0, ORIENTATIONS, 4), np.uint64), np.zeros(0, np.int32), np.zeros(0, np.int32))
+    assert components(nothing, 0).tolist() == []
+    assert components(nothing, 3).tolist() == [0, 1, 2]
