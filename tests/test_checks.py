@@ -317,6 +317,62 @@ def test_of_copies_in_several_splits_the_held_out_one_stays(empty: Dataset) -> N
     assert {source for source, _ in plan.moves()} == {"train/a.png", "train/b.png"}
 
 
+def test_equal_images_of_one_sample_are_named_and_no_others(empty: Dataset) -> None:
+    templates = ('clean = "{key}/clean"', 'first = "{key}/noisy_1"', 'second = "{key}/noisy_2"')
+    (empty.root.path / "imgstage.toml").write_text("\n".join(("[pairing]", *templates)))
+    for scene in range(3):
+        for number, name in enumerate(("clean", "noisy_1", "noisy_2")):
+            seed = 10 * scene + (1 if scene == 0 and number else number)
+            write(stage(empty) / f"s{scene}/{name}.png", picture(seed, "PNG"))
+    told = [one for one in empty.check() if one.code == "identical-halves"]
+    assert [(one.path, one.sentence) for one in told] == [
+        (
+            "stage_data/s0/noisy_2.png",
+            "it has the same bytes as stage_data/s0/noisy_1.png: a forgotten edit",
+        )
+    ]
+
+
+def test_a_copy_that_waits_is_no_error(empty: Dataset) -> None:
+    for place, number in (("train/a", 1), ("test/b", 2), ("val/c", 3), ("stage_data/copy", 2)):
+        write(empty.root.path / f"{place}.png", picture(number, "PNG"))
+    assert found(empty) == {("warning", "duplicate", "stage_data/copy.png")}
+
+
+def test_halves_that_differ_by_a_row_in_some_pairs_are_told(empty: Dataset) -> None:
+    for number in range(12):
+        write(stage(empty) / f"{number}_before.png", picture(2 * number, "PNG"))
+        size = (24, 32) if number < 7 else (23, 32)
+        write(stage(empty) / f"{number}_after.png", picture(2 * number + 1, "PNG", size))
+    assert sum(code == "size-differs" for _, code, _ in found(empty)) == 5
+
+
+def test_an_edit_is_no_rot(pairs: Dataset) -> None:
+    pairs.split()
+    path = next(sample for sample in pairs.samples if sample.split == "train").files[0].path
+    edited = pairs.root.path / path
+    before = edited.stat()
+    pairs.check()
+    time.sleep(2.1)
+    pairs.check()
+    write(edited, picture(999), int(before.st_mtime) + 1)
+    assert found(pairs, digests=True) == {("warning", "edited", path)}
+
+
+def test_a_folder_that_is_a_link_is_told(pairs: Dataset) -> None:
+    (pairs.root.path / "test").symlink_to(stage(pairs))
+    assert ("error", "closed", "test") in found(pairs)
+
+
+def test_a_table_that_is_gone_and_knew_no_others_is_a_warning(pairs: Dataset) -> None:
+    pairs.split(ratios="train=1")
+    table = pairs.root.path / "splits.csv"
+    table.write_bytes(table.read_bytes() + b"\n")
+    assert {severity for severity, code, _ in found(pairs) if code == "ledger"} == {"warning"}
+    table.unlink()
+    assert {severity for severity, code, _ in found(pairs) if code == "ledger"} == {"error"}
+
+
 def test_two_kinds_that_are_both_common_are_one_finding(empty: Dataset) -> None:
     for number in range(23):
         image = Image.fromarray(np.random.default_rng(number).integers(0, 255, (8, 8, 3), np.uint8))

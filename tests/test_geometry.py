@@ -94,6 +94,68 @@ def test_images_of_a_sample_get_one_geometry() -> None:
 
 
 @pytest.mark.parametrize(
+    ("wish", "sizes"),
+    [
+        (SizeWish(scale=Fraction(1, 2), orient="portrait"), [(100, 101), (100, 100)]),
+        (SizeWish(scale=Fraction(1, 2), orient="portrait"), [(100, 100), (100, 101)]),
+        (SizeWish(scale=Fraction(1, 2), multiple_of=32), [(2048, 2048), (2046, 2048)]),
+        (SizeWish(multiple_of=32), [(2048, 2048), (2046, 2048), (2048, 2047)]),
+        (SizeWish(size=(50, 40), orient="landscape"), [(100, 101), (101, 100)]),
+    ],
+)
+def test_images_of_nearly_one_size_get_the_very_same_geometry(wish: SizeWish, sizes: list[tuple[int, int]]) -> None:
+    assert len(set(wish.frames(sizes))) == 1
+
+
+def test_images_that_are_only_turned_are_turned_alike_and_keep_their_pixels() -> None:
+    frames = SizeWish(orient="portrait").frames([(100, 101), (100, 100), (101, 100)])
+    assert [frame.turned for frame in frames] == [True] * 3
+    assert [frame.scaled for frame in frames] == [(101, 100), (100, 100), (100, 101)]
+    assert [frame.turned for frame in SizeWish(orient="portrait").frames([(100, 100), (100, 101)])] == [False, False]
+
+
+@pytest.mark.parametrize("fit", ["stretch", "cover", "pad"])
+@pytest.mark.parametrize(
+    ("sizes", "step"),
+    [([(50, 50), (200, 200)], 32), ([(200, 300), (50, 75)], 32), ([(33, 65), (99, 195), (66, 130)], 8)],
+)
+def test_multiples_keep_the_scale_of_super_resolution(sizes: list[tuple[int, int]], step: int, fit: Fit) -> None:
+    frames = SizeWish(multiple_of=step, fit=fit).frames(sizes)
+    (small, least), *others = sorted(zip(sizes, frames, strict=True))
+    assert least.height % step == least.width % step == 0
+    for size, found in others:
+        by = size[0] // small[0]
+        assert found == least.times(by)
+        assert (found.height, found.width) == (by * least.height, by * least.width)
+
+
+def test_scales_keep_the_scale_of_super_resolution() -> None:
+    small, large = SizeWish(scale=Fraction(1, 3)).frames([(50, 50), (200, 200)])
+    assert (small.scaled, large.scaled) == ((17, 17), (68, 68))
+
+
+def test_a_pair_in_super_resolution_is_turned_together() -> None:
+    frames = SizeWish(scale=Fraction(1, 2), orient="portrait").frames([(100, 101), (400, 400)])
+    assert [frame.turned for frame in frames] == [True, True]
+
+
+@pytest.mark.parametrize("sizes", [[(20, 21), (83, 83)], [(83, 83), (20, 21)]])
+def test_a_pixel_of_the_small_image_is_no_other_shape(sizes: list[tuple[int, int]]) -> None:
+    assert len(SizeWish(scale=Fraction(1, 2)).frames(sizes)) == 2
+
+
+def test_a_row_more_than_the_first_image_has_is_not_won_without_enlarge() -> None:
+    kept = SizeWish(multiple_of=10, fit="pad").frames([(100, 100), (99, 100)])
+    assert [frame.scaled for frame in kept] == [(100, 100), (100, 100)]
+    with pytest.raises(MisfitError, match="enlarged"):
+        SizeWish(size=(101, 100)).frames([(100, 100), (101, 100)])
+
+
+def test_a_long_side_of_a_narrow_image_may_be_long() -> None:
+    assert SizeWish(long_side=15_000).frames([(4000, 16_000)])[0].scaled == (3750, 15_000)
+
+
+@pytest.mark.parametrize(
     ("wish", "of", "problem"),
     [
         (SizeWish(size=(50, 50)), [(100, 200), (200, 100)], "different shapes (100x200 and 200x100, height x width)"),
@@ -101,6 +163,11 @@ def test_images_of_a_sample_get_one_geometry() -> None:
         (SizeWish(size=(50, 50)), [(100, 40)], "100x40 (height x width) would be enlarged to 50x50; --enlarge allows"),
         (SizeWish(size=(300, 300)), [(600, 600), (200, 200)], "different sizes (600x600 and 200x200); --scale keeps"),
         (SizeWish(scale=Fraction(9), enlarge=True), [(9000, 9000)], "pixels an image may have"),
+        (
+            SizeWish(multiple_of=32),
+            [(50, 50), (175, 175)],
+            "different sizes (50x50 and 175x175), of which none divides",
+        ),
         (SizeWish(multiple_of=32), [(100, 31)], "100x31 (height x width) is smaller than 32"),
     ],
 )
@@ -117,7 +184,8 @@ def test_what_does_not_fit_is_said(wish: SizeWish, of: list[tuple[int, int]], pr
         SizeWish(size=(0, 5)),
         SizeWish(size=(5, -5)),
         SizeWish(size=(50_000, 50_000)),
-        SizeWish(long_side=50_000),
+        SizeWish(long_side=200_000_001),
+        SizeWish(multiple_of=32, fit="contain"),
         SizeWish(long_side=0),
         SizeWish(scale=Fraction(0)),
         SizeWish(scale=Fraction(-1)),

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image, ImageCms, ImageOps, JpegImagePlugin
 
-from imgstage import resizing
+from imgstage import images, resizing
 from imgstage.errors import DefectError
 from imgstage.geometry import Fit, SizeWish
 from imgstage.resizing import Recipe, make, probe
@@ -110,6 +111,7 @@ def frames() -> bytes:
         (bytes_of(Image.new("L", (8, 8)), "PNG"), "WEBP", True, "WEBP does not keep"),
         (picture(1, size=(8, 8))[:-40], "JPEG", False, "decode whole"),
         (b"", "JPEG", False, "empty"),
+        (bytes_of(Image.new("I;16", (8, 8), 9), "PNG", transparency=9), "PNG", False, "no channel for what is transp"),
     ],
 )
 def test_what_would_be_lost_is_refused(encoded: bytes, image_format: str, labels: bool, problem: str) -> None:
@@ -176,6 +178,21 @@ def test_sixteen_bits_of_colour_are_not_halved() -> None:
         make(recipe(SizeWish(scale=Fraction(1, 2)), (8, 8)), deep_colour())
 
 
+def test_deep_grey_of_either_byte_order_is_made() -> None:
+    values = np.linspace(300, 60_000, 64 * 64, dtype=np.uint16).reshape(64, 64)
+    made = []
+    for order in ("<u2", ">u2"):
+        buffer = io.BytesIO()
+        tifffile.imwrite(buffer, values.astype(order), byteorder=order[0])
+        with images.quiet_codecs():
+            info = images.inspect(buffer.getvalue()).info
+        half = recipe(SizeWish(scale=Fraction(1, 2)), (64, 64), "TIFF")
+        assert resizing.foreseen(info, half) == ""
+        made.append(np.asarray(opened(make(half, buffer.getvalue()))))
+    assert np.array_equal(*made)
+    assert made[0].dtype == np.uint16
+
+
 def test_edges_of_inks_are_black() -> None:
     encoded = bytes_of(Image.fromarray(photo("coffee")[:60, :90]).convert("CMYK"), "TIFF")
     found = opened(make(recipe(SizeWish(multiple_of=32, fit="pad"), (60, 90), "TIFF"), encoded))
@@ -217,6 +234,13 @@ def test_what_was_written_wrongly_is_noticed(monkeypatch: pytest.MonkeyPatch) ->
     how = recipe(SizeWish(scale=Fraction(1, 2)), (400, 600))
     monkeypatch.setattr(resizing, "encode", lambda *_, **__: picture(1, "PNG"))
     with pytest.raises(DefectError, match="was written with 24x32 instead"):
+        make(how, encoded)
+    monkeypatch.setattr(resizing, "encode", lambda *_, **__: picture(1, "PNG", (200, 300)))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    sideways = bytes_of(opened(picture(1, "PNG", (300, 200))), "PNG", exif=exif.tobytes())
+    monkeypatch.setattr(resizing, "encode", lambda *_, **__: sideways)
+    with pytest.raises(DefectError, match="was written with 200x300 instead"):
         make(how, encoded)
     monkeypatch.setattr(resizing, "encode", lambda *_, **__: picture(1, "PNG", (200, 300)))
     labels = how._replace(labels=True)

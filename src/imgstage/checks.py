@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections import Counter, defaultdict
+from collections import defaultdict
 from math import log2
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,7 +11,7 @@ from .formats import SUFFIXES_OF
 from .reasons import HELP, Why, is_because, why
 from .root import LEDGER, STAGE, STATE, TRAIN, show
 from .verbs.guard import unknown_to_ledger
-from .verbs.ties import is_picture
+from .verbs.ties import find_pictures, is_picture
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -87,7 +87,7 @@ def check(
         *_extensions(catalog.index),
         *_sizes(samples),
         *(finding for sample in samples for finding in _forgotten_edits(sample)),
-        *_duplicates(samples),
+        *_duplicates(catalog, samples),
         *(finding for role, records in _by_role(samples).items() for finding in _odd_ones(role, records)),
         *(_indivisible(samples, depth) if depth else ()),
         *(_rotten(catalog.index, fresh) if fresh is not None else ()),
@@ -187,35 +187,40 @@ def _differs(first: FileRecord, other: FileRecord) -> Finding:
 
 def _forgotten_edits(sample: Sample) -> Iterator[Finding]:
     pictures = [record for role, of in sample.images.items() if is_picture(role) for record in of]
-    times = Counter(record.digest for record in pictures)
-    for record in pictures[1:]:
-        if times[record.digest] > 1:
-            sentence = f"it has the same bytes as {show(pictures[0].path)}: a forgotten edit"
+    first: dict[str, FileRecord] = {}
+    for record in pictures:
+        other = first.setdefault(record.digest, record)
+        if other is not record:
+            sentence = f"it has the same bytes as {show(other.path)}: a forgotten edit"
             yield Finding("identical-halves", WARNING, record.path, sentence, "put the edited image in its place")
             break
 
 
-def _duplicates(samples: Iterable[Sample]) -> Iterator[Finding]:
-    """Pictures that are in several samples, byte for byte."""
+def _duplicates(catalog: Catalog, samples: Iterable[Sample]) -> Iterator[Finding]:
+    """Pictures that are in several samples, byte for byte, or were before they were resized or edited."""
+    pictures = find_pictures(catalog)
     homes: dict[str, list[tuple[str, FileRecord]]] = defaultdict(list)
     for sample in samples:
-        seen: set[str] = set()
-        for role, records in sample.images.items():
-            for record in records if is_picture(role) else ():
-                if record.digest not in seen:
-                    seen.add(record.digest)
-                    homes[record.digest].append((sample.split or sample.place, record))
-    for members in homes.values():
-        if len(members) > 1:
-            home, first = min(members, key=lambda member: (member[0] in (TRAIN, STAGE), member[1].path))
-            for split, record in members:
-                if record is first:
-                    continue
-                apart = split != home and STAGE not in (split, home)
-                sentence = f"it has the same bytes as {show(first.path)}" + (", in another split" if apart else "")
-                code, severity = ("duplicate-across-splits", ERROR) if apart else ("duplicate", WARNING)
-                remedy = "set one of the two aside with `imgstage hold NAME`"
-                yield Finding(code, severity, record.path, sentence, remedy)
+        at = {
+            record.digest: record for role, of in sample.images.items() if is_picture(role) for record in reversed(of)
+        }
+        for digest in pictures.repeated.intersection(pictures.of[sample.id]) if at else ():
+            record = at.get(digest) or next(iter(at.values()))
+            homes[digest].append((sample.split or sample.place, record))
+    told: set[str] = set()
+    for _, members in sorted(homes.items()):
+        home, first = min(members, key=lambda member: (member[0] in (TRAIN, STAGE), member[1].path))
+        for split, record in members:
+            if record is first or record.path in told:
+                continue
+            told.add(record.path)
+            apart = split != home and STAGE not in (split, home)
+            same = (
+                "has the same bytes as" if record.digest == first.digest else "is, or was made of, the same picture as"
+            )
+            sentence = f"it {same} {show(first.path)}" + (", in another split" if apart else "")
+            code, severity = ("duplicate-across-splits", ERROR) if apart else ("duplicate", WARNING)
+            yield Finding(code, severity, record.path, sentence, "set one of the two aside with `imgstage hold NAME`")
 
 
 def _by_role(samples: Iterable[Sample]) -> dict[str, list[FileRecord]]:

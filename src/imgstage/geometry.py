@@ -20,7 +20,6 @@ Orient = Literal["keep", "portrait", "landscape"]
 FITS: tuple[Fit, ...] = get_args(Fit)
 ORIENTS: tuple[Orient, ...] = get_args(Orient)
 
-_MOST_STEPS = 65_535  # pixels of a side, in the formats that say
 _SCALE = re.compile(r"\d{0,6}(\.\d{0,9})?(/\d{1,6})?")  # no exponents: 1e-99999999 would take all memory
 _ONE_SHAPE = 50  # the aspects of two images that are to get one geometry may differ by one part in so many
 
@@ -59,9 +58,14 @@ class Frame(NamedTuple):
         """Whether an image of that (height, width) stays as it is."""
         return not self.turned and self.scaled == size == (self.height, self.width)
 
+    def times(self, by: int) -> Frame:
+        """The same for an image that is so many times as high and as wide."""
+        height, width, turned, scaled, top, left = self
+        return Frame(height * by, width * by, turned, (scaled[0] * by, scaled[1] * by), top * by, left * by)
+
     def distortion(self, size: Size) -> float:
         """By which factor the aspect of an image of that (height, width) changes; 1.0 is not at all."""
-        height, width = size[::-1] if self.turned else size
+        height, width = _turned(size, self.turned)
         change = self.scaled[0] * width / (self.scaled[1] * height)
         return max(change, 1 / change)
 
@@ -74,7 +78,7 @@ class SizeWish:
         size: (height, width) in pixels.
         long_side: pixels of the longer side at most.
         scale: of both sides.
-        multiple_of: what divides both sides, by leaving out as little as can be, or with "pad" by adding.
+        multiple_of: what divides both sides: "stretch" scales to the next smaller ones, "cover" cuts, "pad" pads.
         fit: how an image of another aspect comes to a size: "stretch" changes the aspect, "contain" stays within,
             "cover" fills it and cuts off what is over in the middle, "pad" stays within and adds black.
         orient: "portrait" or "landscape" turn images a quarter to the left that are otherwise.
@@ -105,24 +109,18 @@ class SizeWish:
             problem = "No new size was asked for"
             remedy = "Give one, as in: imgstage resize --size 1920x1280 (height x width); --scale 1 keeps sizes"
             raise UsageError(problem, remedy)
-        for what, side in (
-            ("--long-side", self.long_side),
-            ("--multiple-of", self.multiple_of),
-            ("--scale", self.scale),
-        ):
-            if side is not None and side <= 0:
-                problem = f"{what} {side} leaves no pixels"
-                raise UsageError(problem, "Give more than 0")
+        _check_side("--long-side", self.long_side)
+        _check_side("--multiple-of", self.multiple_of)
+        _check_side("--scale", self.scale)
         if self.size and min(self.size) < 1:
             problem = f"--size {_text(self.size)} leaves no pixels"
             raise UsageError(problem, "Give a height and a width of 1 or more, as in --size 1920x1280")
-        largest = self.size or (self.long_side or 0, self.long_side or 0)
-        if largest[0] * largest[1] > MAX_PIXELS:
-            problem = f"{_text(largest)} is more than the {MAX_PIXELS:,} pixels that an image may have"
+        if self.size and self.size[0] * self.size[1] > MAX_PIXELS:
+            problem = f"{_text(self.size)} is more than the {MAX_PIXELS:,} pixels that an image may have"
             raise UsageError(problem, "Choose a smaller size")
-        if (self.multiple_of or 0) > _MOST_STEPS:
-            problem = f"--multiple-of {self.multiple_of} is more than a side may have"
-            raise UsageError(problem, "Choose a smaller number, such as 32")
+        if self.multiple_of is not None and self.fit == "contain":
+            problem = "--fit contain leaves a side free, and --multiple-of does not"
+            raise UsageError(problem, "Choose --fit cover, which cuts, or pad, or stretch")
         check_word("fit", self.fit, FITS)
         check_word("orient", self.orient, ORIENTS)
         if self.scale is not None and self.scale > 1 and not self.enlarge:
@@ -133,8 +131,9 @@ class SizeWish:
         """How the images of one sample come to the new size, all in the same way.
 
         Args:
-            sizes: the (height, width) as seen of each image. Of nearly equal sizes the first decides; of others, as in
-                super-resolution, each is treated by its own, if the wish keeps their ratio.
+            sizes: the (height, width) as seen of each image. Whether they are turned is decided by the first, and of
+                nearly equal sizes all else, too. Of others, as in super-resolution, the smallest decides where they are
+                its multiples; else each is treated by its own, if the wish keeps their ratio.
 
         Returns:
             A frame for each.
@@ -143,19 +142,14 @@ class SizeWish:
             MisfitError: they are of different shapes, or of sizes that would become one; or would be enlarged, get too
                 many pixels, or none.
         """
-        own = [self._frame(size) for size in sizes]
         for size in sizes:
             if not _of_one_shape(size, sizes[0]):
                 problem = f"its images have different shapes ({_text(sizes[0])} and {_text(size)}, height x width)"
                 raise MisfitError(problem)
         near = all(_is_near(size, sizes[0]) for size in sizes)
-        if not near and (self.size is not None or self.long_side is not None):
-            problem = f"its images have different sizes ({' and '.join(map(_text, sizes))}); --scale keeps them so"
-            raise MisfitError(problem)
-        settled = all(frame.keeps(size) for frame, size in zip(own, sizes, strict=True))
-        found = own if settled or not near or self.scale is not None else [own[0]] * len(sizes)
+        found = self._alike(sizes, near=near)
         for size, frame in zip(sizes, found, strict=True):
-            there = size[::-1] if frame.turned else size
+            there = _turned(size, frame.turned)
             if frame.height * frame.width > MAX_PIXELS or frame.scaled[0] * frame.scaled[1] > MAX_PIXELS:
                 problem = (
                     f"{_text(size)} (height x width) would get more than the {MAX_PIXELS:,} pixels an image may have"
@@ -169,12 +163,31 @@ class SizeWish:
                 raise MisfitError(problem)
         return found
 
-    def _frame(self, size: Size) -> Frame:
-        """The frame of one image, which may still enlarge it where its fit leaves no choice."""
-        height, width = size
+    def _alike(self, sizes: Sequence[Size], *, near: bool) -> list[Frame]:
+        """The frames of images that are nearly of one size, or else in a ratio that must stay."""
+        height, width = sizes[0]
         turned = (self.orient == "portrait" and width > height) or (self.orient == "landscape" and height > width)
-        if turned:
-            height, width = width, height
+        own = [self._frame(size, turned=turned) for size in sizes]
+        unscaled = (frame.scaled == frame[:2] == _turned(size, turned) for size, frame in zip(sizes, own, strict=True))
+        if all(unscaled):
+            return own
+        if near:
+            return [own[0]] * len(sizes)
+        least = min(sizes)
+        if all(size[0] * least[1] == size[1] * least[0] and size[0] % least[0] == 0 for size in sizes):
+            base = own[sizes.index(least)]
+            own = [base.times(size[0] // least[0]) for size in sizes]
+        elif self.multiple_of is not None:
+            problem = f"its images have different sizes ({' and '.join(map(_text, sizes))}), of which none divides all"
+            raise MisfitError(problem)
+        if self.size is not None or self.long_side is not None:
+            problem = f"its images have different sizes ({' and '.join(map(_text, sizes))}); --scale keeps them so"
+            raise MisfitError(problem)
+        return own
+
+    def _frame(self, size: Size, *, turned: bool) -> Frame:
+        """The frame of one image, which may still enlarge it where its fit leaves no choice."""
+        height, width = _turned(size, turned)
         if self.size is not None:
             return self._into(self.size, (height, width), turned=turned)
         share = self.scale or Fraction(1)
@@ -203,6 +216,15 @@ class SizeWish:
             share = min(share, Fraction(1))
         scaled = _times(there, share)
         return Frame(*scaled, turned, scaled) if self.fit == "contain" else _placed(scaled, box, turned=turned)
+
+
+def _check_side(what: str, side: int | Fraction | None) -> None:
+    if side is not None and side <= 0:
+        problem = f"{what} {side} leaves no pixels"
+        raise UsageError(problem, "Give more than 0")
+    if side is not None and side > MAX_PIXELS:
+        problem = f"{what} {side} is more than a side may have"
+        raise UsageError(problem, "Choose a smaller number")
 
 
 def check_word(what: str, word: str, known: tuple[str, ...]) -> None:
@@ -246,6 +268,10 @@ def read_scale(text: str) -> Fraction:
     return share / 100 if text.strip().endswith("%") else share
 
 
+def _turned(size: Size, turned: bool) -> Size:
+    return size[::-1] if turned else size
+
+
 def _times(size: Size, share: Fraction) -> Size:
     return max(1, round(size[0] * share)), max(1, round(size[1] * share))
 
@@ -256,9 +282,9 @@ def _placed(scaled: Size, box: Size, *, turned: bool) -> Frame:
 
 
 def _of_one_shape(size: Size, other: Size) -> bool:
-    """Whether two images have nearly the same aspect; a pixel is nothing, for sizes are whole numbers."""
+    """Whether two images have nearly the same aspect; a pixel of the smaller one more or less is nothing."""
     across, down = size[0] * other[1], size[1] * other[0]
-    return abs(across - down) <= max(max(across, down) // _ONE_SHAPE, *other)
+    return abs(across - down) <= max(max(across, down) // _ONE_SHAPE, *max(size, other))
 
 
 def _is_near(size: Size, other: Size) -> bool:

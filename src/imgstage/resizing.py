@@ -153,9 +153,10 @@ def _refuse_labels(pixels: NDArray[Any], traits: Traits, recipe: Recipe) -> None
     """
     if recipe.labels or recipe.told or not traits.lossless:
         return
-    step = max(1, (pixels.shape[0] * pixels.shape[1] // _LOOKED_AT) ** 0.5)
-    seen = pixels[:: int(step), :: int(step)]
-    values = len(np.unique(seen.reshape(-1, *seen.shape[2:]), axis=0))
+    step = int(max(1, (pixels.shape[0] * pixels.shape[1] // _LOOKED_AT) ** 0.5))
+    if _values(pixels[::step, ::step]) > _FEW:
+        return
+    values = _values(pixels)  # small things hide between the pixels that were looked at
     if 1 < values <= _FEW:
         problem = f"its {values} values look like labels; say with --labels which roles are such, or --labels none"
         raise DefectError(problem)
@@ -200,6 +201,13 @@ def _shaped(pixels: NDArray[Any], traits: Traits, recipe: Recipe) -> NDArray[Any
     top, left = max(0, frame.top), max(0, frame.left)
     padded[top : top + cut.shape[0], left : left + cut.shape[1]] = cut
     return padded
+
+
+def _values(pixels: NDArray[Any]) -> int:
+    """How many colours there are."""
+    if pixels.ndim == 2 and pixels.dtype == np.uint8:
+        return int(np.count_nonzero(np.bincount(pixels.ravel(), minlength=256)))
+    return len(np.unique(pixels.reshape(-1, *pixels.shape[2:]), axis=0))
 
 
 def _verify(encoded: bytes, made: NDArray[Any], recipe: Recipe, mode: str) -> None:

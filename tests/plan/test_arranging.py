@@ -98,3 +98,10 @@ def test_a_folder_is_removed_only_when_the_moves_emptied_it() -> None:
 def test_no_file_goes_out_of_sight(target: str) -> None:
     with pytest.raises(DestinationError, match="would be hidden, or lie outside"):
         arrange(1, [Move("train/a.jpg", target, IDENTITY)], ["train/a.jpg"], {"train": 0o755}, {})
+
+
+@pytest.mark.parametrize("name", ["ü" * 128, "🙂" * 64, "x" * 256])
+def test_no_name_is_longer_than_file_systems_take(name: str) -> None:
+    with pytest.raises(DestinationError, match="at most 255 bytes"):
+        arrange(1, [Move("train/a.jpg", f"train/{name}", IDENTITY)], ["train/a.jpg"], {"train": 0o755}, {})
+    arrange(1, [Move("train/a.jpg", f"train/{name[:-1]}", IDENTITY)], ["train/a.jpg"], {"train": 0o755}, {})

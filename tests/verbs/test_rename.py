@@ -57,6 +57,14 @@ def test_ids_and_splits_follow(pairs: Dataset) -> None:
     assert pairs.split() is None
 
 
+@pytest.mark.parametrize(
+    "wish", [{"prefix": "-a"}, {"template": "-{n}_{role}{ext}"}, {"prefix": "", "template": "x/-{n}_{role}{ext}"}]
+)
+def test_no_name_begins_like_an_option(pairs: Dataset, wish: dict[str, str]) -> None:
+    with pytest.raises(UsageError, match="-"):
+        pairs.rename(**wish)
+
+
 def test_two_comes_before_ten_and_the_width_fits_the_last_number(empty: Dataset) -> None:
     for number in (10, 9, 1, 2):
         write(stage(empty) / f"IMG {number}.JPG", picture(number))

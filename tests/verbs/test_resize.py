@@ -225,9 +225,50 @@ def test_super_resolution_keeps_its_scale(empty: Dataset) -> None:
         write(stage(empty) / f"hr/{number}.png", picture(number + 10, "PNG", (64, 96)))
     assert empty.plan_resize(multiple_of=16).is_empty
     assert empty.plan_resize(orient="landscape").is_empty
+    assert not empty.plan_resize(orient="portrait").is_empty
     assert "--scale keeps them so" in empty.plan_resize(long_side=40).report.held[0].reason
     empty.resize(scale="0.5")
     assert set(sizes(empty).values()) == {(16, 24), (32, 48)}
+
+
+def test_multiples_keep_the_scale_too(empty: Dataset) -> None:
+    for number in range(12):
+        write(stage(empty) / f"lr/{number}.png", picture(number, "PNG", (50, 50)))
+        write(stage(empty) / f"hr/{number}.png", picture(number + 20, "PNG", (200, 200)))
+    empty.resize(multiple_of=32)
+    assert {path.split("/")[1]: size for path, size in sizes(empty).items()} == {"lr": (32, 32), "hr": (128, 128)}
+    assert empty.check() == []
+
+
+def test_halves_are_turned_together(empty: Dataset) -> None:
+    write(stage(empty) / "a_before.png", picture(1, "PNG", (100, 101)))
+    write(stage(empty) / "a_after.png", picture(2, "PNG", (100, 100)))
+    empty.resize(scale="0.5", orient="portrait")
+    assert set(sizes(empty).values()) == {(50, 50)}
+    one, other = (np.asarray(opened(stage(empty) / f"a_{role}.png"), float) for role in ("before", "after"))
+    for pixels, seed, width in ((one, 1, 101), (other, 2, 100)):
+        then = np.asarray(Image.open(io.BytesIO(picture(seed, "PNG", (100, width)))).resize((50, 50)), float)
+        assert np.abs(np.rot90(then) - pixels).mean() < 5
+
+
+@pytest.mark.parametrize(("side", "count"), [(1024, 3), (1024, 20), (600, 32)])
+def test_labels_of_small_things_are_seen(empty: Dataset, side: int, count: int) -> None:
+    """Objects that lie between the pixels at which one would look first."""
+    pixels = np.zeros((side, side), np.uint8)
+    for number in range(1, count):
+        row, column = divmod(number, 8)
+        pixels[row * 64 + 3 : row * 64 + 6, column * 64 + 3 : column * 64 + 6] = number * 8 - 1
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    write(stage(empty) / "x_before.jpg", picture(1, size=(side, side)))
+    write(stage(empty) / "x_after.png", buffer.getvalue())
+    with pytest.raises(RefusedError, match=f"its {count} values look like labels"):
+        empty.resize(scale="0.5")
+
+
+def test_a_size_may_be_a_list(photos: Dataset) -> None:
+    photos.resize(scale="0.5")
+    assert photos.plan_resize(size=[120, 80]).report.details["restored"] == 24  # type: ignore[arg-type]
 
 
 def test_two_files_of_one_stem_are_told_by_their_names(empty: Dataset) -> None:

@@ -104,6 +104,33 @@ def test_a_small_copy_and_its_original_are_one_picture(empty: Dataset) -> None:
     assert {s.split for s in empty.samples if s.key.startswith("again_")} == {"test"}
 
 
+def test_a_resized_image_that_is_missing_is_still_known_by_its_original(empty: Dataset) -> None:
+    for number in range(40):
+        write(stage(empty) / f"{number:02d}.png", picture(number, "PNG"))
+    empty.split()
+    test = next(sample for sample in empty.samples if sample.split == "test")
+    original = (empty.root.path / test.files[0].path).read_bytes()
+    empty.resize(scale="0.5")
+    (empty.root.path / test.files[0].path).unlink()
+    write(stage(empty) / "again.png", original)
+    empty.split(accept_new=True)
+    assert next(s.split for s in empty.samples if s.key == "again") == "test"
+
+
+def test_a_copy_in_another_split_is_found_after_a_resize_too(empty: Dataset) -> None:
+    for place, number in (("train/copy", 1), ("test/one", 1), ("train/two", 2), ("val/three", 3)):
+        write(empty.root.path / f"{place}.png", picture(number, "PNG"))
+    empty.split()
+    empty.resize("test", scale="0.5")
+    assert [(one.code, one.path, one.sentence) for one in empty.check() if one.is_error] == [
+        (
+            "duplicate-across-splits",
+            "train/copy.png",
+            "it is, or was made of, the same picture as test/one.png, in another split",
+        )
+    ]
+
+
 def test_originals_that_are_added_again_are_there_already(photos: Dataset, tmp_path: Path) -> None:
     for path in stage(photos).iterdir():
         write(tmp_path / "in" / path.name, path.read_bytes())

@@ -229,7 +229,7 @@ class Planning(Reading):
         from ..verbs.resize import plan_resize
 
         wished = SizeWish(
-            read_size(size) if isinstance(size, str) else size,
+            read_size(size) if isinstance(size, str) else size and (size[0], size[1]),
             long_side,
             read_scale(scale) if isinstance(scale, str) else scale,
             multiple_of,

@@ -55,7 +55,7 @@ def inspect(data: bytes) -> Inspected:
         size = height, width
         shrunk = next((by for by in _SCALES if min(size) >= by * _SMALL), 1)
         orientation = codecs.orientation_of(image)
-        name, mode = str(image.format), image.mode
+        name, mode = str(image.format), "I;16" if image.mode.startswith("I;16") else image.mode
         profile = image.info.get("icc_profile")
         if codecs.is_jpeg(image):
             name = "JPEG"

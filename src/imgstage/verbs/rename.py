@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 _FIELDS = ("prefix", "n", "role", "i", "ext", "key", "folder")
 _DIGITS = 18
-_NAME_BYTES = 255  # what file systems allow
 
 
 class RenameOptions(TypedDict, total=False):
@@ -133,7 +132,9 @@ def _check_wish(wish: RenameWish) -> None:
         raise UsageError(problem, "Give one, as in: imgstage rename --prefix github_")
     for what, text in (("prefix", wish.prefix), ("template", wish.template or "")):
         if unsafe_name(text) or (what == "prefix" and ("/" in text or text.startswith((".", "-")))):
-            problem = f"{show(text)!r} can be no {what}: file names like that are not staged"
+            problem = (
+                f"{show(text)!r} can be no {what}: names that begin with . are not staged, those with - are options"
+            )
             raise UsageError(problem, "Use letters, digits, - and _")
     if wish.template is not None:
         _check_template(wish.template)
@@ -262,9 +263,9 @@ def _refuse_impossible(target: Mapping[str, str]) -> None:
         if top(to) != top(path) or unsafe_name(to) or any(not part or part.startswith(".") for part in parts):
             problem = f"{show(path)} would become {show(to)}, which is no name for a file in {top(path)}/"
             raise UsageError(problem, "Choose another prefix or template")
-        if any(len(part.encode()) > _NAME_BYTES for part in parts):
-            problem = f"A file's name has at most {_NAME_BYTES} bytes, and {show(to)} has more"
-            raise UsageError(problem, "Choose a shorter prefix or template")
+        if parts[-1].startswith("-") and path != to:
+            problem = f"{show(path)} would become {show(to)}, whose name begins with -, as options do"
+            raise UsageError(problem, "Choose another prefix or template")
 
 
 def _refuse_names_elsewhere(catalog: Catalog, target: Mapping[str, str]) -> None:
@@ -275,7 +276,6 @@ def _refuse_names_elsewhere(catalog: Catalog, target: Mapping[str, str]) -> None
         if record.kind is Kind.IMAGE and record.path not in target
     }
     taken = [(to, there[_tying(to)]) for path, to in target.items() if path != to and _tying(to) in there]
-    taken = [(to, other) for to, other in taken if catalog.index.by_path[other].kind is Kind.IMAGE]
     if taken:
         listed = some([f"{show(to)} ({show(other)})" for to, other in taken])
         problem = f"Other images have such names already: {listed}"

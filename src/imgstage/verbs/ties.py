@@ -138,8 +138,8 @@ def find_ties(catalog: Catalog, group_of: Mapping[str, str], pictures: Pictures)
             tied |= {keys[sample.id]} if sample.id in keys else set()
             names[sample.id] = tied or {f"sample {sample.id}"}
     for one in absent:
-        shared = {name for name in one.names if name.startswith(_GROUP) or name in own_names}
-        names[one.path] |= shared | {f"picture {digest}" for digest in one.digests}
+        common = {name for name in one.names if name.startswith(_GROUP) or name in own_names}
+        names[one.path] |= common | {f"picture {digest}" for digest in one.digests}
     return ties | merge(names)
 
 
