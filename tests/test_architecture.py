@@ -33,6 +33,7 @@ LAYERS = (
     "journal",
     "checks",
     "look",
+    "likeness",
     "sources",
     "status",
     "notebook",

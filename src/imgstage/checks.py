@@ -11,7 +11,7 @@ from .formats import SUFFIXES_OF
 from .reasons import HELP, Why, is_because, why
 from .root import LEDGER, STAGE, STATE, TRAIN, show
 from .verbs.guard import unknown_to_ledger
-from .verbs.ties import find_pictures, is_picture
+from .verbs.ties import find_pictures, is_picture, lineage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -201,12 +201,11 @@ def _duplicates(catalog: Catalog, samples: Iterable[Sample]) -> Iterator[Finding
     pictures = find_pictures(catalog)
     homes: dict[str, list[tuple[str, FileRecord]]] = defaultdict(list)
     for sample in samples:
-        at = {
-            record.digest: record for role, of in sample.images.items() if is_picture(role) for record in reversed(of)
-        }
-        for digest in pictures.repeated.intersection(pictures.of[sample.id]) if at else ():
-            record = at.get(digest) or next(iter(at.values()))
-            homes[digest].append((sample.split or sample.place, record))
+        seen: set[str] = set()
+        for record in (record for role, of in sample.images.items() if is_picture(role) for record in of):
+            for digest in pictures.repeated.intersection(lineage(catalog, record)) - seen:
+                seen.add(digest)
+                homes[digest].append((sample.split or sample.place, record))
     told: set[str] = set()
     for _, members in sorted(homes.items()):
         home, first = min(members, key=lambda member: (member[0] in (TRAIN, STAGE), member[1].path))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from . import catalog, groups, ledger, settings, tables
-from .errors import ImgstageError, RefusedError, UsageError
+from .errors import ImgstageError, PairingError, RefusedError, UsageError
 from .journal import ancestors
 from .pairing import SIDECAR
 from .parallel import thinking
@@ -31,7 +32,7 @@ from .verbs.ties import is_picture
 from .verbs.wishes import Draft
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from .catalog import Catalog
     from .index import Index
@@ -124,7 +125,7 @@ def look(
     own = tables.find(root, layout, splits)
     draft = Draft(journal.next_number(), time.time_ns(), own, journal.last_written(), tables.read_reasons(root))
     index = scan((STAGE, *(layout.folder(split) for split in splits), HELD))
-    with thinking(watch, "Pairing"):
+    with thinking(watch, "Pairing"), naming_settings(root):
         try:
             what = catalog.build(index, rows, said.pairing, layout, draft.reasons)
         except UsageError as error:  # a template that is none
@@ -135,6 +136,16 @@ def look(
         draft = replace(draft, written={**draft.written, LEDGER: "unknown"})
     what = replace(what, ancestors=made)
     return Look(said, rows, splits, draft, what)
+
+
+@contextmanager
+def naming_settings(root: Root) -> Iterator[None]:
+    """Where names can be read in two ways, say in which `imgstage.toml` the right one is to be put."""
+    try:
+        yield
+    except PairingError as error:
+        remedy = error.remedy.replace(SETTINGS, show(str(root.path / SETTINGS)), 1)
+        raise PairingError(error.problem, remedy) from None
 
 
 class GroupRule(NamedTuple):

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 _NUMBER = re.compile(r"-?\d{0,12}(\.\d{0,18})?(/\d{1,12})?")  # no exponents: 1e999999999 would take all memory
 _SEED_BITS = 64
-_KEYS = ("ratios", "seed", "group", "group_csv", "rounding", "pairing")
+WORDS = {"rounding": ("remainder", "truncate"), "near_duplicates": ("tie", "ignore")}
+"""Settings that are one of a few words, the default first."""
+_KEYS = ("ratios", "seed", "group", "group_csv", "near_duplicates", "rounding", "pairing")
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ class Settings:
         seed: seeds the draw.
         group: regular expression whose first bracket names a sample's group.
         group_csv: `FILE:COLUMN` of a table that names the groups; FILE is relative to the root, or absolute.
+        near_duplicates: "tie" or "ignore".
         rounding: "remainder" or "truncate".
         pairing: templates by role, by top-level folder; the folder "" stands for all without an entry of their own.
     """
@@ -38,6 +41,7 @@ class Settings:
     seed: int | None = None
     group: str | None = None
     group_csv: str | None = None
+    near_duplicates: str | None = None
     rounding: str | None = None
     pairing: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
@@ -122,10 +126,6 @@ def _settings(table: dict[str, Any]) -> Settings:
             problem = f"unknown setting {key!r}"
             raise UsageError(problem, did_you_mean(key, _KEYS))
     ratios = _typed(table, "ratios", str)
-    rounding = _typed(table, "rounding", str)
-    if rounding not in (None, "remainder", "truncate"):
-        problem = f"rounding is {rounding!r}"
-        raise UsageError(problem, 'Write "remainder" or "truncate"')
     if "group" in table and "group_csv" in table:
         problem = "both group and group_csv are set"
         raise UsageError(problem, "Keep one of them")
@@ -136,9 +136,26 @@ def _settings(table: dict[str, Any]) -> Settings:
         seed=seed,
         group=_typed(table, "group", str),
         group_csv=_typed(table, "group_csv", str),
-        rounding=rounding,
+        near_duplicates=_checked("near_duplicates", _typed(table, "near_duplicates", str)),
+        rounding=_checked("rounding", _typed(table, "rounding", str)),
         pairing=_pairing_tables(_typed(table, "pairing", dict) or {}),
     )
+
+
+def _checked(key: str, word: str | None) -> str | None:
+    if word is not None and word not in WORDS[key]:
+        problem = f"{key} is {word!r}"
+        raise UsageError(problem, f"It must be {' or '.join(WORDS[key])}")
+    return word
+
+
+def word_of(key: str, asked: str | None, stored: Settings) -> str:
+    """One of `WORDS`: what is asked, else what is stored, else the first.
+
+    Raises:
+        UsageError: it is none of them.
+    """
+    return _checked(key, asked) or getattr(stored, key) or WORDS[key][0]
 
 
 def check_seed(seed: int | None) -> None:
@@ -185,7 +202,7 @@ def lines_to_store(
     *,
     ratios: Mapping[str, Fraction],
     seed: int | None,
-    rounding: str | None,
+    words: Mapping[str, str | None],
     group_line: str,
     stored_group_line: str,
 ) -> tuple[str, ...]:
@@ -195,7 +212,7 @@ def lines_to_store(
         stored: what it says.
         ratios: what is used.
         seed: what is asked; None takes what is stored.
-        rounding: what is asked; None takes what is stored.
+        words: what is asked of `WORDS`; None takes what is stored.
         group_line: the line of the group rule that is used.
         stored_group_line: the one that is there.
     """
@@ -204,26 +221,25 @@ def lines_to_store(
         lines.append(f'ratios = "{format_ratios(ratios)}"')
     if seed is not None and seed != (stored.seed or 0):
         lines.append(f"seed = {seed}")
-    if rounding is not None and rounding != (stored.rounding or "remainder"):
-        lines.append(f'rounding = "{rounding}"')
+    for key, word in words.items():
+        if word is not None and word != word_of(key, None, stored):
+            lines.append(f'{key} = "{word}"')
     if group_line != stored_group_line:
         lines.append(group_line)
     return tuple(lines)
 
 
-def shares_of(
-    ratios: str | Mapping[str, Fraction] | None, rounding: str | None, stored: Settings
-) -> Mapping[str, Fraction]:
+def shares_of(ratios: str | Mapping[str, Fraction] | None, stored: Settings) -> Mapping[str, Fraction]:
     """The share of each split: what is asked, else what is stored, else the default.
 
     Raises:
-        UsageError: they do not sum to one, or a split has an impossible name, or the rounding is none.
+        UsageError: they do not sum to one, or a split has an impossible name.
     """
     shares = parse_ratios(ratios) if isinstance(ratios, str) else ratios or stored.ratios or DEFAULT_RATIOS
     check_split_names(list(shares))
-    if sum(shares.values()) != 1 or min(shares.values()) < 0 or rounding not in (None, "remainder", "truncate"):
-        problem = f"The ratios {dict(shares)} do not sum to 1, or the rounding {rounding!r} is none"
-        raise UsageError(problem, "Give shares that sum to exactly 1, and remainder or truncate")
+    if sum(shares.values()) != 1 or min(shares.values()) < 0:
+        problem = f"The ratios {dict(shares)} do not sum to 1"
+        raise UsageError(problem, "Give shares that sum to exactly 1")
     if not all(_NUMBER.fullmatch(_decimal(share)) for share in shares.values()):
         problem = "The ratios have more digits than can be written down"
         raise UsageError(problem, "Give them with six decimals at most")

@@ -8,7 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from imgstage.fingerprint import ORIENTATIONS, RADIUS, Prints, components, search
+from imgstage.fingerprint import ORIENTATIONS, RADIUS, Prints, all_links, components, nearest_links, search
+
+
+def between(prints: Prints, left: int, right: int) -> int:
+    """In how many bits two fingerprints differ at least, in any orientation; 257 where they may not be compared."""
+    kinds = prints.kinds[[left, right]]
+    if kinds[0] != kinds[1] and kinds.all():
+        return 257
+    ways = ((left, right), (right, left))
+    return min(int(np.bitwise_count(prints.hashes[a, 0] ^ prints.hashes[b]).sum(1).min()) for a, b in ways)
 
 
 def brute_force(prints: Prints, owners: int, radius: int) -> NDArray[np.int32]:
@@ -21,10 +30,8 @@ def brute_force(prints: Prints, owners: int, radius: int) -> NDArray[np.int32]:
         return one
 
     for left in range(len(prints.owners)):
-        for right in range(len(prints.owners)):
-            fit = prints.kinds[left] == prints.kinds[right] or 0 in (prints.kinds[left], prints.kinds[right])
-            differing = np.bitwise_count(prints.hashes[left, 0] ^ prints.hashes[right]).sum(1)
-            if fit and differing.min() <= radius:
+        for right in range(left):
+            if between(prints, left, right) <= radius:
                 low, high = sorted((top(int(prints.owners[left])), top(int(prints.owners[right]))))
                 first[high] = low
     return np.array([top(one) for one in range(owners)], np.int32)
@@ -118,3 +125,38 @@ def test_none_and_one_are_searched_too() -> None:
     nothing = Prints(np.zeros((0, ORIENTATIONS, 4), np.uint64), np.zeros(0, np.int32), np.zeros(0, np.int32))
     assert components(nothing, 0).tolist() == []
     assert components(nothing, 3).tolist() == [0, 1, 2]
+
+
+def test_all_links_are_listed_once() -> None:
+    prints = made_up(7, families=2, members=15, changed=12)
+    members = np.arange(30)[:-2]
+    expected = {
+        (int(one), int(other), bits)
+        for number, one in enumerate(members)
+        for other in members[number + 1 :]
+        if prints.owners[one] != prints.owners[other] and (bits := between(prints, one, other)) <= RADIUS
+    }
+    found = all_links(prints, members)
+    assert len(found) == len(set(found)) > 5
+    assert set(found) == expected
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_nearest_links_tie_all_together_and_none_is_wider_than_it_must_be(seed: int) -> None:
+    prints = made_up(seed, families=1, members=20, changed=16)
+    prints = Prints(prints.hashes, np.zeros(20, np.int32), prints.owners)
+    first = components(prints, 20)
+    members = np.nonzero(first[prints.owners] == np.bincount(first[prints.owners]).argmax())[0]
+    links = nearest_links(prints, members)
+    assert len(links) == len(set(prints.owners[members].tolist())) - 1 > 3
+    assert all(bits == between(prints, left, right) for left, right, bits in links)
+    edges = sorted((between(prints, a, b), a, b) for a in members.tolist() for b in members.tolist() if a < b)
+    together = {int(owner): {int(owner)} for owner in prints.owners[members]}
+    kruskal = 0
+    for bits, left, right in edges:
+        one, other = together[int(prints.owners[left])], together[int(prints.owners[right])]
+        if one is not other:
+            kruskal += bits
+            one |= other
+            together |= dict.fromkeys(one, one)
+    assert sum(bits for _, _, bits in links) == kruskal

@@ -48,6 +48,21 @@ def test_the_size_is_the_size_as_seen(orientation: int) -> None:
     assert info.orientation == orientation
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_tiffs_are_seen_as_pillow_shows_them(orientation: int) -> None:
+    """Pillow turns their pixels when it loads them, and tells the size as seen before."""
+    picture = Image.fromarray(photo("coffee"))
+    buffer = io.BytesIO()
+    picture.save(buffer, "TIFF", tiffinfo={0x0112: orientation})
+    with Image.open(io.BytesIO(buffer.getvalue())) as opened:
+        seen = np.asarray(opened)
+    info = inspect(buffer.getvalue())
+    assert (info.height, info.width, info.orientation) == (*seen.shape[:2], 1)
+    with images.quiet_codecs():
+        pixels, traits = images.decode(buffer.getvalue())
+    assert np.array_equal(images.orient(pixels, traits.orientation), seen)
+
+
 @pytest.mark.parametrize(
     ("mode", "image_format"),
     [("L", "PNG"), ("I;16", "PNG"), ("RGBA", "PNG"), ("P", "PNG"), ("CMYK", "JPEG"), ("1", "TIFF")],

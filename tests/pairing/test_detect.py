@@ -16,7 +16,7 @@ def samples_of(paths: list[str], given: dict[str, dict[str, str]] | None = None)
     pairings = detect(paths, given or {})
     found: dict[str, dict[str, list[str]]] = {}
     for path, slot in read_all(pairings).items():
-        found.setdefault(slot.key, {}).setdefault(slot.role, []).append(path)
+        found.setdefault(slot.name, {}).setdefault(slot.role, []).append(path)
     return found
 
 
@@ -166,7 +166,7 @@ def test_lone_images_stay_lone(paths: list[str]) -> None:
     pairings = detect(paths, {})
     assert all(pairing.rule.is_lone for pairing in pairings)
     slots = list(read_all(pairings).values())
-    assert len({slot.identity for slot in slots}) == len(paths)
+    assert len({slot.sample for slot in slots}) == len(paths)
 
 
 def test_a_rule_that_explains_little_is_named_but_not_used() -> None:

@@ -6,6 +6,8 @@ import pytest
 
 from imgstage.pairing import attach
 
+ALONE = "no image beside it, or in a folder parallel to its own, has this name"
+
 
 @pytest.mark.parametrize(
     ("image", "sidecar"),
@@ -31,7 +33,7 @@ def test_a_sidecar_may_have_the_name_of_the_sample() -> None:
 @pytest.mark.parametrize("sidecar", ["metadata.csv", "cats/notes.txt", "x1.txt", "other/cats/x.txt", "dogs/x.txt"])
 def test_a_table_or_a_text_without_an_image_goes_with_none(sidecar: str) -> None:
     images = {"cats/x.jpg": "x", "dogs/y.jpg": "y"}
-    assert attach([sidecar], images, {"x": "cats/x", "y": "dogs/y"}) == ({}, {sidecar: "no image has this name"})
+    assert attach([sidecar], images, {"x": "cats/x", "y": "dogs/y"}) == ({}, {sidecar: ALONE})
 
 
 def test_a_sidecar_of_two_samples_goes_with_neither() -> None:

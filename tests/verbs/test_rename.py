@@ -62,7 +62,7 @@ def test_ids_and_splits_follow(pairs: Dataset) -> None:
 )
 def test_no_name_begins_like_an_option(pairs: Dataset, wish: dict[str, str]) -> None:
     with pytest.raises(UsageError, match="-"):
-        pairs.rename(**wish)
+        pairs.rename(prefix=wish.get("prefix", ""), template=wish.get("template"))
 
 
 def test_two_comes_before_ten_and_the_width_fits_the_last_number(empty: Dataset) -> None:

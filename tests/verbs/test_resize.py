@@ -300,3 +300,33 @@ def test_no_scale_leads_to_more_pixels_than_there_may_be(photos: Dataset, scale:
         return
     assert plan.is_empty
     assert "pixels an image may have" in plan.report.held[0].reason
+
+
+@pytest.mark.parametrize("orientation", [2, 3, 6, 8])
+def test_halves_in_a_turned_tiff_and_a_png_stay_the_same_picture(empty: Dataset, orientation: int) -> None:
+    upright = Image.fromarray(photo("coffee")[:200, :300])
+    way = {
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        6: Image.Transpose.ROTATE_90,
+        8: Image.Transpose.ROTATE_270,
+    }[orientation]
+    stage(empty).mkdir(exist_ok=True)
+    upright.save(stage(empty) / "a_before.png")
+    upright.transpose(way).save(stage(empty) / "a_after.tif", tiffinfo={0x0112: orientation})
+    empty.resize(scale="0.5")
+    one, other = (np.asarray(opened(stage(empty) / name), float) for name in ("a_before.png", "a_after.tif"))
+    assert one.shape == other.shape == (100, 150, 3)
+    assert np.abs(one - other).mean() < 1
+
+
+def test_twins_that_are_held_are_in_nobodys_way(empty: Dataset) -> None:
+    for number in range(30):
+        write(stage(empty) / f"s{number}_before.png", picture(2 * number, "PNG"))
+        write(stage(empty) / f"s{number}_after.png", picture(2 * number + 1, "PNG"))
+    write(stage(empty) / "S1_before.png", picture(90, "PNG"))
+    write(stage(empty) / "S1_after.png", picture(91, "PNG"))
+    plan = empty.plan_resize(scale="0.5")
+    assert {note.path[len("stage_data/") :].lower() for note in plan.report.held} == {"s1_before.png", "s1_after.png"}
+    plan.apply()
+    assert sizes(empty)["stage_data/s2_after.png"] == (12, 16)

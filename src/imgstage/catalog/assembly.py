@@ -65,8 +65,8 @@ class Assembly:
 
     def place_images(self, images: Sequence[FileRecord]) -> None:
         """Put each image into its sample: known ones by their rows, others by their names."""
-        taken: set[tuple[str, str, str]] = set()  # (handle, identity, role) of known images
-        owners: dict[str, dict[str, set[str]]] = defaultdict(dict)  # identity -> handle -> places
+        taken: set[tuple[str, str, str]] = set()  # (handle, `Slot.sample`, role) of known images
+        owners: dict[str, dict[str, set[str]]] = defaultdict(dict)  # `Slot.sample` -> handle -> places
         unknown: list[FileRecord] = []
         joined = self._join(images) if self._known else {}
         for record in images:
@@ -78,8 +78,8 @@ class Assembly:
             handle, role = joined.get(record.path) or (row.sample, row.role)
             self._put(handle, record, role, slot)
             if slot is not None:
-                taken.add((handle, slot.identity, role))
-                owners[slot.identity].setdefault(handle, set()).add(top(record.path))
+                taken.add((handle, slot.sample, role))
+                owners[slot.sample].setdefault(handle, set()).add(top(record.path))
         unfit = because(Why.TEMPLATE, "its name fits none of the templates of its folder")
         for record in unknown:
             slot = self._slots.get(self._names[record.path])
@@ -90,11 +90,10 @@ class Assembly:
             place = top(record.path)
             near = [
                 handle
-                for handle, places in owners.get(slot.identity, _NOBODY).items()
-                if (place == STAGE or place in places)
-                and (slot.many or (handle, slot.identity, slot.role) not in taken)
+                for handle, places in owners.get(slot.sample, _NOBODY).items()
+                if (place == STAGE or place in places) and (slot.many or (handle, slot.sample, slot.role) not in taken)
             ]
-            handle = near[0] if len(near) == 1 else f"{place}/{slot.identity}"
+            handle = near[0] if len(near) == 1 else f"{place}/{slot.sample}"
             self._put(handle, record, slot.role, slot)
 
     def _join(self, images: Iterable[FileRecord]) -> dict[str, tuple[str, str]]:
@@ -107,7 +106,7 @@ class Assembly:
         for record in images:
             row, slot = self._row(record), self._slots.get(self._names[record.path])
             if row is not None and slot is not None and not slot.rule.is_lone and self._is_part(row, slot.rule):
-                lone[slot.identity].append((slot, row, record.path))
+                lone[slot.sample].append((slot, row, record.path))
         joined: dict[str, tuple[str, str]] = {}
         for members in lone.values():
             rule, handle = members[0][0].rule, members[0][1].sample
@@ -186,7 +185,7 @@ class Assembly:
                 continue
             for _, record, slot in members:
                 if record.path in self._known and slot is not None:
-                    named[top(record.path), slot.identity].setdefault(handle, record.path)
+                    named[top(record.path), slot.sample].setdefault(handle, record.path)
         for handles in named.values():
             if len(handles) > 1:
                 paths = " and ".join(show(path) for path in handles.values())
@@ -227,7 +226,7 @@ class Assembly:
         rule = first.rule if first else None
         images = _by_role(members, rule.roles if rule else ())
         sidecars = tuple(sorted(self._sidecars[handle])) if handle in self._sidecars else ()
-        key = first.key if first else self._names[members[0][1].path]
+        key = first.name if first else self._names[members[0][1].path]
         places = {self._splits[record.path.partition("/")[0]] for _, record, _ in members}
         if sidecars:
             places.update(self._splits[top(record.path)] for record in sidecars)

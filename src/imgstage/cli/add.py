@@ -27,8 +27,8 @@ def command(
 ) -> None:
     """Copy images and sidecars into stage_data/. Of a folder, what it holds is added, its sub-folders kept.
 
-    The sources are never changed. Incomplete samples and files that do not decode stay where they are. A sample that is
-    in the root already is not added twice.
+    The sources are never changed. Incomplete samples and files that do not decode stay where they are. A sample that
+    lies at its place in the root already is not added twice.
     """
     plan = open_dataset(root, threads=threads, dry_run=dry_run).plan_add(*sources, into=into)
     details = plan.report.details

@@ -173,6 +173,29 @@ def groups(details: Mapping[str, Any]) -> list[str]:
     return lines
 
 
+def lookalikes(details: Mapping[str, Any]) -> list[str]:
+    """Samples that look nearly like others."""
+    if details["near_duplicates"] == "ignore":
+        return ['Not looked for: pictures that look nearly the same (near_duplicates = "ignore")']
+    lines = []
+    divided = details["divided_alike"]
+    if details["samples_alike"]:
+        kept = f"; {len(divided):,} of them are divided, and stay so" if divided else "; they are not divided"
+        groups = "1 group" if details["alike_groups"] == 1 else f"{details['alike_groups']:,} groups"
+        lines.append(f"{details['samples_alike']:,} samples look nearly like another, in {groups}{kept}")
+    if divided:
+        shown = ", ".join(f"{one['sample']} ({one['split']})" for one in divided[:_FIRST])
+        more = f" and {len(divided) - _FIRST:,} more" if len(divided) > _FIRST else ""
+        lines.append(f"  divided: {shown}{more}; `imgstage check` lists them")
+    if details["too_flat"]:
+        lines.append(f"{_pictures(details['too_flat'])} too flat to be compared with others by look")
+    return lines
+
+
+def _pictures(count: int) -> str:
+    return "1 picture is" if count == 1 else f"{count:,} pictures are"
+
+
 def _percent(share: str | float) -> str:
     numerator, _, denominator = str(share).partition("/")
     return f"{float(numerator) / float(denominator or 1) * 100:.1f} %"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from .common import all_option, carry_out, dry_run_option, json_option, open_dataset, threads_option, trust_option
-from .render import groups, pairing, splits, surprises
+from .render import groups, lookalikes, pairing, splits, surprises
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--group-csv", metavar="FILE:COLUMN", help="Samples share a split when this column of a table is the same."
+)
+@click.option(
+    "--near-duplicates",
+    type=click.Choice(["tie", "ignore"]),
+    help="Whether samples share a split when they look nearly the same. Default: tie.",
 )
 @click.option(
     "--rounding", type=click.Choice(["remainder", "truncate"]), help="How shares become counts. Default: remainder."
@@ -44,6 +49,7 @@ def command(
     seed: int | None,
     group: str | None,
     group_csv: str | None,
+    near_duplicates: Literal["tie", "ignore"] | None,
     rounding: str | None,
     reshuffle: bool,
     accept_new: bool,
@@ -63,6 +69,7 @@ def command(
         seed=seed,
         group=group,
         group_csv=group_csv,
+        near_duplicates=near_duplicates,
         rounding=rounding,
         reshuffle=reshuffle,
         accept_new=accept_new,
@@ -75,6 +82,7 @@ def command(
 def _render(show_all: bool) -> Callable[[Plan], list[str]]:
     def render(plan: Plan) -> list[str]:
         details = plan.report.details
-        return [*pairing(details), *splits(details), *groups(details), *surprises(details, show_all=show_all)]
+        told = (*pairing(details), *splits(details), *groups(details), *lookalikes(details))
+        return [*told, *surprises(details, show_all=show_all)]
 
     return render

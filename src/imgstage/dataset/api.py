@@ -12,9 +12,9 @@ from .planning import Planning
 if TYPE_CHECKING:
     from datetime import timedelta
 
-    from ..verbs.guard import SplitOptions, Trust
     from ..verbs.rename import RenameOptions
     from ..verbs.resizewish import ResizeOptions
+    from ..verbs.splitwish import SplitOptions, Trust
 
 
 class Dataset(Planning):

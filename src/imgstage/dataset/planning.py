@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 from .. import settings
 from ..geometry import SizeWish, read_scale, read_size
 from ..journal import origins, read_age
-from ..look import GroupRule, homes_of
+from ..look import GroupRule, homes_of, naming_settings
 from ..parallel import thinking
 from ..root import clean_folder, fold
 from ..sources import read_sources
 from ..verbs.add import plan_add
-from ..verbs.guard import SplitWish, Trust
 from ..verbs.hold import plan_hold, plan_release
 from ..verbs.rename import RenameWish, plan_rename
 from ..verbs.resizewish import Original, ResizeWish, check_wish
 from ..verbs.split import plan_split
+from ..verbs.splitwish import NearDuplicates, SplitWish, Trust
 from ..verbs.unsplit import plan_unsplit
 from .reading import Reading
 
@@ -56,7 +56,8 @@ class Planning(Reading):
         folder = clean_folder(into)
         found = read_sources(self.root, sources, self._scan)
         seen = self._look_whole()
-        return self._bound(plan_add(seen.catalog, found, folder, seen.rows, seen.settings.pairing, seen.draft))
+        with naming_settings(self.root):
+            return self._bound(plan_add(seen.catalog, found, folder, seen.rows, seen.settings.pairing, seen.draft))
 
     def plan_split(
         self,
@@ -65,6 +66,7 @@ class Planning(Reading):
         seed: int | None = None,
         group: str | None = None,
         group_csv: str | None = None,
+        near_duplicates: NearDuplicates | None = None,
         rounding: str | None = None,
         reshuffle: bool = False,
         accept_new: bool = False,
@@ -78,6 +80,8 @@ class Planning(Reading):
             seed: any whole number of up to 64 bits; 0 by default.
             group: a regular expression whose first bracket, searched in a sample's key, names its group.
             group_csv: `FILE:COLUMN`; the column names the groups, another one the images.
+            near_duplicates: "tie" (the default) puts pictures that look nearly the same into one split; "ignore" does
+                not compare them.
             rounding: "remainder" (the default) or "truncate".
             reshuffle: draw all samples anew, old ones too.
             accept_new: go on although held-out images are missing while unknown ones have appeared.
@@ -90,21 +94,30 @@ class Planning(Reading):
         """
         self.journal.refuse_if_pending()
         stored = settings.read(self.root)
-        shares = settings.shares_of(ratios, rounding, stored)
+        shares = settings.shares_of(ratios, stored)
+        words = {"rounding": rounding, "near_duplicates": near_duplicates}
+        rounding, near = (settings.word_of(key, word, stored) for key, word in words.items())
         settings.check_seed(seed)
         rule = GroupRule.of(group, group_csv, stored, self.root)
         seen = self._look_whole(tuple(shares))
         with thinking(self._progress, "Grouping"):  # a rule may take its time
             group_of = rule.groups(seen.catalog)
+        likeness = self._compare(seen) if near == "tie" else None
         line = rule.line(self.root)
         stored_line = GroupRule.of(None, None, stored, self.root).line(self.root)
         wish = SplitWish(
             ratios=shares,
             seed=seed if seed is not None else stored.seed or 0,
-            rounding=rounding or stored.rounding or "remainder",
+            rounding=rounding,
             group_line=line,
+            near_duplicates=near,
             to_store=settings.lines_to_store(
-                stored, ratios=shares, seed=seed, rounding=rounding, group_line=line, stored_group_line=stored_line
+                stored,
+                ratios=shares,
+                seed=seed,
+                words=words,
+                group_line=line,
+                stored_group_line=stored_line,
             ),
             groups=group_of,
             reshuffle=reshuffle,
@@ -112,9 +125,13 @@ class Planning(Reading):
             trust=trust,
             foreign_ledger=seen.has_foreign_ledger,
             manifest=manifest,
+            alike=likeness.groups if likeness else {},
         )
         with thinking(self._progress, "Planning"):
-            return self._bound(plan_split(seen.catalog, wish, seen.draft))
+            plan = plan_split(seen.catalog, wish, seen.draft)
+        flat = len(likeness.flat) if likeness else 0
+        report = replace(plan.report, details={**plan.report.details, "too_flat": flat})
+        return self._bound(replace(plan, report=report))
 
     def plan_unsplit(self, *, trust: Trust | None = None) -> Plan:
         """Plan to move everything back to `stage_data/`.

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ..catalog import Sample
+    from ..likeness import Likeness
     from ..parallel import Progress
     from ..status import Status
 
@@ -182,6 +183,13 @@ class Reading:
             threads=self._threads,
             progress=self._progress,
         )
+
+    def _compare(self, seen: Look) -> Likeness:
+        """Which pictures are nearly alike."""
+        from ..likeness import compare  # loads numpy
+
+        with thinking(self._progress, "Comparing pictures"):
+            return compare(seen.catalog, self.root.state / CACHE, partial(self._scan, self.root.path))
 
     # -- showing ------------------------------------------------------------------------------------------------------
 

@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from .pdq import BYTES, ORIENTATIONS
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -26,6 +24,7 @@ _VALUES = 1 << 16  # of a part
 _BLOCK = 1 << 20  # pairs looked at together
 _FLIPS = (0, *(1 << bit for bit in range(16)))
 _CROWD = 64  # who meets more of them at once leaves out those with whom he is united
+_FAR = 257  # bits: no two hashes differ in so many
 _FEW = 1024  # are quicker compared each with each
 
 
@@ -41,11 +40,6 @@ class Prints(NamedTuple):
     hashes: NDArray[np.uint64]
     kinds: NDArray[np.int32]
     owners: NDArray[np.int32]
-
-
-def unpack(hashes: list[bytes]) -> NDArray[np.uint64]:
-    """The hashes of `Fingerprint`s as an array of shape (n, 8, 4)."""
-    return np.frombuffer(b"".join(hashes), np.uint64).reshape(-1, ORIENTATIONS, BYTES // 8)
 
 
 def components(prints: Prints, owners: int, radius: int = RADIUS) -> NDArray[np.int32]:
@@ -72,6 +66,65 @@ def components(prints: Prints, owners: int, radius: int = RADIUS) -> NDArray[np.
     for turned in words:
         union.unite_pairs(prints, *np.nonzero(_distances(words[0][:, :, None], turned[:, None]) <= radius))
     return union.first
+
+
+def nearest_links(prints: Prints, members: NDArray[np.intp]) -> list[tuple[int, int, int]]:
+    """The fewest links that tie some fingerprints together, of which the widest is as narrow as can be.
+
+    A minimum spanning tree (Prim, "Shortest connection networks", 1957). What has one owner is together already.
+
+    Args:
+        prints: all of them.
+        members: the numbers of some that are a component; of equally near ones, those that come first are taken.
+
+    Returns:
+        The numbers of two that are linked, and in how many bits they differ at least.
+    """
+    links: list[tuple[int, int, int]] = []
+    some = Prints(prints.hashes[members], prints.kinds[members], prints.owners[members])
+    words, owners = np.ascontiguousarray(some.hashes.transpose(1, 2, 0)), some.owners
+    best = np.full(len(members), _FAR, np.uint16)
+    source = np.zeros(len(members), np.intp)
+    waiting = np.ones(len(members), np.bool_)
+    now = 0
+    for _ in range(len(members) - 1):
+        waiting[now] = False
+        bits = np.where(owners == owners[now], 0, _from_one(some, words, now))
+        nearer = bits < best
+        best[nearer], source[nearer] = bits[nearer], now
+        now = int(np.argmin(np.where(waiting, best, _FAR + 1)))
+        if owners[now] != owners[source[now]]:
+            links.append((int(members[source[now]]), int(members[now]), int(best[now])))
+    return links
+
+
+def all_links(prints: Prints, members: NDArray[np.intp], radius: int = RADIUS) -> list[tuple[int, int, int]]:
+    """All links between some fingerprints of different owners.
+
+    Args:
+        prints: all of them.
+        members: the numbers of some.
+        radius: bits.
+
+    Returns:
+        The numbers of two that are linked, and in how many bits they differ; each pair once.
+    """
+    links: list[tuple[int, int, int]] = []
+    some = Prints(prints.hashes[members], prints.kinds[members], prints.owners[members])
+    words = np.ascontiguousarray(some.hashes.transpose(1, 2, 0))
+    for now in range(len(members)):
+        bits = np.where(some.owners == some.owners[now], _FAR, _from_one(some, words, now))
+        near = now + 1 + np.nonzero(bits[now + 1 :] <= radius)[0]
+        links += [(int(members[now]), int(members[other]), int(bits[other])) for other in near]
+    return links
+
+
+def _from_one(prints: Prints, words: NDArray[np.uint64], one: int) -> NDArray[np.uint16]:
+    """In how many bits a fingerprint differs from each, at least, in any orientation; `_FAR` where none compares."""
+    turned = _distances(words[0][:, None], words[:, :, one].T[:, :, None]).min(0)
+    bits = np.minimum(turned, _distances(words[0][:, one][:, None, None], words.swapaxes(0, 1)).min(0))
+    kinds, kind = prints.kinds, prints.kinds[one]
+    return np.where((kinds == kind) | (kinds == 0) | (kind == 0), bits, np.uint16(_FAR))
 
 
 def _join(prints: Prints, words: NDArray[np.uint64], union: _Union, radius: int) -> None:

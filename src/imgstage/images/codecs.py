@@ -132,7 +132,9 @@ def is_jpeg(image: Image.Image) -> bool:
 
 
 def orientation_of(image: Image.Image) -> int:
-    """The EXIF orientation, 1 to 8; 1 where it says none, or nonsense."""
+    """The EXIF orientation, 1 to 8, that the pixels wait for; 1 where it says none, or nonsense."""
+    if image.format == "TIFF":  # of these, Pillow tells the size as seen, and turns the pixels when it loads them
+        return 1
     found = image.getexif().get(_EXIF_ORIENTATION, 1)
     return found if isinstance(found, int) and found in range(1, 9) else 1
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from contextlib import contextmanager
+from errno import ENOSPC
 from typing import TYPE_CHECKING
 
 from ..errors import DestinationError, RefusedError
@@ -58,4 +59,5 @@ def reported(verb: str) -> Iterator[None]:
         where = error.filename2 or error.filename  # of a rename, the name that the file was to get
         at = f" at {show(where)}" if isinstance(where, str) else ""
         problem = f"{verb} could not go on{at}: {error.strerror}; everything is back where it was"
-        raise DestinationError(problem, "Mend that, then run the command again") from error
+        way = "Make room (.imgstage/cache/ may be deleted at any time)" if error.errno == ENOSPC else "Mend that"
+        raise DestinationError(problem, f"{way}, then run the command again") from error

@@ -194,7 +194,7 @@ def plan_undo(
         problem = f"Not all can go back, for these are gone: {some(told)}"
         remedy = "Put them back where they were, or leave them out with --without-missing"
         if any("purged it" in note.reason for note in missing):
-            remedy = "What else these operations did goes back with --without-missing; or undo an operation before them"
+            remedy = "What was purged is gone for good; what else these operations did goes back with --without-missing"
         raise ChangedError(problem, remedy)
     hidden = sorted(path for path in edited if path in {m.source for m in moves if _goes_out_of_sight(m)})
     if hidden:

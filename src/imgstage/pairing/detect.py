@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import PairingError
 from .candidates import candidates
-from .rules import LONE, Reading, Rule, Slot, read_roles
+from .rules import LONE, Reading, Rule, Slot, count_roles, read_roles
 from .words import folder_sides
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def _where_it_fits(rule: Rule, tops: dict[str, dict[str, str]]) -> list[FolderPa
     """
     reading = _read(rule, {path: stem for stems in tops.values() for path, stem in stems.items()})
     complete = {identity for identity, counts in reading.counts.items() if is_complete(rule, counts)}
-    counts = Counter(_top(path) for path, slot in reading.slots.items() if slot.identity in complete)
+    counts = Counter(_top(path) for path, slot in reading.slots.items() if slot.sample in complete)
     folders = tuple(sorted(f for f, stems in tops.items() if counts[f] > LONE_BELOW * len(stems) or rule.is_lone))
     images = sum(len(tops.pop(folder)) for folder in folders)
     if not folders:
@@ -155,7 +155,7 @@ def _judge(folders: tuple[str, ...], rule: Rule, stems: Mapping[str, str], readi
         return FolderPairing(folders, rule, given=False, images=images, explained=count, slots=reading.slots)
     if rule.is_lone or count <= LONE_BELOW * images:
         passed_over = rule if count and not rule.is_lone else None
-        return FolderPairing(folders, LONE, False, images, images, passed_over, slots=_read_lone(stems).slots)
+        return FolderPairing(folders, LONE, False, images, images, passed_over, slots=_read(LONE, stems).slots)
     name = "+".join(folders)
     where = "stage_data" if name == TOP else f"stage_data/{name}"
     problem = (
@@ -188,7 +188,21 @@ def _quoted(text: str) -> str:
 
 
 def _read(rule: Rule, stems: Mapping[str, str]) -> Reading:
-    return _read_lone(stems) if rule.texts() == LONE.texts() else read_roles(rule, stems)
+    """Names by a rule; whole samples of one key that differ in their suffix (`3.jpg`, `3.png`) are told apart by it."""
+    reading = read_roles(rule, stems)
+    doubled = {sample for sample, counts in reading.counts.items() if max(counts.values()) > 1}
+    doubled -= {sample for sample in doubled if is_complete(rule, reading.counts[sample])}
+    if not doubled:
+        return reading
+    apart = {
+        path: slot._replace(suffix=path[len(stems[path]) :])
+        for path, slot in reading.slots.items()
+        if slot.identity in doubled
+    }
+    counts = count_roles(apart)
+    torn = {slot.identity for slot in apart.values() if not rule.is_lone and not is_complete(rule, counts[slot.sample])}
+    slots = reading.slots | {path: slot for path, slot in apart.items() if slot.identity not in torn}
+    return Reading(slots, count_roles(slots))
 
 
 def _explained(rule: Rule, reading: Reading) -> int:
@@ -250,18 +264,6 @@ def read_all(pairings: Sequence[FolderPairing]) -> Mapping[str, Slot]:
     if len(pairings) == 1:
         return pairings[0].slots
     return {path: slot for pairing in pairings for path, slot in pairing.slots.items()}
-
-
-def _read_lone(stems: Mapping[str, str]) -> Reading:
-    """Lone images of one stem (`3.jpg`, `3.png`) are two samples: then the extension is part of the key."""
-    reading = read_roles(LONE, stems)
-    if len(reading.counts) == len(reading.slots):
-        return reading
-    whole = {
-        path: path if sum(reading.counts[slot.identity].values()) > 1 else stems[path]
-        for path, slot in reading.slots.items()
-    }
-    return read_roles(LONE, whole)
 
 
 def _top(path: str) -> str:

@@ -233,12 +233,24 @@ class Slot(NamedTuple):
         key: the sample's key, as first spelled.
         identity: the key in the form in which keys are compared.
         rule: the rule that says so.
+        suffix: that of its file, where whole samples of one key differ in it (`3.jpg`, `3.png`); else empty.
     """
 
     role: str
     key: str
     identity: str
     rule: Rule
+    suffix: str = ""
+
+    @property
+    def sample(self) -> str:
+        """What it has in common with the other images of its sample, and with no other."""
+        return self.identity + fold(self.suffix) if self.suffix else self.identity
+
+    @property
+    def name(self) -> str:
+        """The key of its sample, which no other sample of the folder has."""
+        return self.key + self.suffix
 
     @property
     def many(self) -> bool:
@@ -251,7 +263,7 @@ class Reading(NamedTuple):
 
     Attributes:
         slots: where each image belongs whose name matches a template, by its path.
-        counts: how many images each sample has in each role, by the sample's identity.
+        counts: how many images each sample has in each role, by `Slot.sample`.
     """
 
     slots: dict[str, Slot]
@@ -280,9 +292,9 @@ def read_roles(rule: Rule, stems: Mapping[str, str]) -> Reading:
         for path in open_ended:  # of the keys such a name can have, the one that another role has too
             choices = (_slot(rule, role, key) for role, key in rule.matches(stems[path]))
             slots[path] = next((slot for slot in choices if slot.identity in exact), slots[path])
-    counts = _count(slots)
+    counts = count_roles(slots)
     if not rule.is_lone and _retry_without_noise(rule, stems, slots, counts):
-        counts = _count(slots)
+        counts = count_roles(slots)
     return Reading(slots, counts)
 
 
@@ -290,9 +302,11 @@ def _slot(rule: Rule, role: str, key: str) -> Slot:
     return Slot(role, key, fold(key), rule)
 
 
-def _count(slots: Mapping[str, Slot]) -> dict[str, dict[str, int]]:
+def count_roles(slots: Mapping[str, Slot]) -> dict[str, dict[str, int]]:
+    """How many images each sample has in each role, by `Slot.sample`."""
     counts: dict[str, dict[str, int]] = {}
-    for role, _, identity, _ in slots.values():
+    for slot in slots.values():
+        role, identity = slot.role, slot.sample
         sample = counts.get(identity)
         if sample is None:
             counts[identity] = {role: 1}

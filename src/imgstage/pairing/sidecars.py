@@ -52,14 +52,14 @@ def attach(
         if not candidates and stem.rpartition("/")[0] not in image_folders:
             candidates = {sample for pattern in _patterns(stem) for sample in parallel.get(pattern, ())}
         if (
-            len({fold(stem_of(keys[sample])) for sample in candidates}) == 1
+            len({fold(keys[sample]) for sample in candidates}) == 1
         ):  # of `x.jpg` and `x.png`, which share a split, the first
             found[path] = min(candidates, key=first.__getitem__)
         elif candidates:
             several = ", ".join(sorted(keys[sample] for sample in candidates)[:3])
             astray[path] = f"a sidecar of {len(candidates)} samples at once: {several}"
         else:
-            astray[path] = "no image has this name"
+            astray[path] = "no image beside it, or in a folder parallel to its own, has this name"
     return found, astray
 
 

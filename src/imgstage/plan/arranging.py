@@ -129,7 +129,10 @@ def _refuse_conflicts(
             wanted, there = show_apart(targets[name].target, path)
             clashes.append(f"{show(targets[name].source)} would become {wanted}, but {there} exists")
     if clashes:
-        raise DestinationError(some(clashes), "Rename one of the two, then run the command again")
+        remedy = (
+            "Rename one of the two by hand, or give all samples names of their own with: imgstage rename --prefix img_"
+        )
+        raise DestinationError(some(clashes), remedy)
 
 
 def _missing_folders(

@@ -1,73 +1,25 @@
-"""What is asked of a split, and when it refuses: whenever a held-out image might slip into training unseen."""
+"""When verbs refuse: whenever a held-out image might slip into training unseen."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Literal, TypedDict
+from typing import TYPE_CHECKING
 
 from ..catalog import below, top
 from ..errors import ChangedError, UsageError
 from ..pairing import SIDECAR, stem_of
 from ..plan import some
 from ..reasons import Why, is_because
-from ..root import DEFAULT_RATIOS, HELD, STAGE, TRAIN, fold, show, split_sets
+from ..root import HELD, STAGE, TRAIN, fold, show, split_sets
 from .ties import find_absent, is_picture, name_of
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping
-    from fractions import Fraction
 
     from ..catalog import Catalog, Sample
     from ..ledger import Row
-
-Trust = Literal["folders", "csv"]
-
-
-class SplitOptions(TypedDict, total=False):
-    """What `Dataset.plan_split` takes; see there."""
-
-    ratios: str | Mapping[str, Fraction] | None
-    seed: int | None
-    group: str | None
-    group_csv: str | None
-    rounding: str | None
-    reshuffle: bool
-    accept_new: bool
-    trust: Trust | None
-    manifest: bool
-
-
-@dataclass(frozen=True)
-class SplitWish:
-    """What the user asks of a split.
-
-    Attributes:
-        ratios: share of each split, summing to 1.
-        seed: seeds the draw.
-        rounding: "remainder" or "truncate".
-        group_line: the line of `imgstage.toml` that stores the rule behind `groups`; empty when there is none.
-        to_store: the lines of `imgstage.toml` that would make the next split do the same, and are not there.
-        groups: the group of each sample, by key, where the user's rule gives one.
-        reshuffle: forget where samples were.
-        accept_new: go on although held-out images are missing while unknown ones have appeared.
-        trust: which is right where a folder and `splits.csv` disagree.
-        foreign_ledger: `splits.csv` is not the one that was last written here, or is gone.
-        manifest: move nothing; write down which image is in which split.
-    """
-
-    ratios: Mapping[str, Fraction] = field(default_factory=lambda: DEFAULT_RATIOS)
-    seed: int = 0
-    rounding: str = "remainder"
-    group_line: str = ""
-    to_store: tuple[str, ...] = ()
-    groups: Mapping[str, str] = field(default_factory=dict)
-    reshuffle: bool = False
-    accept_new: bool = False
-    trust: Trust | None = None
-    foreign_ledger: bool = False
-    manifest: bool = False
+    from .splitwish import SplitWish, Trust
 
 
 def past_splits(usable: Iterable[Sample], trust: Trust | None) -> dict[str, str]:

@@ -305,9 +305,9 @@ def _refuse_one_name(catalog: Catalog, target: Mapping[str, str]) -> None:
     there = {fold(record.path): record.path for record in catalog.index.files if record.path not in target}
     for path, to in sorted(target.items()):
         other = there.setdefault(fold(to), path)
-        if other != path:
+        if other != path and (path != to or target.get(other, other) != other):
             problem = f"{show(path)} would become {show(to)}, and so would {show(other)}, or it has that name"
-            raise DestinationError(problem, "Rename one of the two, or keep their formats")
+            raise DestinationError(problem, "Rename one of the two by hand, or keep their formats")
 
 
 def _example(work: _Work, recipe: Recipe, info: ImageInfo) -> dict[str, str]:

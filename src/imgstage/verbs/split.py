@@ -14,7 +14,7 @@ from ..reasons import Why, because
 from ..root import LEDGER, SETTINGS, show
 from ..settings import format_ratios
 from ..tables import in_split, manifest
-from .guard import SplitWish, past_splits, refuse_dropped, refuse_unexplained
+from .guard import past_splits, refuse_dropped, refuse_unexplained
 from .metadata import write_metadata
 from .ties import (
     Pictures,
@@ -30,6 +30,8 @@ from .wishes import Draft, arrange_wishes, pairing_details, settings_text, write
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from .splitwish import SplitWish
 
 
 def plan_split(catalog: Catalog, wish: SplitWish, draft: Draft) -> Plan:
@@ -79,7 +81,7 @@ def plan_split(catalog: Catalog, wish: SplitWish, draft: Draft) -> Plan:
                     moves.append(Move(record.path, place, Identity.of(record)))
     wishes = write_ledger(draft, catalog, splits, target, group_of, settle=True, acknowledged=wish.accept_new)
     if new or LEDGER not in draft.tables:
-        text = settings_text(wish.ratios, wish.seed, wish.rounding, wish.group_line, catalog.pairings)
+        text = settings_text(wish, catalog.pairings)
         wishes |= write_settings(draft, text)
     wanted = [manifest(split) if wish.manifest else in_split(layout, split) for split in wish.ratios]
     tables, foreign = write_metadata(draft, catalog, usable, splits, target, wanted)
@@ -90,6 +92,7 @@ def plan_split(catalog: Catalog, wish: SplitWish, draft: Draft) -> Plan:
     details = (
         dict(report.details)
         | _group_details(catalog, usable, splits, group_of, pictures)
+        | _alike_details(usable, splits, wish)
         | {
             "foreign_tables": foreign,
             "add_to_settings": list(wish.to_store) if SETTINGS in draft.tables else [],
@@ -108,7 +111,7 @@ def _assign(
     wish: SplitWish,
 ) -> tuple[dict[str, str], dict[str, str], Assignment]:
     """The split of each sample by id; why each sample that ties two splits is held; and the outcome itself."""
-    ties = find_ties(catalog, group_of, pictures)
+    ties = find_ties(catalog, group_of, pictures, wish.alike)
     members: dict[str, list[Sample]] = defaultdict(list)
     for sample in usable:
         members[ties[sample.id]].append(sample)
@@ -174,6 +177,23 @@ def _group_details(
         "divided_groups": {name: sorted(of) for name, of in sorted(places.items()) if len(of) > 1},
         "samples_sharing_a_picture": len(copies),
         "divided_copies": [{"sample": show(s.key), "split": splits[s.id]} for s in divided],
+    }
+
+
+def _alike_details(usable: Iterable[Sample], splits: Mapping[str, str], wish: SplitWish) -> dict[str, Any]:
+    """Samples that look nearly like others, and those of them that were divided before that was looked at."""
+    members: dict[str, dict[str, Sample]] = defaultdict(dict)
+    for sample in usable:
+        if sample.id in wish.alike and sample.id in splits:
+            members[wish.alike[sample.id]][sample.id] = sample
+    groups = {name: of for name, of in members.items() if len(of) > 1}
+    divided = [of for of in groups.values() if len({splits[name] for name in of}) > 1]
+    return {
+        "near_duplicates": wish.near_duplicates,
+        "alike_groups": len(groups),
+        "samples_alike": sum(map(len, groups.values())),
+        "largest_alike": max(map(len, groups.values()), default=0),
+        "divided_alike": [{"sample": show(s.key), "split": splits[name]} for of in divided for name, s in of.items()],
     }
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from ..index import FileRecord
 
-_GROUP, _NAME = "group ", "name "
+_GROUP, _NAME, _LOOK = "group ", "name ", "similar "  # what ties more comes first
 
 
 class Absent(NamedTuple):
@@ -84,6 +84,13 @@ def _ancestors(catalog: Catalog, digests: Iterable[str]) -> frozenset[str]:
     return frozenset(found) - frozenset(digests)
 
 
+def lineage(catalog: Catalog, record: FileRecord) -> set[str]:
+    """The digests that a picture has and had: also before it was edited, and of what it was made from."""
+    row = catalog.rows.get(record.path)
+    own = {record.digest} | ({row.digest, row.first_digest} if row else set())
+    return own | _ancestors(catalog, own) if catalog.ancestors else own
+
+
 def find_absent(catalog: Catalog, groups: Mapping[str, str] | None = None) -> list[Absent]:
     """All images that have a say although no sample can show them.
 
@@ -106,9 +113,11 @@ def find_absent(catalog: Catalog, groups: Mapping[str, str] | None = None) -> li
     return found
 
 
-def find_ties(catalog: Catalog, group_of: Mapping[str, str], pictures: Pictures) -> dict[str, str]:
-    """What holds each sample in one split with others: its group, its name but for the suffix (`3.jpg`, `3.png`), and
-    every picture that has the same bytes, or had.
+def find_ties(
+    catalog: Catalog, group_of: Mapping[str, str], pictures: Pictures, alike: Mapping[str, str]
+) -> dict[str, str]:
+    """What holds each sample in one split with others: its group, its name but for the suffix (`3.jpg`, `3.png`), every
+    picture that has the same bytes, or had, and every picture that looks nearly the same.
 
     Equal masks tie nothing: many samples have an empty one.
 
@@ -116,29 +125,34 @@ def find_ties(catalog: Catalog, group_of: Mapping[str, str], pictures: Pictures)
         catalog: what there is.
         group_of: the group of each sample, by id; empty where it has none.
         pictures: all there are, and what has a say beside the samples.
+        alike: for each sample, by id, and each that is absent, by path, that looks nearly like another, a name that all
+            of these share.
 
     Returns:
         For each sample, by id, and each that is absent, by path, a name that it shares with all it is tied to.
     """
     of, absent, shared = pictures
     stems = {sample.id: name_of(sample) for sample in catalog.samples}
-    alike = Counter(chain(stems.values(), *(one.names for one in absent)))
+    times = Counter(chain(stems.values(), *(one.names for one in absent)))
     own_names = set(stems.values())
     keys = {sample.id: f"key {fold(sample.key)}" for sample in catalog.assigned_as_lone()}
     names: dict[str, set[str]] = defaultdict(set)
     ties: dict[str, str] = {}
     for sample in catalog.samples:
-        repeated = alike[stems[sample.id]] > 1
+        repeated = times[stems[sample.id]] > 1
         own, group = of[sample.id], group_of.get(sample.id, sample.group)
-        if own and not group and not repeated and sample.id not in keys and shared.isdisjoint(own):
+        alone = not group and not repeated and sample.id not in keys and sample.id not in alike
+        if own and alone and shared.isdisjoint(own):
             ties[sample.id] = f"picture {min(own)}"  # what `merge` would say
         else:
             tied = {f"picture {digest}" for digest in own} | ({_GROUP + group} if group else set())
             tied |= {stems[sample.id]} if repeated else set()
             tied |= {keys[sample.id]} if sample.id in keys else set()
+            tied |= {_LOOK + alike[sample.id]} if sample.id in alike else set()
             names[sample.id] = tied or {f"sample {sample.id}"}
     for one in absent:
         common = {name for name in one.names if name.startswith(_GROUP) or name in own_names}
+        common |= {_LOOK + alike[one.path]} if one.path in alike else set()
         names[one.path] |= common | {f"picture {digest}" for digest in one.digests}
     return ties | merge(names)
 
@@ -191,8 +205,11 @@ def why_bridged(
     reasons: dict[str, str] = {}
     for group, of in members.items():
         listed = " and ".join(f"{name} ({split})" for split, name in sorted(of.items()))
-        what = group if group.startswith(_GROUP) else "name or picture" if group.startswith(_NAME) else "picture"
-        reasons[group] = f"its {what} is that of {listed}"
+        if group.startswith(_GROUP):
+            told = f"its {group} is that of"
+        else:
+            told = f"its {'name or ' if group.startswith(_NAME) else ''}picture is, or looks like, that of"
+        reasons[group] = f"{told} {listed}"
     return reasons
 
 

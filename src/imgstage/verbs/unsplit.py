@@ -16,7 +16,7 @@ from .metadata import write_metadata
 from .wishes import arrange_wishes, write_ledger
 
 if TYPE_CHECKING:
-    from .guard import Trust
+    from .splitwish import Trust
     from .wishes import Draft
 
 

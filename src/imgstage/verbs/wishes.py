@@ -17,11 +17,11 @@ from ..settings import format_ratios
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from fractions import Fraction
 
     from ..catalog import Catalog
     from ..pairing import FolderPairing
     from ..plan import Journey, Step
+    from .splitwish import SplitWish
 
 _TABLE_MODE = 0o644
 
@@ -177,18 +177,18 @@ def _give_way(rows: list[Row], elsewhere: Mapping[int, str]) -> None:
             rows[number] = rows[number]._replace(path=path)
 
 
-def settings_text(
-    ratios: Mapping[str, Fraction], seed: int, rounding: str, group_line: str, pairings: Iterable[FolderPairing]
-) -> str:
+def settings_text(wish: SplitWish, pairings: Iterable[FolderPairing]) -> str:
     """An `imgstage.toml` that makes the next run do what this one did."""
     lines = [
         "# How imgstage reads this folder. Flags on the command line go before these settings.",
-        f'ratios = "{format_ratios(ratios)}"',
-        f"seed = {seed}",
-        f'rounding = "{rounding}"',
+        f'ratios = "{format_ratios(wish.ratios)}"',
+        f"seed = {wish.seed}",
+        f'rounding = "{wish.rounding}"',
     ]
-    if group_line:
-        lines.append(group_line)
+    if wish.near_duplicates != "tie":
+        lines.append(f'near_duplicates = "{wish.near_duplicates}"')
+    if wish.group_line:
+        lines.append(wish.group_line)
     return "\n".join((*lines, "", *pairing_tables(pairings)))
 
 

@@ -1,0 +1,65 @@
+"""What is asked of a split."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, TypedDict
+
+from ..root import DEFAULT_RATIOS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from fractions import Fraction
+
+Trust = Literal["folders", "csv"]
+NearDuplicates = Literal["tie", "ignore"]
+
+
+class SplitOptions(TypedDict, total=False):
+    """What `Dataset.plan_split` takes; see there."""
+
+    ratios: str | Mapping[str, Fraction] | None
+    seed: int | None
+    group: str | None
+    group_csv: str | None
+    near_duplicates: NearDuplicates | None
+    rounding: str | None
+    reshuffle: bool
+    accept_new: bool
+    trust: Trust | None
+    manifest: bool
+
+
+@dataclass(frozen=True)
+class SplitWish:
+    """What the user asks of a split.
+
+    Attributes:
+        ratios: share of each split, summing to 1.
+        seed: seeds the draw.
+        rounding: "remainder" or "truncate".
+        group_line: the line of `imgstage.toml` that stores the rule behind `groups`; empty when there is none.
+        near_duplicates: "tie" or "ignore": whether `alike` was looked for.
+        to_store: the lines of `imgstage.toml` that would make the next split do the same, and are not there.
+        groups: the group of each sample, by key, where the user's rule gives one.
+        reshuffle: forget where samples were.
+        accept_new: go on although held-out images are missing while unknown ones have appeared.
+        trust: which is right where a folder and `splits.csv` disagree.
+        foreign_ledger: `splits.csv` is not the one that was last written here, or is gone.
+        manifest: move nothing; write down which image is in which split.
+        alike: see `ties.find_ties`.
+    """
+
+    ratios: Mapping[str, Fraction] = field(default_factory=lambda: DEFAULT_RATIOS)
+    seed: int = 0
+    rounding: str = "remainder"
+    group_line: str = ""
+    near_duplicates: str = "tie"
+    to_store: tuple[str, ...] = ()
+    groups: Mapping[str, str] = field(default_factory=dict)
+    reshuffle: bool = False
+    accept_new: bool = False
+    trust: Trust | None = None
+    foreign_ledger: bool = False
+    manifest: bool = False
+    alike: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,217 @@
+"""Pictures that look nearly the same share a split, however the set grows; an independent judge looks across splits."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import shutil
+from collections import Counter
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from imgstage import Dataset
+from imgstage.cli import run
+from imgstage.errors import UsageError
+from imgstage.fingerprint import fingerprint
+
+from ..helpers import KIT, kit, photo, stage, write
+
+
+@cache
+def cuts(count: int) -> list[Image.Image]:
+    """So many pictures that do not look alike, with enough to see in each."""
+    found: list[Image.Image] = []
+    for number in itertools.count():
+        whole = photo(("astronaut", "coffee", "chelsea", "rocket", "camera", "brick")[number % 6])
+        place = np.random.default_rng(number)
+        top, left = place.integers(0, whole.shape[0] - 250), place.integers(0, whole.shape[1] - 250)
+        angle = int(place.integers(5, 40)) * (number // 6)  # what is turned by an odd angle is another picture
+        image = Image.fromarray(whole[top : top + 250, left : left + 250]).resize((500, 500)).rotate(angle)
+        if fingerprint(np.asarray(image.convert("L"))).quality > 90:
+            found.append(image)
+        if len(found) == count:
+            return found
+    raise AssertionError
+
+
+def encoded(image: Image.Image, image_format: str = "PNG", **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, image_format, **options)
+    return buffer.getvalue()
+
+
+def small_copy(image: Image.Image) -> bytes:
+    return encoded(image.resize((300, 300)).transpose(Image.Transpose.ROTATE_90), "JPEG", quality=85)
+
+
+@pytest.fixture
+def lone(empty: Dataset) -> Dataset:
+    """A root of forty pictures that do not look alike."""
+    for number, image in enumerate(cuts(40)):
+        write(stage(empty) / f"{number:02d}.png", encoded(image))
+    return empty
+
+
+def place_of(dataset: Dataset) -> dict[str, str]:
+    return {sample.key: sample.split for sample in dataset.samples}
+
+
+def test_copies_go_where_their_originals_are_however_late_they_come(lone: Dataset) -> None:
+    lone.split()
+    before = place_of(lone)
+    for number, image in enumerate(cuts(40)):
+        write(stage(lone) / f"late/{number}_copy.jpg", small_copy(image))
+    lone.split()
+    after = place_of(lone)
+    assert after.items() >= before.items()
+    assert {key: after[f"late/{int(key)}_copy"] for key in before} == before
+
+
+def test_a_first_split_divides_no_group(lone: Dataset) -> None:
+    for number, image in enumerate(cuts(40)[:20]):
+        write(stage(lone) / f"{number}_copy.jpg", small_copy(image))
+    plan = lone.plan_split()
+    assert plan.report.details["alike_groups"] == 20
+    assert plan.report.details["samples_alike"] == 40
+    plan.apply()
+    found = place_of(lone)
+    assert all(found[f"{number:02d}"] == found[f"{number}_copy"] for number in range(20))
+    assert Counter(found.values()) == {"train": 48, "val": 7, "test": 5}
+
+
+def test_what_looks_like_two_splits_is_held_and_says_so(lone: Dataset) -> None:
+    lone.split()
+    found = place_of(lone)
+    images = dict(zip(sorted(found), cuts(40), strict=True))
+    train, test = (next(key for key in sorted(found) if found[key] == split) for split in ("train", "test"))
+    (lone.root.path / "imgstage.toml").unlink()
+    for side, key in (("before", train), ("after", test)):
+        write(stage(lone) / f"both/x_{side}.jpg", small_copy(images[key]))
+    write(lone.root.path / "imgstage.toml", b'[pairing."both"]\nbefore = "{key}_before"\nafter = "{key}_after"\n')
+    plan = lone.plan_split()
+    reasons = {note.reason for note in plan.report.held}
+    assert reasons == {f"tied: its picture is, or looks like, that of {test} (test) and {train} (train)"}
+    assert plan.report.details["new_samples"] == {"train": 0, "val": 0, "test": 0}
+
+
+def test_groups_that_were_divided_before_stay_and_are_told(lone: Dataset, capsys: pytest.CaptureFixture[str]) -> None:
+    write(lone.root.path / "train/a.png", encoded(cuts(41)[40]))
+    write(lone.root.path / "test/b.jpg", small_copy(cuts(41)[40]))
+    assert run(["-C", str(lone.root.path), "split"]) == 0
+    told = capsys.readouterr().out
+    assert "2 samples look nearly like another, in 1 group; 2 of them are divided, and stay so" in told
+    assert "  divided: a (train), b (test); `imgstage -C" in told
+    assert (place_of(lone)["a"], place_of(lone)["b"]) == ("train", "test")
+    lone.split(reshuffle=True)
+    assert len({place_of(lone)["a"], place_of(lone)["b"]}) == 1
+
+
+def test_it_can_be_turned_off_and_is_remembered(lone: Dataset, capsys: pytest.CaptureFixture[str]) -> None:
+    for number, image in enumerate(cuts(40)):
+        write(stage(lone) / f"{number}_copy.jpg", small_copy(image))
+    assert run(["-C", str(lone.root.path), "split", "--near-duplicates", "ignore"]) == 0
+    assert "Not looked for: pictures that look nearly the same" in capsys.readouterr().out
+    assert 'near_duplicates = "ignore"' in (lone.root.path / "imgstage.toml").read_text()
+    found = place_of(lone)
+    assert sum(found[f"{number:02d}"] != found[f"{number}_copy"] for number in range(40)) > 3
+    assert lone.plan_split().report.details["near_duplicates"] == "ignore"
+    plan = lone.plan_split(near_duplicates="tie")
+    assert plan.report.details["divided_alike"]
+    assert 'near_duplicates = "tie"' in plan.report.details["add_to_settings"]
+    with pytest.raises(UsageError, match="near_duplicates is 'maybe'"):
+        lone.plan_split(near_duplicates="maybe")  # type: ignore[arg-type]
+
+
+def test_a_held_sample_has_a_say(lone: Dataset) -> None:
+    lone.split()
+    found = place_of(lone)
+    key = next(key for key in sorted(found) if found[key] == "test")
+    image = cuts(40)[int(key)]
+    lone.hold(key)
+    write(stage(lone) / "copy.jpg", small_copy(image))
+    lone.split()
+    assert place_of(lone)["copy"] == "test"
+
+
+def test_an_image_of_no_sample_in_test_has_a_say(pairs: Dataset) -> None:
+    image = cuts(1)[0]
+    pairs.split()
+    write(pairs.root.path / "test/half_after.png", encoded(image))
+    write(stage(pairs) / "x_before.png", encoded(cuts(3)[1]))
+    write(stage(pairs) / "x_after.jpg", small_copy(image))
+    pairs.split(accept_new=True)
+    assert place_of(pairs)["x"] == "test"
+
+
+SETS = (
+    "pairs/kodak24_seedstyle",
+    "pairs/polyu_crops",
+    "classes/clothing_cc0",
+    "multilabel/bccd",
+    "groups/xray_patients",
+    "duplicates/pdq_bridge",
+)
+
+
+def test_a_mixture_of_real_sets_with_planted_copies_passes_an_independent_judge(empty: Dataset) -> None:
+    """Copies of images of all sets under other names, in other formats, sizes and orientations, some of them late."""
+    pdqhash = pytest.importorskip("pdqhash", reason="pdqhash, which is built from source, is not installed")
+    for name in SETS:
+        shutil.copytree(kit(name), stage(empty) / name.replace("/", "_"), dirs_exist_ok=True)
+    originals = sorted(path for path in (KIT / "classes/clothing_cc0").rglob("*.jpg"))[::20]
+    originals += sorted((KIT / "multilabel/bccd").rglob("*.jpg"))[::10]
+    originals += sorted((KIT / "pairs/kodak24_seedstyle").rglob("*before*"))[::3]
+    for number, original in enumerate(originals[::2]):
+        plant(original, stage(empty) / "other", number)
+    empty.split(accept_new=True)
+    for number, original in enumerate(originals[1::2]):
+        plant(original, stage(empty) / "late", number)
+    empty.split(accept_new=True)
+    judged = 0
+    for of in judge(pdqhash, empty).values():
+        all_of_them = np.stack([hashes for _, _, hashes in of])
+        splits = np.array([split for split, _, _ in of])
+        for split, path, hashes in of:
+            bits = np.bitwise_count(hashes[0] ^ all_of_them).sum(2).min(1)
+            near = bits <= 20  # clearly within 31, whatever the decoders differ in
+            astray = [of[place][1] for place in np.nonzero(near & (splits != split))[0]]
+            assert astray == [], path
+            judged += int(near.sum()) - 1
+    assert judged > 2 * len(originals)
+
+
+def judge(pdqhash: Any, dataset: Dataset) -> dict[str, list[tuple[str, str, NDArray[np.uint8]]]]:
+    """(split, path, hashes) of each picture by role, from whole decodes and the reference implementation."""
+    found: dict[str, list[tuple[str, str, NDArray[np.uint8]]]] = {}
+    for sample in dataset.samples:
+        for role, records in sample.images.items() if not sample.held else ():
+            for record in records:
+                with Image.open(dataset.root.path / record.path) as image:
+                    pixels = np.asarray(image.convert("RGB"))
+                eight, quality = pdqhash.compute_dihedral(pixels)
+                if quality > 49:
+                    hashes = np.packbits(np.array(eight).reshape(8, 256), axis=1)
+                    found.setdefault(role, []).append((sample.split, record.path, hashes))
+    return found
+
+
+def plant(path: Path, folder: Path, number: int) -> None:
+    """A copy under another name, changed in one of several ways."""
+    with Image.open(path) as opened:
+        image = opened.convert("RGB")
+    ways = (
+        lambda: ("png", image),
+        lambda: ("jpg", image.resize((image.width * 2 // 3, image.height * 2 // 3), Image.Resampling.LANCZOS)),
+        lambda: ("webp", image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)),
+        lambda: ("jpg", image.transpose(Image.Transpose.ROTATE_270)),
+        lambda: ("tif", image.convert("L")),
+    )
+    suffix, made = ways[number % len(ways)]()
+    image_format = {"png": "PNG", "jpg": "JPEG", "webp": "WEBP", "tif": "TIFF"}[suffix]
+    write(folder / f"img{number}.{suffix}", encoded(made, image_format))
