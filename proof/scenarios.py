@@ -118,6 +118,17 @@ def _troubled(root: Path) -> None:
     (root / "stage_data/github_101_after.jpg").unlink()
 
 
+def _leaking(root: Path) -> None:
+    """A root that was split by hand, with pictures of test and val in train, too."""
+    for number, split in enumerate(("train", "val", "test")):
+        write_photos(root / split, 10 * number)
+    for number, (first, second) in enumerate(((20, 21), (42, 43))):
+        write(root / f"train/copy_{number}_before.jpg", picture(first), first)
+        write(root / f"train/copy_{number}_after.jpg", picture(second), second)
+    write(root / "train/copy_0.json", b"{}", 7)
+    Dataset(root).split()
+
+
 def _aside(root: Path) -> None:
     _split(root)
     Dataset(root).hold("github_0", "night/github_3", reason="too dark")
@@ -223,6 +234,7 @@ SCENARIOS = (
     Scenario("hold", _split, cli("hold", "github_1", "night/github_4", "--reason", "why not", "--threads", "1")),
     Scenario("release", _aside, cli("release", "--everything", "--threads", "1")),
     Scenario("check", _troubled, cli("check", "--hold", "--threads", "1")),
+    Scenario("fix leaks", _leaking, cli("split", "--fix-leaks", "--threads", "1")),
     Scenario("rename", _grown, cli("rename", "--prefix", "github_", "--width", "1", "--threads", "1")),
     Scenario("resize", _grown, cli("resize", *_FEW, "--scale", "0.5", "--format", "png", "--threads", "1")),
     Scenario("resize again", _resized, cli("resize", *_FEW[1:], "--long-side", "24", "--threads", "1")),

@@ -8,6 +8,7 @@ from math import log2
 from typing import TYPE_CHECKING, NamedTuple
 
 from .formats import SUFFIXES_OF
+from .leaks import Kind
 from .reasons import HELP, Why, is_because, why
 from .root import LEDGER, STAGE, STATE, TRAIN, show
 from .verbs.guard import unknown_to_ledger
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from .catalog import Catalog, Sample
     from .index import FileRecord, Index
+    from .leaks import Leaks
 
 ERROR, WARNING = "error", "warning"
 _ENOUGH = 10  # of fewer images, nobody can tell which is the odd one
@@ -65,12 +67,18 @@ def broken_off(number: int) -> Finding:
 
 
 def check(
-    catalog: Catalog, *, depth: int = 0, fresh: Index | None = None, foreign_ledger: bool = False
+    catalog: Catalog,
+    leaks: Leaks,
+    *,
+    depth: int = 0,
+    fresh: Index | None = None,
+    foreign_ledger: bool = False,
 ) -> list[Finding]:
     """Look for everything that is wrong or odd in a root.
 
     Args:
         catalog: what there is.
+        leaks: what lies in two splits and should not.
         depth: how often a network halves the images; their sides must divide by two to that power.
         fresh: the files once more, read anew without a cache, to find bytes that changed by themselves.
         foreign_ledger: `splits.csv` is gone, or is not the one that was last written here.
@@ -87,6 +95,7 @@ def check(
         *_extensions(catalog.index),
         *_sizes(samples),
         *(finding for sample in samples for finding in _forgotten_edits(sample)),
+        *_leaking(leaks),
         *_duplicates(catalog, samples),
         *(finding for role, records in _by_role(samples).items() for finding in _odd_ones(role, records)),
         *(_indivisible(samples, depth) if depth else ()),
@@ -196,8 +205,26 @@ def _forgotten_edits(sample: Sample) -> Iterator[Finding]:
             break
 
 
+_LEAKS = {
+    Kind.SAME: "duplicate-across-splits",
+    Kind.ALIKE: "near-duplicate-across-splits",
+    Kind.GROUP: "group-across-splits",
+}
+
+
+def _leaking(leaks: Leaks) -> Iterator[Finding]:
+    """The worst of each kind for each sample."""
+    told: set[tuple[str, str]] = set()
+    for leak in leaks.listed():
+        code, path = _LEAKS[leak.kind], leak.lesser.path
+        if (code, path) not in told:
+            told.add((code, path))
+            remedy = "`imgstage split --fix-leaks` sets aside the fewest that end it; or one with `imgstage hold NAME`"
+            yield Finding(code, ERROR, path, leak.sentence, remedy)
+
+
 def _duplicates(catalog: Catalog, samples: Iterable[Sample]) -> Iterator[Finding]:
-    """Pictures that are in several samples, byte for byte, or were before they were resized or edited."""
+    """Pictures that are in several samples of one split, or wait in `stage_data/`, or were before they were resized."""
     pictures = find_pictures(catalog)
     homes: dict[str, list[tuple[str, FileRecord]]] = defaultdict(list)
     for sample in samples:
@@ -210,16 +237,12 @@ def _duplicates(catalog: Catalog, samples: Iterable[Sample]) -> Iterator[Finding
     for _, members in sorted(homes.items()):
         home, first = min(members, key=lambda member: (member[0] in (TRAIN, STAGE), member[1].path))
         for split, record in members:
-            if record is first or record.path in told:
-                continue
-            told.add(record.path)
-            apart = split != home and STAGE not in (split, home)
-            same = (
-                "has the same bytes as" if record.digest == first.digest else "is, or was made of, the same picture as"
-            )
-            sentence = f"it {same} {show(first.path)}" + (", in another split" if apart else "")
-            code, severity = ("duplicate-across-splits", ERROR) if apart else ("duplicate", WARNING)
-            yield Finding(code, severity, record.path, sentence, "set one of the two aside with `imgstage hold NAME`")
+            together = split == home or STAGE in (split, home)
+            if record is not first and together and record.path not in told:
+                told.add(record.path)
+                same = "has the same bytes as" if record.digest == first.digest else "is, or was, the same picture as"
+                remedy = "set one of the two aside with `imgstage hold NAME`"
+                yield Finding("duplicate", WARNING, record.path, f"it {same} {show(first.path)}", remedy)
 
 
 def _by_role(samples: Iterable[Sample]) -> dict[str, list[FileRecord]]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from .cache import read_fingerprints
-from .fingerprint import BYTES, ORIENTATIONS, PACKED, TOO_FLAT, Prints, components, nearest_links
+from .fingerprint import BYTES, ORIENTATIONS, PACKED, TOO_FLAT, Prints, all_links, components, nearest_links
 from .pairing import LONE
 from .verbs.ties import is_picture
 
@@ -66,6 +66,30 @@ class Likeness:
             name, top = self.owners[place], int(self.first[place])
             names[top] = min(names.get(top, name), name)
         return {self.owners[place]: names[int(self.first[place])] for place in together.tolist()}
+
+    def across(self, splits: Mapping[str, str]) -> Iterator[tuple[int, tuple[str, str], tuple[str, str]]]:
+        """All pairs of pictures that are nearly alike and belong to owners in different splits.
+
+        Args:
+            splits: of each owner that counts.
+
+        Yields:
+            The bits in which they differ, and of both the path and the owner.
+        """
+        numbers = {name: number for number, name in enumerate(sorted(set(splits.values())))}
+        split = np.array([numbers[splits[name]] if name in splits else -1 for name in self.owners], np.int32)
+        members: dict[int, list[int]] = defaultdict(list)
+        for place, owner in enumerate(self.prints.owners.tolist()):
+            if self.owners[owner] in self.groups and split[owner] >= 0:
+                members[int(self.first[owner])].append(place)
+        for of in members.values():
+            places = np.array(of)
+            owners = self.prints.owners[places]
+            if len(set(split[owners].tolist())) > 1:
+                for left, right, bits in all_links(self.prints, places):
+                    one, other = (int(self.prints.owners[place]) for place in (left, right))
+                    if split[one] != split[other]:
+                        yield bits, (self.paths[left], self.owners[one]), (self.paths[right], self.owners[other])
 
     def links(self) -> Iterator[tuple[str, list[Link]]]:
         """For each group, the fewest and nearest links that hold it together, nearest first."""

@@ -126,7 +126,7 @@ def test_a_copy_in_another_split_is_found_after_a_resize_too(empty: Dataset) -> 
         (
             "duplicate-across-splits",
             "train/copy.png",
-            "it is, or was made of, the same picture as test/one.png, in another split",
+            "it is, or was, the same picture as test/one.png (test)",
         )
     ]
 

@@ -6,13 +6,25 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from .common import all_option, carry_out, dry_run_option, json_option, open_dataset, threads_option, trust_option
+from ..errors import UsageError
+from .common import (
+    all_option,
+    carry_out,
+    command_line,
+    dry_run_option,
+    json_option,
+    open_dataset,
+    threads_option,
+    trust_option,
+)
 from .render import groups, lookalikes, pairing, splits, surprises
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..plan import Plan
+
+_FIRST = 10
 
 
 @click.command("split", short_help="Move samples from stage_data/ into train, val and test.")
@@ -38,6 +50,7 @@ if TYPE_CHECKING:
 @click.option(
     "--manifest", is_flag=True, help="Move nothing; write splits.csv and one SPLIT.metadata.jsonl a split instead."
 )
+@click.option("--fix-leaks", is_flag=True, help="Draw nothing; set aside the fewest samples that leak between splits.")
 @dry_run_option
 @json_option
 @all_option
@@ -55,6 +68,7 @@ def command(
     accept_new: bool,
     trust: Literal["folders", "csv"] | None,
     manifest: bool,
+    fix_leaks: bool,
     dry_run: bool,
     as_json: bool,
     show_all: bool,
@@ -64,7 +78,13 @@ def command(
 
     A sample that was assigned once keeps its split, however the set grows. What is not given comes from imgstage.toml.
     """
-    plan = open_dataset(root, threads=threads, dry_run=dry_run).plan_split(
+    dataset = open_dataset(root, threads=threads, dry_run=dry_run)
+    if fix_leaks:
+        _refuse_wishes(click.get_current_context())
+        plan = dataset.plan_fix_leaks()
+        carry_out(root, plan, _fixed(root), dry_run=dry_run, as_json=as_json, show_all=show_all)
+        return
+    plan = dataset.plan_split(
         ratios=ratios,
         seed=seed,
         group=group,
@@ -84,5 +104,34 @@ def _render(show_all: bool) -> Callable[[Plan], list[str]]:
         details = plan.report.details
         told = (*pairing(details), *splits(details), *groups(details), *lookalikes(details))
         return [*told, *surprises(details, show_all=show_all)]
+
+    return render
+
+
+def _refuse_wishes(context: click.Context) -> None:
+    """What is asked of a draw means nothing to `--fix-leaks`."""
+    from click.core import ParameterSource
+
+    free = {"fix_leaks", "dry_run", "as_json", "show_all", "threads"}
+    given = {name for name in context.params if context.get_parameter_source(name) is not ParameterSource.DEFAULT}
+    if given - free:
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in sorted(given - free))
+        problem = f"--fix-leaks draws nothing, so it cannot go with {names}"
+        raise UsageError(problem, "Give one of the two")
+
+
+def _fixed(root: str | None) -> Callable[[Plan], list[str]]:
+    def render(plan: Plan) -> list[str]:
+        details = plan.report.details
+        aside, left = details["set_aside"], details["leaks_left"]
+        lines = [f"{details['leaks']:,} leaks between splits; {len(aside):,} samples set aside in held/ end them"]
+        lines += [f"  {one['sample']} ({one['split']}): {one['reason']}" for one in aside[:_FIRST]]
+        if len(aside) > _FIRST:
+            lines.append(f"  … and {len(aside) - _FIRST:,} more; held/reasons.csv has them all")
+        if left:
+            lines.append(f"  {len(left):,} cannot go, such as {left[0]}; `imgstage check` tells more")
+        if aside:
+            lines.append(f"One comes back with: {command_line(root, 'release', 'NAME')}")
+        return lines
 
     return render

@@ -52,6 +52,10 @@ class Dataset(Planning):
         """`plan_split(...)`, applied. None when there was nothing to do."""
         return self._done(self.plan_split(**wishes))
 
+    def fix_leaks(self) -> Operation | None:
+        """`plan_fix_leaks()`, applied. None when there was nothing to do."""
+        return self._done(self.plan_fix_leaks())
+
     def unsplit(self, *, trust: Trust | None = None) -> Operation | None:
         """`plan_unsplit(...)`, applied. None when there was nothing to do."""
         return self._done(self.plan_unsplit(trust=trust))

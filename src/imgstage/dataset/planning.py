@@ -10,7 +10,7 @@ from ..geometry import SizeWish, read_scale, read_size
 from ..journal import origins, read_age
 from ..look import GroupRule, homes_of, naming_settings
 from ..parallel import thinking
-from ..root import clean_folder, fold
+from ..root import clean_folder, fold, show
 from ..sources import read_sources
 from ..verbs.add import plan_add
 from ..verbs.hold import plan_hold, plan_release
@@ -132,6 +132,36 @@ class Planning(Reading):
         flat = len(likeness.flat) if likeness else 0
         report = replace(plan.report, details={**plan.report.details, "too_flat": flat})
         return self._bound(replace(plan, report=report))
+
+    def plan_fix_leaks(self) -> Plan:
+        """Plan to set aside, in `held/`, the fewest samples without which nothing leaks between splits; none of test.
+
+        Returns:
+            The plan; its `details["leaks"]` counts the pairs that leak, `details["set_aside"]` tells of each sample
+            that goes why, and `details["leaks_left"]` counts those that cannot go.
+
+        Raises:
+            UsageError: the group rule of `imgstage.toml` cannot be read or fits nothing.
+            ChangedError: `splits.csv` is not the last one, or held-out images are missing; nothing was changed.
+        """
+        seen = self._look_to_change()
+        leaks = self._find_leaks(seen, GroupRule.of(None, None, seen.settings, self.root).groups(seen.catalog))
+        reasons = leaks.fewest_to_set_aside()
+        of = {sample.id: sample for sample in seen.catalog.samples}
+        bad = {of[name].files[0].path: f"leak: {sentence}" for name, sentence in reasons.items()}
+        plan = plan_hold(seen.catalog, (), "", seen.draft, bad)
+        going = {source for source, _ in plan.moves()}
+        told = {
+            "leaks": len(leaks.listed()),
+            "set_aside": [
+                {"sample": show(of[name].key), "split": of[name].place, "reason": sentence}
+                for name, sentence in reasons.items()
+                if of[name].files[0].path in going
+            ],
+            "leaks_left": [show(path) for path in bad if path not in going],
+        }
+        report = replace(plan.report, details={**plan.report.details, **told})
+        return self._bound(replace(plan, verb="split", report=report))
 
     def plan_unsplit(self, *, trust: Trust | None = None) -> Plan:
         """Plan to move everything back to `stage_data/`.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from .. import status
+from .. import settings, status
 from ..cache import CACHE
 from ..catalog import top
 from ..checks import ERROR, Finding, broken_off, check
@@ -13,13 +13,14 @@ from ..digests import digest_of
 from ..errors import ChangedError, ImgstageError, UsageError
 from ..index import Index, scan
 from ..journal import Journal, Operation, Passage, only_looking, origins, passages, whereabouts
-from ..look import Look, look
+from ..leaks import Leaks, find_leaks
+from ..look import GroupRule, Look, look
 from ..parallel import thinking
 from ..plan import some
-from ..root import STATE, Root, find_root, fold, real_path, root_path, show
+from ..root import SETTINGS, STATE, Root, find_root, fold, real_path, root_path, show
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from ..catalog import Sample
@@ -93,8 +94,32 @@ class Reading:
             return [broken_off(number)]
         tops = sorted({top(record.path) for record in seen.catalog.index.files}) if digests else ()
         fresh = scan(self.root.path, tops, threads=self._threads, progress=self._progress) if digests else None
-        found = check(seen.catalog, depth=depth, fresh=fresh, foreign_ledger=seen.has_foreign_ledger)
-        return [*self._rotten_originals(), *found] if digests else found
+        leaks, trouble = self._leaks(seen)
+        found = check(seen.catalog, leaks, depth=depth, fresh=fresh, foreign_ledger=seen.has_foreign_ledger)
+        return [*trouble, *(self._rotten_originals() if digests else ()), *found]
+
+    def leaks(self) -> Leaks:
+        """What lies in two splits and should not: the same picture, nearly the same, or one group.
+
+        Raises:
+            UsageError: the group rule of `imgstage.toml` cannot be read or fits nothing.
+        """
+        seen = self._look()
+        return self._find_leaks(seen, GroupRule.of(None, None, seen.settings, self.root).groups(seen.catalog))
+
+    def _leaks(self, seen: Look) -> tuple[Leaks, list[Finding]]:
+        """The leaks, and what keeps some from being seen."""
+        try:
+            rule = GroupRule.of(None, None, seen.settings, self.root)
+            return self._find_leaks(seen, rule.groups(seen.catalog)), []
+        except UsageError as error:
+            trouble = Finding("group-rule", ERROR, SETTINGS, error.problem, error.remedy)
+            return self._find_leaks(seen, {}), [trouble]
+
+    def _find_leaks(self, seen: Look, groups: Mapping[str, str]) -> Leaks:
+        likeness = self._compare(seen) if settings.word_of("near_duplicates", None, seen.settings) == "tie" else None
+        group_of = {sample.id: groups.get(sample.key, sample.group) for sample in seen.catalog.samples}
+        return find_leaks(seen.catalog, likeness, group_of)
 
     def _rotten_originals(self) -> Iterator[Finding]:
         """Originals in the vault that are not what was put there."""
