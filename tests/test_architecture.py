@@ -33,6 +33,7 @@ LAYERS = (
     "journal",
     "look",
     "likeness",
+    "bonds",
     "leaks",
     "checks",
     "sources",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -48,6 +48,7 @@ class Likeness:
         prints: their fingerprints; `prints.owners` are places in `owners`.
         first: for each owner, the place of the first that it is united with.
         flat: paths of pictures with too little to see to be compared.
+        cut: links that would have tied more owners together than were allowed, the nearest first.
     """
 
     owners: Sequence[str]
@@ -55,6 +56,7 @@ class Likeness:
     prints: Prints
     first: NDArray[np.int32]
     flat: Sequence[str]
+    cut: Sequence[Link] = ()
 
     @cached_property
     def groups(self) -> dict[str, str]:
@@ -67,6 +69,42 @@ class Likeness:
             names[top] = min(names.get(top, name), name)
         return {self.owners[place]: names[int(self.first[place])] for place in together.tolist()}
 
+    def capped(self, most: int) -> Likeness:
+        """The same, but no group has more owners than `most`: the widest links that would make it so are cut."""
+        first = np.array(self.first)
+        cut: list[Link] = []
+        for places in self._members().values():
+            owners = self.prints.owners[places]
+            if len(np.unique(owners)) <= most:
+                continue
+            first[owners] = owners
+            parts = {int(owner): {int(owner)} for owner in owners}
+            links = [(self._link(one, other, bits), one, other) for one, other, bits in all_links(self.prints, places)]
+            for link, left, right in sorted(links):
+                one, other = (parts[int(self.prints.owners[place])] for place in (left, right))
+                if one is other:
+                    continue
+                if len(one) + len(other) > most:
+                    cut.append(link)
+                    continue
+                one |= other
+                parts |= dict.fromkeys(other, one)
+            for part in parts.values():
+                first[list(part)] = min(part)
+        return replace(self, first=first, cut=sorted(cut))
+
+    def _link(self, one: int, other: int, bits: int) -> Link:
+        left, right = sorted((self.paths[one], self.paths[other]))
+        return Link(bits, left, right)
+
+    def _members(self) -> dict[int, NDArray[np.intp]]:
+        """The places of the pictures of each group, in the order of their paths, by the place of its first owner."""
+        members: dict[int, list[int]] = defaultdict(list)
+        for place, owner in enumerate(self.prints.owners.tolist()):
+            if self.owners[owner] in self.groups:
+                members[int(self.first[owner])].append(place)
+        return {top: np.array(sorted(places, key=self.paths.__getitem__)) for top, places in members.items()}
+
     def across(self, splits: Mapping[str, str]) -> Iterator[tuple[int, tuple[str, str], tuple[str, str]]]:
         """All pairs of pictures that are nearly alike and belong to owners in different splits.
 
@@ -78,29 +116,19 @@ class Likeness:
         """
         numbers = {name: number for number, name in enumerate(sorted(set(splits.values())))}
         split = np.array([numbers[splits[name]] if name in splits else -1 for name in self.owners], np.int32)
-        members: dict[int, list[int]] = defaultdict(list)
-        for place, owner in enumerate(self.prints.owners.tolist()):
-            if self.owners[owner] in self.groups and split[owner] >= 0:
-                members[int(self.first[owner])].append(place)
-        for of in members.values():
-            places = np.array(of)
-            owners = self.prints.owners[places]
-            if len(set(split[owners].tolist())) > 1:
-                for left, right, bits in all_links(self.prints, places):
+        for places in self._members().values():
+            counted = places[split[self.prints.owners[places]] >= 0]
+            if len(set(split[self.prints.owners[counted]].tolist())) > 1:
+                for left, right, bits in all_links(self.prints, counted):
                     one, other = (int(self.prints.owners[place]) for place in (left, right))
                     if split[one] != split[other]:
                         yield bits, (self.paths[left], self.owners[one]), (self.paths[right], self.owners[other])
 
     def links(self) -> Iterator[tuple[str, list[Link]]]:
         """For each group, the fewest and nearest links that hold it together, nearest first."""
-        members: dict[int, list[int]] = defaultdict(list)
-        for place, owner in enumerate(self.prints.owners.tolist()):
-            if self.owners[owner] in self.groups:
-                members[int(self.first[owner])].append(place)
-        for top, places in members.items():
-            found = nearest_links(self.prints, np.array(sorted(places, key=self.paths.__getitem__)))
-            told = sorted(Link(bits, *sorted((self.paths[left], self.paths[right]))) for left, right, bits in found)
-            yield self.groups[self.owners[top]], told
+        for top, places in self._members().items():
+            links = (self._link(*link) for link in nearest_links(self.prints, places))
+            yield self.groups[self.owners[top]], sorted(links)
 
 
 def compare(catalog: Catalog, cache: Path, scan: Callable[[Sequence[str]], Index]) -> Likeness:

@@ -20,7 +20,7 @@ _NUMBER = re.compile(r"-?\d{0,12}(\.\d{0,18})?(/\d{1,12})?")  # no exponents: 1e
 _SEED_BITS = 64
 WORDS = {"rounding": ("remainder", "truncate"), "near_duplicates": ("tie", "ignore")}
 """Settings that are one of a few words, the default first."""
-_KEYS = ("ratios", "seed", "group", "group_csv", "near_duplicates", "rounding", "pairing")
+_KEYS = ("ratios", "seed", "group", "group_csv", "near_duplicates", "max_group", "rounding", "pairing")
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class Settings:
         group: regular expression whose first bracket names a sample's group.
         group_csv: `FILE:COLUMN` of a table that names the groups; FILE is relative to the root, or absolute.
         near_duplicates: "tie" or "ignore".
+        max_group: how many samples look may tie together at most.
         rounding: "remainder" or "truncate".
         pairing: templates by role, by top-level folder; the folder "" stands for all without an entry of their own.
     """
@@ -42,6 +43,7 @@ class Settings:
     group: str | None = None
     group_csv: str | None = None
     near_duplicates: str | None = None
+    max_group: int | None = None
     rounding: str | None = None
     pairing: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
@@ -137,6 +139,7 @@ def _settings(table: dict[str, Any]) -> Settings:
         group=_typed(table, "group", str),
         group_csv=_typed(table, "group_csv", str),
         near_duplicates=_checked("near_duplicates", _typed(table, "near_duplicates", str)),
+        max_group=_positive("max_group", _typed(table, "max_group", int)),
         rounding=_checked("rounding", _typed(table, "rounding", str)),
         pairing=_pairing_tables(_typed(table, "pairing", dict) or {}),
     )
@@ -147,6 +150,22 @@ def _checked(key: str, word: str | None) -> str | None:
         problem = f"{key} is {word!r}"
         raise UsageError(problem, f"It must be {' or '.join(WORDS[key])}")
     return word
+
+
+def _positive(key: str, number: int | None) -> int | None:
+    if number is not None and number < 1:
+        problem = f"{key} is {number}"
+        raise UsageError(problem, "It must be 1 or more")
+    return number
+
+
+def group_limit(asked: int | None, stored: Settings) -> int | None:
+    """How many samples look may tie together at most: what is asked, else what is stored; None is any number.
+
+    Raises:
+        UsageError: it is less than one.
+    """
+    return _positive("max_group", asked) or stored.max_group
 
 
 def word_of(key: str, asked: str | None, stored: Settings) -> str:
@@ -203,6 +222,7 @@ def lines_to_store(
     ratios: Mapping[str, Fraction],
     seed: int | None,
     words: Mapping[str, str | None],
+    max_group: int | None,
     group_line: str,
     stored_group_line: str,
 ) -> tuple[str, ...]:
@@ -213,6 +233,7 @@ def lines_to_store(
         ratios: what is used.
         seed: what is asked; None takes what is stored.
         words: what is asked of `WORDS`; None takes what is stored.
+        max_group: what is asked; None takes what is stored.
         group_line: the line of the group rule that is used.
         stored_group_line: the one that is there.
     """
@@ -224,6 +245,8 @@ def lines_to_store(
     for key, word in words.items():
         if word is not None and word != word_of(key, None, stored):
             lines.append(f'{key} = "{word}"')
+    if max_group is not None and max_group != stored.max_group:
+        lines.append(f"max_group = {max_group}")
     if group_line != stored_group_line:
         lines.append(group_line)
     return tuple(lines)

@@ -14,6 +14,7 @@ from .render import print_json
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from ..bonds import Cluster
     from ..checks import Finding
     from ..plan import Plan
 
@@ -25,6 +26,7 @@ _FIRST = 5
 @click.option("--digests", is_flag=True, help="Read every byte again, to find files that changed by themselves.")
 @click.option("--strict", is_flag=True, help="Warnings are errors.")
 @click.option("--hold", "hold", is_flag=True, help="Put the samples that have errors into held/.")
+@click.option("--groups", is_flag=True, help="List instead which samples must share a split, and why.")
 @dry_run_option
 @json_option
 @all_option
@@ -36,6 +38,7 @@ def command(
     digests: bool,
     strict: bool,
     hold: bool,
+    groups: bool,
     dry_run: bool,
     as_json: bool,
     show_all: bool,
@@ -47,6 +50,9 @@ def command(
     """
     root: str | None = ctx.obj
     dataset = open_dataset(root, threads=threads, dry_run=dry_run)
+    if groups:
+        _show_groups(dataset.groups(), as_json=as_json, show_all=show_all)
+        return 0
     if hold:
         findings, plan = dataset.plan_check(depth=depth, digests=digests, strict=strict)
         left: int = plan.report.details["errors_left"]
@@ -91,3 +97,36 @@ def _told(findings: Sequence[Finding], root: str | None, *, show_all: bool) -> I
             yield f"  {finding.severity}: … and {times[kind] - _FIRST:,} more of {finding.code}; --all lists them"
         if told[kind] == times[kind]:
             yield f"    {finding.code}: {advised(root, finding.remedy)}"
+
+
+def _show_groups(clusters: Sequence[Cluster], *, as_json: bool, show_all: bool) -> None:
+    from ..root import show
+
+    if as_json:
+        told = [
+            {
+                "samples": [{"sample": show(key), "split": split} for key, split in cluster.samples],
+                "bonds": [
+                    {**bond._asdict(), "left": show(bond.left), "right": show(bond.right)} for bond in cluster.bonds
+                ],
+            }
+            for cluster in clusters
+        ]
+        print_json({"verb": "check", "groups": told})
+        return
+    count = sum(len(cluster.samples) for cluster in clusters)
+    lines = [f"{count:,} samples must share a split with others, in {len(clusters):,} groups"]
+    for cluster in clusters if show_all else clusters[:_FIRST]:
+        splits = Counter(split or "no split yet" for _, split in cluster.samples)
+        where = ", ".join(
+            f"{times:,} in {split}" if split != "no split yet" else f"{times:,} without a split"
+            for split, times in sorted(splits.items())
+        )
+        lines.append(f"  {len(cluster.samples):,} samples ({where}):")
+        bonds = cluster.bonds if show_all else cluster.bonds[:_FIRST]
+        lines += [f"    {bond.sentence}" for bond in bonds]
+        if len(cluster.bonds) > len(bonds):
+            lines.append(f"    … and {len(cluster.bonds) - len(bonds):,} more; --all lists them")
+    if len(clusters) > _FIRST and not show_all:
+        lines.append(f"  … and {len(clusters) - _FIRST:,} smaller groups; --all lists them")
+    click.echo("\n".join(lines))

@@ -187,6 +187,17 @@ def lookalikes(details: Mapping[str, Any]) -> list[str]:
         shown = ", ".join(f"{one['sample']} ({one['split']})" for one in divided[:_FIRST])
         more = f" and {len(divided) - _FIRST:,} more" if len(divided) > _FIRST else ""
         lines.append(f"  divided: {shown}{more}; `imgstage check` lists them")
+    small = min((count for count in details["targets"].values() if count), default=0)
+    if details["largest_alike"] > small:
+        lines.append(
+            f"  the largest of these groups has {details['largest_alike']:,} samples, and the smallest split {small:,}:"
+            " `imgstage check --groups` shows what holds it together, --max-group N cuts the weakest ties"
+        )
+    cut = details["cut_links"]
+    if cut:
+        shown = "; ".join(f"{show(one['left'])} and {show(one['right'])} ({one['bits']} bits)" for one in cut[:_FIRST])
+        more = f" and {len(cut) - _FIRST:,} more" if len(cut) > _FIRST else ""
+        lines.append(f"  cut for --max-group, so these may be divided: {shown}{more}")
     if details["too_flat"]:
         lines.append(f"{_pictures(details['too_flat'])} too flat to be compared with others by look")
     return lines

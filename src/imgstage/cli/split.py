@@ -42,6 +42,12 @@ _FIRST = 10
     help="Whether samples share a split when they look nearly the same. Default: tie.",
 )
 @click.option(
+    "--max-group",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Ties by look that would make a group of more samples are cut, the weakest first.",
+)
+@click.option(
     "--rounding", type=click.Choice(["remainder", "truncate"]), help="How shares become counts. Default: remainder."
 )
 @click.option("--reshuffle", is_flag=True, help="Draw all samples anew; test images may become train images.")
@@ -63,6 +69,7 @@ def command(
     group: str | None,
     group_csv: str | None,
     near_duplicates: Literal["tie", "ignore"] | None,
+    max_group: int | None,
     rounding: str | None,
     reshuffle: bool,
     accept_new: bool,
@@ -90,6 +97,7 @@ def command(
         group=group,
         group_csv=group_csv,
         near_duplicates=near_duplicates,
+        max_group=max_group,
         rounding=rounding,
         reshuffle=reshuffle,
         accept_new=accept_new,

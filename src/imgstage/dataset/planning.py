@@ -67,6 +67,7 @@ class Planning(Reading):
         group: str | None = None,
         group_csv: str | None = None,
         near_duplicates: NearDuplicates | None = None,
+        max_group: int | None = None,
         rounding: str | None = None,
         reshuffle: bool = False,
         accept_new: bool = False,
@@ -82,6 +83,7 @@ class Planning(Reading):
             group_csv: `FILE:COLUMN`; the column names the groups, another one the images.
             near_duplicates: "tie" (the default) puts pictures that look nearly the same into one split; "ignore" does
                 not compare them.
+            max_group: how many samples look may tie together at most; the widest links that would make more are cut.
             rounding: "remainder" (the default) or "truncate".
             reshuffle: draw all samples anew, old ones too.
             accept_new: go on although held-out images are missing while unknown ones have appeared.
@@ -102,7 +104,8 @@ class Planning(Reading):
         seen = self._look_whole(tuple(shares))
         with thinking(self._progress, "Grouping"):  # a rule may take its time
             group_of = rule.groups(seen.catalog)
-        likeness = self._compare(seen) if near == "tie" else None
+        most = settings.group_limit(max_group, stored)
+        likeness = self._compare(seen, most) if near == "tie" else None
         line = rule.line(self.root)
         stored_line = GroupRule.of(None, None, stored, self.root).line(self.root)
         wish = SplitWish(
@@ -111,11 +114,13 @@ class Planning(Reading):
             rounding=rounding,
             group_line=line,
             near_duplicates=near,
+            max_group=most,
             to_store=settings.lines_to_store(
                 stored,
                 ratios=shares,
                 seed=seed,
                 words=words,
+                max_group=max_group,
                 group_line=line,
                 stored_group_line=stored_line,
             ),
@@ -129,8 +134,11 @@ class Planning(Reading):
         )
         with thinking(self._progress, "Planning"):
             plan = plan_split(seen.catalog, wish, seen.draft)
-        flat = len(likeness.flat) if likeness else 0
-        report = replace(plan.report, details={**plan.report.details, "too_flat": flat})
+        told = {
+            "too_flat": len(likeness.flat) if likeness else 0,
+            "cut_links": [one._asdict() for one in likeness.cut] if likeness else [],
+        }
+        report = replace(plan.report, details={**plan.report.details, **told})
         return self._bound(replace(plan, report=report))
 
     def plan_fix_leaks(self) -> Plan:

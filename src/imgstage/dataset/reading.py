@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from .. import settings, status
+from ..bonds import Cluster, find_clusters
 from ..cache import CACHE
 from ..catalog import top
 from ..checks import ERROR, Finding, broken_off, check
@@ -107,6 +108,16 @@ class Reading:
         seen = self._look()
         return self._find_leaks(seen, GroupRule.of(None, None, seen.settings, self.root).groups(seen.catalog))
 
+    def groups(self) -> list[Cluster]:
+        """Samples that must share a split, two and more, the largest group first, with what binds them.
+
+        Raises:
+            UsageError: the group rule of `imgstage.toml` cannot be read or fits nothing.
+        """
+        seen = self._look()
+        rule = GroupRule.of(None, None, seen.settings, self.root)
+        return find_clusters(seen.catalog, self._likeness(seen), _by_id(seen, rule.groups(seen.catalog)))
+
     def _leaks(self, seen: Look) -> tuple[Leaks, list[Finding]]:
         """The leaks, and what keeps some from being seen."""
         try:
@@ -117,9 +128,7 @@ class Reading:
             return self._find_leaks(seen, {}), [trouble]
 
     def _find_leaks(self, seen: Look, groups: Mapping[str, str]) -> Leaks:
-        likeness = self._compare(seen) if settings.word_of("near_duplicates", None, seen.settings) == "tie" else None
-        group_of = {sample.id: groups.get(sample.key, sample.group) for sample in seen.catalog.samples}
-        return find_leaks(seen.catalog, likeness, group_of)
+        return find_leaks(seen.catalog, self._likeness(seen), _by_id(seen, groups))
 
     def _rotten_originals(self) -> Iterator[Finding]:
         """Originals in the vault that are not what was put there."""
@@ -209,12 +218,19 @@ class Reading:
             progress=self._progress,
         )
 
-    def _compare(self, seen: Look) -> Likeness:
-        """Which pictures are nearly alike."""
+    def _likeness(self, seen: Look) -> Likeness | None:
+        """Which pictures are nearly alike, as far as `imgstage.toml` wants to know."""
+        if settings.word_of("near_duplicates", None, seen.settings) == "ignore":
+            return None
+        return self._compare(seen, seen.settings.max_group)
+
+    def _compare(self, seen: Look, most: int | None) -> Likeness:
+        """Which pictures are nearly alike, in groups of so many at most."""
         from ..likeness import compare  # loads numpy
 
         with thinking(self._progress, "Comparing pictures"):
-            return compare(seen.catalog, self.root.state / CACHE, partial(self._scan, self.root.path))
+            found = compare(seen.catalog, self.root.state / CACHE, partial(self._scan, self.root.path))
+            return found if most is None else found.capped(most)
 
     # -- showing ------------------------------------------------------------------------------------------------------
 
@@ -223,3 +239,8 @@ class Reading:
         from .. import notebook  # loads the decoders
 
         return notebook.of(self.root.path, lambda: ((seen := self._look()).catalog, self._status(seen)))
+
+
+def _by_id(seen: Look, groups: Mapping[str, str]) -> dict[str, str]:
+    """The group of each sample by id: by the rule, else the one it was assigned with."""
+    return {sample.id: groups.get(sample.key, sample.group) for sample in seen.catalog.samples}

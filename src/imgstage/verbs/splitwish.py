@@ -23,6 +23,7 @@ class SplitOptions(TypedDict, total=False):
     group: str | None
     group_csv: str | None
     near_duplicates: NearDuplicates | None
+    max_group: int | None
     rounding: str | None
     reshuffle: bool
     accept_new: bool
@@ -40,6 +41,7 @@ class SplitWish:
         rounding: "remainder" or "truncate".
         group_line: the line of `imgstage.toml` that stores the rule behind `groups`; empty when there is none.
         near_duplicates: "tie" or "ignore": whether `alike` was looked for.
+        max_group: how many samples look may tie together at most; `alike` heeds it.
         to_store: the lines of `imgstage.toml` that would make the next split do the same, and are not there.
         groups: the group of each sample, by key, where the user's rule gives one.
         reshuffle: forget where samples were.
@@ -55,6 +57,7 @@ class SplitWish:
     rounding: str = "remainder"
     group_line: str = ""
     near_duplicates: str = "tie"
+    max_group: int | None = None
     to_store: tuple[str, ...] = ()
     groups: Mapping[str, str] = field(default_factory=dict)
     reshuffle: bool = False

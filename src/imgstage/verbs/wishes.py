@@ -187,6 +187,8 @@ def settings_text(wish: SplitWish, pairings: Iterable[FolderPairing]) -> str:
     ]
     if wish.near_duplicates != "tie":
         lines.append(f'near_duplicates = "{wish.near_duplicates}"')
+    if wish.max_group is not None:
+        lines.append(f"max_group = {wish.max_group}")
     if wish.group_line:
         lines.append(wish.group_line)
     return "\n".join((*lines, "", *pairing_tables(pairings)))
