@@ -39,6 +39,7 @@ LAYERS = (
     "sources",
     "status",
     "notebook",
+    "leaksheet",
     "sheet",
     "demo",
     "dataset",
@@ -55,6 +56,7 @@ CHANGING = set(
 MAY_CHANGE = {
     "cache.py": {"mkdir"},  # its cache, which may be deleted at any time
     "demo.py": {"mkdir", "write_bytes"},  # photographs, into a folder of its own
+    "cli/check.py": {"write_text"},  # the report, where the user wants it
     "cli/demo.py": {"write_bytes"},  # the contact sheet beside them
 }
 

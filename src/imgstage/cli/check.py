@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from .common import advised, all_option, carry_out, dry_run_option, json_option, open_dataset, threads_option
+from .common import advised, all_option, carry_out, complain, dry_run_option, json_option, open_dataset, threads_option
 from .render import print_json
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from ..bonds import Cluster
     from ..checks import Finding
+    from ..dataset import Dataset
     from ..plan import Plan
 
 _FIRST = 5
@@ -26,6 +28,7 @@ _FIRST = 5
 @click.option("--digests", is_flag=True, help="Read every byte again, to find files that changed by themselves.")
 @click.option("--strict", is_flag=True, help="Warnings are errors.")
 @click.option("--hold", "hold", is_flag=True, help="Put the samples that have errors into held/.")
+@click.option("--report", metavar="FILE", help="Write what leaks between splits as a page, side by side.")
 @click.option("--groups", is_flag=True, help="List instead which samples must share a split, and why.")
 @dry_run_option
 @json_option
@@ -38,6 +41,7 @@ def command(
     digests: bool,
     strict: bool,
     hold: bool,
+    report: str | None,
     groups: bool,
     dry_run: bool,
     as_json: bool,
@@ -50,6 +54,8 @@ def command(
     """
     root: str | None = ctx.obj
     dataset = open_dataset(root, threads=threads, dry_run=dry_run)
+    if report is not None:
+        _write_report(dataset, report, dry_run=dry_run)
     if groups:
         _show_groups(dataset.groups(), as_json=as_json, show_all=show_all)
         return 0
@@ -130,3 +136,26 @@ def _show_groups(clusters: Sequence[Cluster], *, as_json: bool, show_all: bool) 
     if len(clusters) > _FIRST and not show_all:
         lines.append(f"  … and {len(clusters) - _FIRST:,} smaller groups; --all lists them")
     click.echo("\n".join(lines))
+
+
+def _write_report(dataset: Dataset, name: str, *, dry_run: bool) -> None:
+    """Write the page; nothing is overwritten but an earlier one.
+
+    Raises:
+        UsageError: something else has that name, or it cannot be written.
+    """
+    from ..errors import UsageError
+    from ..leaksheet import MARK, render
+
+    path = Path(name)
+    try:
+        if path.exists() and not (path.is_file() and path.read_bytes().startswith(MARK.encode())):
+            problem = f"{name} exists, and is no report of leaks"
+            raise UsageError(problem, "Choose another name for --report")
+        leaks = dataset.leaks().listed()
+        if not dry_run:
+            path.write_text(render(dataset.root.path, leaks), encoding="utf-8")
+    except (OSError, ValueError) as error:  # a name with a zero byte is a ValueError
+        problem = f"{name} cannot be written ({getattr(error, 'strerror', None) or error})"
+        raise UsageError(problem, "Choose another place for --report") from error
+    complain(f"{len(leaks):,} leaks between splits; {'would be' if dry_run else 'now'} in {name}")
