@@ -47,9 +47,7 @@ def render(root: Path, leaks: Sequence[Leak]) -> str:
     count = f"{len(leaks):,} pairs of samples leak between splits" if leaks else "Nothing leaks between splits"
     more = f"<p>Only the first {_MOST} are shown.</p>" if len(leaks) > _MOST else ""
     pairs = "".join(_section(root, number, leak) for number, leak in enumerate(leaks[:_MOST], start=1))
-    way = (
-        "<p><code>imgstage split --fix-leaks</code> sets aside the fewest samples that end them.</p>" if leaks else ""
-    )
+    way = "<p><code>imgstage split --fix-leaks</code> sets aside the fewest samples that end them.</p>" if leaks else ""
     return (
         f"{MARK}\n<!doctype html><html lang='en'><meta charset='utf-8'><title>Leaks in {name}</title>"
         f"<style>{_STYLE}</style><h1>{name}: {count}</h1>{way}{more}{pairs}</html>\n"

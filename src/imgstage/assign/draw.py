@@ -1,4 +1,4 @@
-"""Which group of samples goes into which split. Pure: the same groups, ratios, seed and past give the same answer."""
+"""The draw: groups, the largest first, to the split that lacks most; then those with labels that it lacks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from blake3 import blake3
 
-from .errors import RefusedError
+from ..errors import RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -77,10 +77,11 @@ def targets(total: int, ratios: Mapping[str, Fraction], rounding: str = "remaind
     return counts
 
 
-def assign(
+def draw(
     groups: Iterable[Group], ratios: Mapping[str, Fraction], seed: int = 0, rounding: str = "remainder"
 ) -> Assignment:
-    """Give every group a split; groups that have one keep it.
+    """Give every group a split; groups that have one keep it. How far sizes then deviate is at most the largest new
+    group times (1 - 1/k) of k splits, and nothing where there are enough single ones.
 
     New groups go, the largest first, to the split with the largest absolute deficit; ties are broken by a hash keyed
     with the seed. Among groups of one size, the labels that the split lacks most go first. As long as there are no
@@ -121,7 +122,7 @@ def assign(
             split = max(choices, key=deficits.__getitem__)
             tied = [name for name in choices if deficits[name] == deficits[split]]
             if len(tied) > 1:
-                split = max(tied, key=lambda name: _keyed_hash(seed, str(remaining), name))
+                split = max(tied, key=lambda name: keyed_hash(seed, str(remaining), name))
             group = queue.pop(split, labels)
             labels.give(group, split)
             splits[group.id] = split
@@ -143,7 +144,8 @@ def _refuse_too_few(new: int, empty: set[str], ratios: Mapping[str, Fraction], t
         raise RefusedError(problem, f"Add more images, or give ratios with fewer splits, such as {fewer}")
 
 
-def _keyed_hash(seed: int, *parts: str) -> bytes:
+def keyed_hash(seed: int, *parts: str) -> bytes:
+    """What orders things by chance, the same chance for the same seed."""
     return blake3("\0".join((str(seed), *parts)).encode("utf-8", "surrogateescape")).digest()
 
 
@@ -195,7 +197,7 @@ class _Queue:
 def _by_size(groups: Iterable[Group], seed: int) -> Iterable[tuple[int, _Queue]]:
     sizes: dict[int, list[tuple[bytes, Group]]] = defaultdict(list)
     for group in groups:
-        sizes[group.size].append((_keyed_hash(seed, group.id), group))
+        sizes[group.size].append((keyed_hash(seed, group.id), group))
     for size in sorted(sizes, reverse=True):
         yield size, _Queue([group for _, group in sorted(sizes[size], key=lambda item: item[0])])
 

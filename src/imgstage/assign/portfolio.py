@@ -1,0 +1,64 @@
+"""The best of several ways to assign: first by how near sizes are to what they should be, then labels."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from .draw import Assignment, Group, draw
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from fractions import Fraction
+
+    from .balance import Kinds
+
+
+def assign(
+    groups: Iterable[Group], ratios: Mapping[str, Fraction], seed: int = 0, rounding: str = "remainder"
+) -> Assignment:
+    """Give every group a split; groups that have one keep it.
+
+    The draw comes first. What it leaves of deviations is made smaller by exchanging groups, and, where there are but a
+    few kinds of groups, by an integer program; the nearest to the ratios is taken, by sizes first, then by labels.
+
+    Args:
+        groups: old and new.
+        ratios: share of each split, summing to 1.
+        seed: any whole number.
+        rounding: as for `targets`.
+
+    Returns:
+        The assignment; the order of `groups` does not matter.
+
+    Raises:
+        RefusedError: there are fewer groups than splits to fill.
+    """
+    groups = sorted(groups, key=lambda group: group.id)
+    drawn = draw(groups, ratios, seed, rounding)
+    new = [group for group in groups if not group.splits]
+    if len(new) < 2 or len({(group.size, group.labels) for group in new}) < 2:
+        return drawn
+    from .balance import Kinds  # loads numpy
+
+    kinds = Kinds.of(groups, ratios, drawn, seed)
+    return drawn if kinds is None else _nearest(kinds, drawn)
+
+
+def _nearest(kinds: Kinds, drawn: Assignment) -> Assignment:
+    """The draw, or what comes nearer."""
+    from .balance import exchange
+    from .program import is_small, solve
+
+    splits = {group.id: drawn.splits[group.id] for members in kinds.groups for group in members}
+    first = kinds.counts(splits)
+    ideal = (0, kinds.least())
+    best = exchange(kinds, first) if kinds.cost(first) > ideal else first
+    if kinds.cost(best) > ideal and is_small(kinds):
+        solved = solve(kinds)
+        if solved is not None:
+            solved = exchange(kinds, solved)
+            best = min(best, solved, key=kinds.cost)
+    if kinds.cost(best) >= kinds.cost(first):
+        return drawn
+    return replace(drawn, splits=drawn.splits | kinds.assigned(splits, best))
