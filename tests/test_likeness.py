@@ -49,7 +49,7 @@ def variants(image: Image.Image) -> dict[str, bytes]:
 
 def likeness(dataset: Dataset) -> Likeness:
     seen = dataset._look()
-    return compare(seen.catalog, dataset.root.state / CACHE, partial(dataset._scan, dataset.root.path))
+    return compare(seen.catalog, dataset.root.state / CACHE, partial(dataset._scan, dataset.root.path), {})
 
 
 def groups(dataset: Dataset) -> list[set[str]]:
@@ -126,7 +126,7 @@ def test_the_cache_makes_no_difference(empty: Dataset, lost: str) -> None:
     assert not seen.catalog.index.fingerprints
     if lost == "cache":
         (empty.root.state / CACHE).unlink()
-    after = compare(seen.catalog, empty.root.state / CACHE, partial(again._scan, again.root.path))
+    after = compare(seen.catalog, empty.root.state / CACHE, partial(again._scan, again.root.path), {})
     assert after.groups == before.groups
     assert np.array_equal(after.prints.hashes, before.prints.hashes)
 
@@ -137,7 +137,7 @@ def test_a_file_that_goes_away_meanwhile_is_like_no_other(empty: Dataset) -> Non
     seen = Dataset(empty.root.path, remember=False)._look()
     seen.catalog.index.fingerprints.clear()
     shutil.rmtree(stage(empty))
-    found = compare(seen.catalog, empty.root.state / CACHE, partial(empty._scan, empty.root.path))
+    found = compare(seen.catalog, empty.root.state / CACHE, partial(empty._scan, empty.root.path), {})
     assert found.groups == {}
 
 

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from contextlib import closing
+from contextlib import closing, contextmanager, suppress
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from blake3 import blake3
 
 from .formats import ImageInfo
 
@@ -20,11 +22,12 @@ if TYPE_CHECKING:
 
 CACHE = PurePosixPath("cache/index.sqlite")
 _TRUSTED_AGE_NS = 2_000_000_000  # a file touched in the 2 s before it was hashed may have changed again unseen
-_VERSION = 4
+_VERSION = 5
 _COARSE_NS = 10_000_000
 """FAT and exFAT keep times this coarsely, no change time of their own, and give inode numbers anew at each mount: there
 nothing but the content tells a file."""
 _MODULUS = 1 << 64
+_CHECK = 16  # bytes of a digest, before a result that nobody could tell from another when a bit of it flips
 _UNTRUSTED = -1  # the size in the row of a file of which only the content is remembered
 
 
@@ -144,31 +147,60 @@ class Cache:
                 return
 
     def _store(self, path: Path) -> None:
-        for folder in (path.parent.parent, path.parent):  # the root itself must exist
-            folder.mkdir(exist_ok=True)
-            if folder.is_symlink() or path.is_symlink():  # nothing is written outside of the root
-                return
-        connection = sqlite3.connect(path)
-        try:
-            with connection:
-                if connection.execute("PRAGMA user_version").fetchone()[0] != _VERSION:
-                    connection.executescript(
-                        "DROP TABLE IF EXISTS files; DROP TABLE IF EXISTS fingerprints;"
-                        "CREATE TABLE fingerprints (digest TEXT PRIMARY KEY, fingerprint BLOB) WITHOUT ROWID;"
-                        "CREATE TABLE files (device INTEGER, inode INTEGER, size INTEGER, mtime_ns INTEGER,"
-                        " ctime_ns INTEGER, digest TEXT, image TEXT, trouble TEXT, PRIMARY KEY (device, inode))"
-                        " WITHOUT ROWID;"
-                        f"PRAGMA user_version = {_VERSION};"
-                    )
-                rows = (
-                    (_signed(device), _signed(inode), *rest, content.digest, _text(content.image), content.trouble)
-                    for (device, inode, *rest), content in self._new
-                )
-                connection.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
-                prints = ((of.digest, of.fingerprint) for _, of in self._new if of.fingerprint)
-                connection.executemany("INSERT OR REPLACE INTO fingerprints VALUES (?, ?)", prints)
-        finally:
-            connection.close()
+        with _opened(path) as connection:
+            rows = (
+                (_signed(device), _signed(inode), *rest, content.digest, _text(content.image), content.trouble)
+                for (device, inode, *rest), content in self._new
+            )
+            connection.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+            prints = ((of.digest, of.fingerprint) for _, of in self._new if of.fingerprint)
+            connection.executemany("INSERT OR REPLACE INTO fingerprints VALUES (?, ?)", prints)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[sqlite3.Connection]:
+    """The file, to be written, with its tables; nothing is written outside of the root.
+
+    Raises:
+        OSError: there is no root, or no place in it.
+        sqlite3.Error: the file is none.
+    """
+    for folder in (path.parent.parent, path.parent):  # the root itself must exist
+        folder.mkdir(exist_ok=True)
+        if folder.is_symlink() or path.is_symlink():
+            raise OSError
+    with closing(sqlite3.connect(path)) as connection, connection:
+        if connection.execute("PRAGMA user_version").fetchone()[0] != _VERSION:
+            connection.executescript(
+                "DROP TABLE IF EXISTS files; DROP TABLE IF EXISTS fingerprints; DROP TABLE IF EXISTS results;"
+                "CREATE TABLE fingerprints (digest TEXT PRIMARY KEY, fingerprint BLOB) WITHOUT ROWID;"
+                "CREATE TABLE results (name TEXT PRIMARY KEY, result BLOB);"
+                "CREATE TABLE files (device INTEGER, inode INTEGER, size INTEGER, mtime_ns INTEGER,"
+                " ctime_ns INTEGER, digest TEXT, image TEXT, trouble TEXT, PRIMARY KEY (device, inode))"
+                " WITHOUT ROWID;"
+                f"PRAGMA user_version = {_VERSION};"
+            )
+        yield connection
+
+
+def recall(path: Path, name: str) -> bytes | None:
+    """What was kept under a name, if it was the last that was kept."""
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            if connection.execute("PRAGMA user_version").fetchone()[0] != _VERSION:
+                return None
+            row = connection.execute("SELECT result FROM results WHERE name = ?", (name,)).fetchone()
+            told = row[0] if row and isinstance(row[0], bytes) else b""
+            return told[_CHECK:] if told and told[:_CHECK] == blake3(told[_CHECK:]).digest(_CHECK) else None
+    except (sqlite3.Error, OSError):
+        return None
+
+
+def keep(path: Path, name: str, result: bytes) -> None:
+    """Keep what took long to find, in the place of what was kept before."""
+    with suppress(sqlite3.Error, OSError), _opened(path) as connection:
+        connection.execute("DELETE FROM results")
+        connection.execute("INSERT INTO results VALUES (?, ?)", (name, blake3(result).digest(_CHECK) + result))
 
 
 def read_fingerprints(path: Path) -> Iterator[tuple[str, bytes]]:

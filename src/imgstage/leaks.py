@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple
 
 from .root import HELD, STAGE, TRAIN, show
@@ -13,11 +14,14 @@ from .verbs.ties import find_pictures, is_picture, lineage
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
-    from .catalog import Catalog
+    from .catalog import Catalog, Sample
     from .likeness import Likeness
 
 TEST = "test"
 """The split that never changes when leaks are mended."""
+
+
+_LARGE = 500  # of so many, each with each would be too many pairs
 
 
 class Kind(StrEnum):
@@ -92,35 +96,27 @@ class Leaks:
     def fewest_to_set_aside(self) -> dict[str, str]:
         """Samples without which nothing leaks, by id, with the reason. None of them is in test.
 
-        Of a set, all go but those in test, else those in the split that has most of it. Of what leaks into test, the
-        other goes. Between two other splits, the fewest go that are in every pair.
+        What leaks into test goes. Between two other splits, the fewest go that are in every pair. Of very large sets,
+        all go but those in test, else those in the split that has most of it.
         """
+        large = [(kind, group, of) for kind, group, of in self.sets if len(of) > _LARGE]
         reasons: dict[str, str] = {}
-        for kind, group, of in self.sets:
+        for kind, group, of in large:
             times = Counter(side.split for side in of)
             home = max(times, key=lambda split: (split == TEST, times[split], split != TRAIN, split))
             stays = min(side for side in of if side.split == home)
             leaving = (side for side in of if side.split != home)
             reasons |= {side.sample: Leak(kind, 0, side, stays, group).sentence for side in leaving}
-        for pair in sorted(self.pairs):
+        pairs = [*self.pairs]
+        for kind, group, of in self.sets:
+            apart = (two for two in combinations(of, 2) if len(of) <= _LARGE and two[0].split != two[1].split)
+            pairs += [_leak(kind, 0, two, group) for two in apart]
+        pairs.sort()
+        for pair in pairs:
             if pair.other.split == TEST:
                 reasons.setdefault(pair.lesser.sample, pair.sentence)
-        for split in sorted({pair.lesser.split for pair in self.pairs}):
-            reasons |= self._fewest_between(split, reasons.keys())
-        return reasons
-
-    def _fewest_between(self, split: str, gone: Container[str]) -> dict[str, str]:
-        """The fewest of those that leak from one split, and of those that they leak into."""
-        left = [pair for pair in sorted(self.pairs) if pair.lesser.split == split]
-        left = [pair for pair in left if pair.lesser.sample not in gone and pair.other.sample not in gone]
-        edges: dict[str, set[str]] = defaultdict(set)
-        for pair in left:
-            edges[pair.lesser.sample].add(pair.other.sample)
-        cover = smallest_cover(edges)
-        reasons: dict[str, str] = {}
-        for pair in left:
-            turned = pair if pair.lesser.sample in cover else pair._replace(lesser=pair.other, other=pair.lesser)
-            reasons.setdefault(turned.lesser.sample, turned.sentence)
+        for split in sorted({pair.lesser.split for pair in pairs}):
+            reasons |= _fewest_between(pairs, split, reasons.keys())
         return reasons
 
 
@@ -128,27 +124,32 @@ def find_leaks(catalog: Catalog, likeness: Likeness | None, group_of: Mapping[st
     """Look across splits.
 
     Args:
-        catalog: what there is. Samples that are held, or wait in `stage_data/`, leak nothing.
+        catalog: what there is. Samples that are held, or have no split yet, leak nothing.
         likeness: which pictures are nearly alike; None does not look at that.
         group_of: the group of each sample, by id; empty where it has none.
     """
-    samples = {s.id: s for s in catalog.samples if not s.held and s.place not in (STAGE, HELD)}
+    samples = {s.id: s for s in catalog.samples if not s.held and _split(s)}
     homes: dict[tuple[Kind, str], list[Side]] = defaultdict(list)
     repeated = find_pictures(catalog).repeated
     for sample in samples.values():
         for record in (r for role, of in sample.images.items() if repeated and is_picture(role) for r in of):
             for digest in repeated.intersection(lineage(catalog, record)):
-                homes[Kind.SAME, digest].append(Side(record.path, sample.id, sample.place))
+                homes[Kind.SAME, digest].append(Side(record.path, sample.id, _split(sample)))
         if group := group_of.get(sample.id, ""):
-            homes[Kind.GROUP, group].append(Side(sample.files[0].path, sample.id, sample.place))
+            homes[Kind.GROUP, group].append(Side(sample.files[0].path, sample.id, _split(sample)))
     sets = [(kind, name, of) for (kind, name), of in homes.items() if len({side.split for side in of}) > 1]
     pairs: list[Leak] = []
-    across = likeness.across({s.id: s.place for s in samples.values()}) if likeness else ()
+    across = likeness.across({s.id: _split(s) for s in samples.values()}) if likeness else ()
     for bits, *ends in across:
-        sides = [Side(path, owner, samples[owner].place) for path, owner in ends]
+        sides = [Side(path, owner, _split(samples[owner])) for path, owner in ends]
         pairs.append(_leak(Kind.ALIKE, bits, sides, ""))
     same = {(side.sample, other.sample) for kind, _, of in sets if kind is Kind.SAME for side in of for other in of}
     return Leaks(sets, [pair for pair in pairs if (pair.lesser.sample, pair.other.sample) not in same])
+
+
+def _split(sample: Sample) -> str:
+    """Where a sample lies; of one that waits, or whose split is only written down, where it was assigned to."""
+    return sample.split if sample.place in (STAGE, HELD) else sample.place
 
 
 def _rank(side: Side) -> tuple[bool, bool, str, str]:
@@ -169,6 +170,21 @@ def _across(members: Iterable[Side]) -> Iterator[tuple[Side, Side]]:
         first.setdefault(side.split, side)
     for side in members:
         yield from ((side, other) for split, other in first.items() if split != side.split)
+
+
+def _fewest_between(pairs: Sequence[Leak], split: str, gone: Container[str]) -> dict[str, str]:
+    """The fewest of those that leak from one split, and of those that they leak into."""
+    left = [pair for pair in pairs if pair.lesser.split == split]
+    left = [pair for pair in left if pair.lesser.sample not in gone and pair.other.sample not in gone]
+    edges: dict[str, set[str]] = defaultdict(set)
+    for pair in left:
+        edges[pair.lesser.sample].add(pair.other.sample)
+    cover = smallest_cover(edges)
+    reasons: dict[str, str] = {}
+    for pair in left:
+        turned = pair if pair.lesser.sample in cover else pair._replace(lesser=pair.other, other=pair.lesser)
+        reasons.setdefault(turned.lesser.sample, turned.sentence)
+    return reasons
 
 
 def smallest_cover(edges: Mapping[str, set[str]]) -> set[str]:

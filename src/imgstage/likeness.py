@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import defaultdict
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from blake3 import blake3
 
-from .cache import read_fingerprints
+from .cache import keep, read_fingerprints, recall
 from .fingerprint import BYTES, ORIENTATIONS, PACKED, TOO_FLAT, Prints, all_links, components, nearest_links
 from .pairing import LONE
-from .verbs.ties import is_picture
+from .verbs.ties import is_picture, lineage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from .catalog import Catalog
-    from .index import Index
+    from .index import FileRecord, Index
 
 
 class Link(NamedTuple):
@@ -38,25 +40,68 @@ class Link(NamedTuple):
     right: str
 
 
+class Pictures(NamedTuple):
+    """All pictures of a root that may be compared.
+
+    Attributes:
+        paths: of each; of the original of a resized one, that of the small copy.
+        sources: where each is read: of such an original, in the vault.
+        digests: of each.
+        kinds: of each, as in `fingerprint.Prints`.
+        owners: of each, a place in the list of all owners.
+    """
+
+    paths: list[str]
+    sources: list[str]
+    digests: list[str]
+    kinds: array[int]
+    owners: array[int]
+
+    def add(self, record: FileRecord, kind: int, owner: int, original: tuple[str, str] | None = None) -> None:
+        """One more, if it is whole; or its original in the vault, by place and digest."""
+        if record.image is not None:
+            source, digest = original or (record.path, record.digest)
+            self.paths.append(record.path)
+            self.sources.append(source)
+            self.digests.append(digest)
+            self.kinds.append(kind)
+            self.owners.append(owner)
+
+
 @dataclass(frozen=True)
 class Likeness:
     """The pictures of a root, compared.
 
     Attributes:
         owners: what they belong to: ids of samples, and paths of images that are in no sample.
-        paths: of each picture that was compared.
-        prints: their fingerprints; `prints.owners` are places in `owners`.
+        pictures: the pictures.
         first: for each owner, the place of the first that it is united with.
-        flat: paths of pictures with too little to see to be compared.
+        is_flat: for each picture, whether there is too little to see to compare it.
+        load: the fingerprints of some pictures, by their places.
         cut: links that would have tied more owners together than were allowed, the nearest first.
     """
 
     owners: Sequence[str]
-    paths: Sequence[str]
-    prints: Prints
+    pictures: Pictures
     first: NDArray[np.int32]
-    flat: Sequence[str]
+    is_flat: NDArray[np.bool_]
+    load: Callable[[NDArray[np.intp]], Prints]
     cut: Sequence[Link] = ()
+
+    @property
+    def flat(self) -> list[str]:
+        """Paths of pictures with too little to see to be compared."""
+        return [self.pictures.paths[place] for place in np.nonzero(self.is_flat)[0].tolist()]
+
+    @cached_property
+    def paths(self) -> list[str]:
+        """Of each picture that was compared."""
+        return [self.pictures.paths[place] for place in np.nonzero(~self.is_flat)[0].tolist()]
+
+    @cached_property
+    def prints(self) -> Prints:
+        """The fingerprints of those; `prints.owners` are places in `owners`."""
+        return self.load(np.nonzero(~self.is_flat)[0])
 
     @cached_property
     def groups(self) -> dict[str, str]:
@@ -131,48 +176,97 @@ class Likeness:
             yield self.groups[self.owners[top]], sorted(links)
 
 
-def compare(catalog: Catalog, cache: Path, scan: Callable[[Sequence[str]], Index]) -> Likeness:
+def compare(
+    catalog: Catalog,
+    cache: Path,
+    scan: Callable[[Sequence[str]], Index],
+    originals: Mapping[str, str],
+    *,
+    remember: bool = False,
+) -> Likeness:
     """Compare all pictures of a root, like role with like role, and lone images with all.
 
     Args:
         catalog: what there is.
-        cache: the file that remembers fingerprints.
+        originals: where in the vault the originals of resized images are, by their digest: they have a say, too, for a
+            small copy may have been cut.
+        cache: the file that remembers fingerprints, and what was found of the same pictures the last time.
         scan: reads some files again, for fingerprints that nobody remembers.
+        remember: whether to remember there what is found now.
     """
+    owners, pictures = _collect(catalog, originals)
+    name = _name(owners, pictures)
+
+    def load(places: NDArray[np.intp]) -> Prints:
+        return _prints(pictures, places, _packed(pictures, places, catalog.index, cache, scan))
+
+    known = recall(cache, name)
+    if known is not None and len(known) == 4 * len(owners) + len(pictures.paths):
+        first = np.frombuffer(known, np.int32, len(owners))
+        return Likeness(owners, pictures, first, np.frombuffer(known, np.bool_, offset=4 * len(owners)), load)
+    everything = np.arange(len(pictures.paths))
+    packed = _packed(pictures, everything, catalog.index, cache, scan)
+    is_flat = packed[:, -1] <= TOO_FLAT
+    first = components(_prints(pictures, everything[~is_flat], packed[~is_flat]), len(owners))
+    if remember:
+        keep(cache, name, first.tobytes() + is_flat.tobytes())
+    return Likeness(owners, pictures, first, is_flat, load)
+
+
+def _collect(catalog: Catalog, originals: Mapping[str, str]) -> tuple[list[str], Pictures]:
     kinds: dict[str, int] = dict.fromkeys(LONE.roles, 0)
     owners: list[str] = []
-    pictures: list[tuple[str, str, int, int]] = []
+    pictures = Pictures([], [], [], array("i"), array("i"))
     for sample in catalog.samples:
         for role, records in sample.images.items():
             if is_picture(role):
                 kind = kinds.setdefault(role, len(kinds))
-                pictures += [(r.path, r.digest, kind, len(owners)) for r in records if r.image is not None]
+                for record in records:
+                    pictures.add(record, kind, len(owners))
+                    for digest in sorted(lineage(catalog, record) & originals.keys()) if originals else ():
+                        pictures.add(record, kind, len(owners), (originals[digest], digest))
         owners.append(sample.id)
     for path in catalog.unrecorded():
-        record = catalog.index.by_path[path]
-        if record.image is not None:
-            pictures.append((path, record.digest, 0, len(owners)))
-            owners.append(path)
-    known = _fingerprints(catalog.index, cache, scan, {digest: path for path, digest, _, _ in pictures})
-    packed = np.frombuffer(b"".join(known[digest] for _, digest, _, _ in pictures), np.uint8).reshape(-1, PACKED)
-    flat = packed[:, -1] <= TOO_FLAT
-    told = [one for one, too_flat in zip(pictures, flat.tolist(), strict=True) if not too_flat]
-    hashes = np.ascontiguousarray(packed[~flat, :-1]).view(np.uint64).reshape(-1, ORIENTATIONS, BYTES // 8)
-    numbers = np.array([(kind, owner) for _, _, kind, owner in told], np.int32).reshape(-1, 2)
-    prints = Prints(hashes, numbers[:, 0], numbers[:, 1])
-    too_flat = tuple(path for (path, *_), is_flat in zip(pictures, flat.tolist(), strict=True) if is_flat)
-    return Likeness(owners, [path for path, *_ in told], prints, components(prints, len(owners)), too_flat)
+        pictures.add(catalog.index.by_path[path], 0, len(owners))
+        owners.append(path)
+    return owners, pictures
 
 
-def _fingerprints(
-    index: Index, cache: Path, scan: Callable[[Sequence[str]], Index], wanted: Mapping[str, str]
-) -> dict[str, bytes]:
-    """The fingerprint of each digest of which a path is given: from the last scan, the cache, or else the file."""
-    known = {digest: packed for digest, packed in index.fingerprints.items() if digest in wanted}
-    if len(known) < len(wanted):
-        known |= {digest: packed for digest, packed in read_fingerprints(cache) if digest in wanted}
-    missing = [path for digest, path in wanted.items() if digest not in known]
-    if missing:
-        known |= scan(missing).fingerprints
-    gone = b"\0" * PACKED  # a file that went away meanwhile is like no other
-    return {digest: known.get(digest, gone) for digest in wanted}
+def _name(owners: Sequence[str], pictures: Pictures) -> str:
+    """What all that is compared is known as: the same pictures, of the same owners, in the same order."""
+    told = blake3("\0".join(owners).encode("utf-8", "surrogateescape"))
+    told.update("".join(pictures.digests).encode())
+    told.update(pictures.kinds.tobytes() + pictures.owners.tobytes())
+    return told.hexdigest()
+
+
+def _prints(pictures: Pictures, places: NDArray[np.intp], packed: NDArray[np.uint8]) -> Prints:
+    hashes = np.ascontiguousarray(packed[:, :-1]).view(np.uint64).reshape(-1, ORIENTATIONS, BYTES // 8)
+    kinds, owners = (np.array(of, np.int32)[places] for of in (pictures.kinds, pictures.owners))
+    return Prints(hashes, kinds, owners)
+
+
+def _packed(
+    pictures: Pictures,
+    places: NDArray[np.intp],
+    index: Index,
+    cache: Path,
+    scan: Callable[[Sequence[str]], Index],
+) -> NDArray[np.uint8]:
+    """The fingerprints of some pictures, one a row: from the last scan, the cache, or else the file."""
+    wanted: dict[str, list[int]] = defaultdict(list)
+    for row, place in enumerate(places.tolist()):
+        wanted[pictures.digests[place]].append(row)
+    found = np.zeros((len(places), PACKED), np.uint8)  # a file that went away meanwhile is flat, and like no other
+
+    def take(known: Iterable[tuple[str, bytes]]) -> None:
+        for digest, packed in known:
+            for row in wanted.pop(digest, ()):
+                found[row] = np.frombuffer(packed, np.uint8)
+
+    take(index.fingerprints.items())
+    if wanted:
+        take(read_fingerprints(cache))
+    if wanted:
+        take(scan([pictures.sources[places[rows[0]]] for rows in wanted.values()]).fingerprints.items())
+    return found

@@ -48,7 +48,8 @@ HELP: Mapping[Why, str] = MappingProxyType(
         " set it aside with `imgstage hold NAME`",
         Why.AMBIGUOUS: "rename or set aside the one too many with `imgstage hold PATH`",
         Why.TWINS: "rename one of the two; but an edit of the other belongs in its place, so that it keeps its split",
-        Why.MIXED: "give the files their old names (splits.csv has them), or give their rows there one split",
+        Why.MIXED: "give the files their old names (splits.csv has them), or give their rows there one split; set aside"
+        " what cannot be mended so, with `imgstage hold NAME`",
         Why.TORN: "bring its files together, with `imgstage unsplit`, or `imgstage hold NAME` when one is in held/",
         Why.TIED: "it stays out until its group lies in one split; `imgstage split --reshuffle` draws all anew",
         Why.UNFIT: "choose another size, --fit or --format, or set the sample aside with `imgstage hold NAME`",

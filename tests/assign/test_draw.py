@@ -187,7 +187,7 @@ def test_up_to_two_hundred_labels_are_spread() -> None:
 
 
 def test_the_advice_to_one_group_of_all_is_not_fewer_splits() -> None:
-    with pytest.raises(RefusedError, match="put fewer samples into one group"):
+    with pytest.raises(RefusedError, match="tie fewer samples together"):
         assign([Group("all", 20)], DEFAULT_RATIOS)
     with pytest.raises(RefusedError, match="fewer splits"):
         assign([Group("one", 10), Group("two", 10)], DEFAULT_RATIOS)

@@ -243,3 +243,21 @@ def test_an_image_may_have_many_masks(image: str, mask: str) -> None:
     assert len(found) == 14
     assert [len(roles["mask"]) for _, roles in sorted(found.items())] == [1 + n % 3 for n in range(14)]
     assert all(len(roles["image"]) == 1 for roles in found.values())
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["images/x{}.png", "images/x{}.jpg", "masks/x{}.png"],
+        ["x{}_before.png", "x{}_before.jpg", "x{}_after.png"],
+        ["x{}_before.png", "x{}_before.jpg", "x{}_after.png", "x{}_after.webp"],
+    ],
+)
+@pytest.mark.parametrize("whole", [0, 2, 6])
+def test_pairs_of_which_one_half_is_there_in_two_formats_are_no_lone_images(names: list[str], whole: int) -> None:
+    """Which of the two belongs to the other half, nobody can say: then the samples are held, and none is torn."""
+    paths = [name.format(number) for number in range(12) for name in names]
+    paths += [name.format(number) for number in range(20, 20 + whole) for name in (names[0], names[2])]
+    (pairing,) = detect(paths, {})
+    assert not pairing.rule.is_lone
+    assert pairing.explained == 2 * whole

@@ -363,3 +363,15 @@ def test_originals_that_come_back_past_a_conversion_leave_it_no_way_into_train(e
     copies = [sample for sample in empty.samples if sample.files[0].path.endswith(".png")]
     assert len(copies) == len(held_out)
     assert not [sample.key for sample in copies if sample.split == "train"]
+
+
+def test_a_sidecar_with_the_key_of_a_pair_in_two_formats_follows(empty: Dataset) -> None:
+    formats(stage(empty), range(12), "jpg")
+    formats(stage(empty), range(12), "png", 1000)
+    (stage(empty) / "p_02.json").write_text("{}")
+    empty.split()
+    split = next(sample.split for sample in empty.samples if sample.key == "p_02.jpg")
+    empty.rename(prefix="p_", start=2, width=2)
+    owner = next(sample for sample in empty.samples if sample.sidecars)
+    assert [record.path for record in owner.sidecars] == [f"{split}/p_04.json"]
+    assert owner.files[0].path == f"{split}/p_04_before.jpg"

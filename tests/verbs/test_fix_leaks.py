@@ -115,3 +115,35 @@ def test_pictures_are_not_compared_where_that_is_turned_off(leaking: Dataset) ->
     assert errors(leaking) == [("duplicate-across-splits", "train/same_as_26.png")]
     leaking.fix_leaks()
     assert errors(leaking) == []
+
+
+def test_in_a_manifest_the_rows_tell_the_splits(empty: Dataset) -> None:
+    images = cuts(20)
+    for number, image in enumerate(images):
+        write(empty.root.path / f"stage_data/{number:02d}.png", encoded(image))
+    empty.split(manifest=True)
+    place = {sample.key: sample.split for sample in empty.samples}
+    test, train = (next(key for key in sorted(place) if place[key] == split) for split in ("test", "train"))
+    write(empty.root.path / f"stage_data/{train}.png", encoded(images[int(test)].resize((300, 300))))
+    assert errors(empty) == [("near-duplicate-across-splits", f"stage_data/{train}.png")]
+    plan = empty.plan_fix_leaks()
+    assert [one["sample"] for one in plan.report.details["set_aside"]] == [train]
+
+
+def test_of_byte_copies_too_the_fewest_go(empty: Dataset) -> None:
+    pairs = {"train/a": (1, 2), "train/c": (3, 4), "train/d": (7, 8), "val/b": (1, 4), "test/e": (9, 10)}
+    for name, seeds in pairs.items():
+        for role, seed in zip(("before", "after"), seeds, strict=True):
+            write(empty.root.path / f"{name}_{role}.png", picture(seed, "PNG"))
+    plan = empty.plan_fix_leaks()
+    assert [one["sample"] for one in plan.report.details["set_aside"]] == ["b"]
+
+
+def test_that_pictures_were_not_compared_is_said(leaking: Dataset, capsys: pytest.CaptureFixture[str]) -> None:
+    write(leaking.root.path / "imgstage.toml", b'near_duplicates = "ignore"\n')
+    root = str(leaking.root.path)
+    for words in (["check"], ["split", "--fix-leaks", "-n"]):
+        run(["-C", root, *words])
+        assert "Not looked for: pictures that look nearly the same" in capsys.readouterr().out
+    run(["-C", root, "check", "--json"])
+    assert json.loads(capsys.readouterr().out)["compared"] is False

@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from imgstage import Dataset
 from imgstage.cli import run
-from imgstage.errors import UsageError
+from imgstage.errors import ChangedError, UsageError
 from imgstage.fingerprint import fingerprint
+from imgstage.geometry import Fit
 
 from ..helpers import KIT, kit, photo, stage, write
 
@@ -147,6 +148,73 @@ def test_an_image_of_no_sample_in_test_has_a_say(pairs: Dataset) -> None:
     write(stage(pairs) / "x_after.jpg", small_copy(image))
     pairs.split(accept_new=True)
     assert place_of(pairs)["x"] == "test"
+
+
+@pytest.mark.parametrize("fit", ["cover", "pad"])
+def test_a_copy_of_what_a_resized_image_was_is_known(lone: Dataset, fit: Fit) -> None:
+    """The small copy was cut or padded, and looks otherwise; its original lies in the vault."""
+    lone.split()
+    images = dict(zip(sorted(place_of(lone)), cuts(40), strict=True))
+    lone.resize("test", size=(120, 300), fit=fit)
+    for key, split in place_of(lone).items():
+        if split == "test":
+            write(stage(lone) / f"again_{key}.jpg", small_copy(images[key]))
+    lone.split()
+    assert {split for key, split in place_of(lone).items() if key.startswith("again_")} == {"test"}
+
+
+def test_it_asks_while_a_held_out_image_is_broken(lone: Dataset) -> None:
+    lone.split()
+    sample = next(sample for sample in lone.samples if sample.split == "test")
+    path = lone.root.path / sample.files[0].path
+    content = path.read_bytes()
+    path.write_bytes(content[:3000])
+    lone.split()
+    write(stage(lone) / "new.jpg", small_copy(Image.open(io.BytesIO(content)).convert("RGB")))
+    with pytest.raises(ChangedError, match="do not decode any more, so copies of what they were may be drawn into"):
+        lone.split()
+    path.write_bytes(content)
+    lone.split()
+    assert place_of(lone)["new"] == "test"
+
+
+@pytest.mark.parametrize("side", [128, 160, 256])
+def test_small_pictures_that_were_turned_are_known(empty: Dataset, side: int) -> None:
+    for number, image in enumerate(cuts(24)):
+        write(stage(empty) / f"{number:02d}.png", encoded(image.resize((side, side), Image.Resampling.LANCZOS)))
+    empty.split(ratios="40/30/30")
+    before = place_of(empty)
+    for sample in empty.samples:
+        with Image.open(empty.root.path / sample.files[0].path) as image:
+            write(stage(empty) / f"turned_{sample.key}.png", encoded(image.rotate(180)))
+    empty.split()
+    after = place_of(empty)
+    assert {key: after[f"turned_{key}"] for key in before} == before
+
+
+def test_colours_that_nobody_sees_make_no_difference(empty: Dataset) -> None:
+    """Of transparent pixels, what resizes or encodes them makes something else."""
+    shape = Image.new("L", (500, 500))
+    ImageDraw.Draw(shape).ellipse((60, 90, 440, 410), fill=255)
+    for number, image in enumerate(cuts(12)):
+        cutout = image.convert("RGB")
+        cutout.putalpha(shape)
+        write(stage(empty) / f"{number:02d}.png", encoded(cutout))
+    empty.split(ratios="40/30/30")
+    before = place_of(empty)
+    for number, image in enumerate(cuts(12)):
+        cutout = image.convert("RGB")
+        cutout.putalpha(shape)
+        flat = Image.new("RGBA", cutout.size, "white")
+        flat.alpha_composite(cutout)
+        write(stage(empty) / f"{number:02d}_small.png", encoded(cutout.resize((300, 300), Image.Resampling.LANCZOS)))
+        write(stage(empty) / f"{number:02d}_web.webp", encoded(cutout, "WEBP", lossless=True))
+        write(stage(empty) / f"{number:02d}_flat.jpg", encoded(flat.convert("RGB"), "JPEG", quality=90))
+    empty.split()
+    after = place_of(empty)
+    assert {key: {after[f"{key}_{what}"] for what in ("small", "web", "flat")} for key in before} == {
+        key: {split} for key, split in before.items()
+    }
 
 
 SETS = (

@@ -139,7 +139,10 @@ def _refuse_too_few(new: int, empty: set[str], ratios: Mapping[str, Fraction], t
         there = f"is {new} new sample or group" if new == 1 else f"are {new} new samples or groups"
         problem = f"There {there} of samples, too few to give {names} one each"
         if new == 1 and total > 1:  # fewer splits would not help
-            raise RefusedError(problem, "Add more images, or let --group put fewer samples into one group")
+            raise RefusedError(
+                problem,
+                "Add more images, or tie fewer samples together: by --group, --max-group N or --near-duplicates ignore",
+            )
         fewer = "train=0.8,val=0.2" if total > 1 else "train=1"
         raise RefusedError(problem, f"Add more images, or give ratios with fewer splits, such as {fewer}")
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .common import advised, all_option, carry_out, complain, dry_run_option, json_option, open_dataset, threads_option
-from .render import print_json
+from .render import NOT_COMPARED, print_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -75,9 +75,12 @@ def command(
     findings = dataset.check(depth=depth, digests=digests)
     if as_json:
         errors = sum(finding.is_error or strict for finding in findings)
-        print_json({"verb": "check", "errors": errors, "findings": _shown(findings)})
+        body = {"errors": errors, "compared": dataset.compares, "findings": _shown(findings)}
+        print_json({"verb": "check"} | body)
     else:
         click.echo("\n".join(_told(findings, root, show_all=show_all)))
+        if not dataset.compares:
+            click.echo(NOT_COMPARED)
         if strict and findings:
             click.echo("With --strict, warnings are errors")
     return 1 if any(finding.is_error or strict for finding in findings) else 0

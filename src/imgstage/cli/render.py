@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..plan import Note, Plan, Report
 
 _FIRST = 5
+NOT_COMPARED = 'Not looked for: pictures that look nearly the same (near_duplicates = "ignore")'
 
 
 def print_json(body: Mapping[str, Any]) -> None:
@@ -176,7 +177,7 @@ def groups(details: Mapping[str, Any]) -> list[str]:
 def lookalikes(details: Mapping[str, Any]) -> list[str]:
     """Samples that look nearly like others."""
     if details["near_duplicates"] == "ignore":
-        return ['Not looked for: pictures that look nearly the same (near_duplicates = "ignore")']
+        return [NOT_COMPARED]
     lines = []
     divided = details["divided_alike"]
     if details["samples_alike"]:

@@ -17,7 +17,7 @@ from .common import (
     threads_option,
     trust_option,
 )
-from .render import groups, lookalikes, pairing, splits, surprises
+from .render import NOT_COMPARED, groups, lookalikes, pairing, splits, surprises
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,7 +89,9 @@ def command(
     if fix_leaks:
         _refuse_wishes(click.get_current_context())
         plan = dataset.plan_fix_leaks()
-        carry_out(root, plan, _fixed(root), dry_run=dry_run, as_json=as_json, show_all=show_all)
+        carry_out(
+            root, plan, _fixed(root, compared=dataset.compares), dry_run=dry_run, as_json=as_json, show_all=show_all
+        )
         return
     plan = dataset.plan_split(
         ratios=ratios,
@@ -128,7 +130,7 @@ def _refuse_wishes(context: click.Context) -> None:
         raise UsageError(problem, "Give one of the two")
 
 
-def _fixed(root: str | None) -> Callable[[Plan], list[str]]:
+def _fixed(root: str | None, *, compared: bool) -> Callable[[Plan], list[str]]:
     def render(plan: Plan) -> list[str]:
         details = plan.report.details
         aside, left = details["set_aside"], details["leaks_left"]
@@ -138,6 +140,8 @@ def _fixed(root: str | None) -> Callable[[Plan], list[str]]:
             lines.append(f"  … and {len(aside) - _FIRST:,} more; held/reasons.csv has them all")
         if left:
             lines.append(f"  {len(left):,} cannot go, such as {left[0]}; `imgstage check` tells more")
+        if not compared:
+            lines.append(NOT_COMPARED)
         if aside:
             lines.append(f"One comes back with: {command_line(root, 'release', 'NAME')}")
         return lines

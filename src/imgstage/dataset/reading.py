@@ -99,6 +99,11 @@ class Reading:
         found = check(seen.catalog, leaks, depth=depth, fresh=fresh, foreign_ledger=seen.has_foreign_ledger)
         return [*trouble, *(self._rotten_originals() if digests else ()), *found]
 
+    @property
+    def compares(self) -> bool:
+        """Whether `imgstage.toml` wants pictures that look nearly the same to be looked for."""
+        return settings.word_of("near_duplicates", None, settings.read(self.root)) == "tie"
+
     def leaks(self) -> Leaks:
         """What lies in two splits and should not: the same picture, nearly the same, or one group.
 
@@ -129,6 +134,13 @@ class Reading:
 
     def _find_leaks(self, seen: Look, groups: Mapping[str, str]) -> Leaks:
         return find_leaks(seen.catalog, self._likeness(seen), _by_id(seen, groups))
+
+    def _kept(self) -> Mapping[str, str]:
+        """The digest of each original in the vault, by its place; nothing where the journal is damaged."""
+        try:
+            return origins(self.journal.records).kept
+        except ChangedError:
+            return {}
 
     def _rotten_originals(self) -> Iterator[Finding]:
         """Originals in the vault that are not what was put there."""
@@ -229,7 +241,9 @@ class Reading:
         from ..likeness import compare  # loads numpy
 
         with thinking(self._progress, "Comparing pictures"):
-            found = compare(seen.catalog, self.root.state / CACHE, partial(self._scan, self.root.path))
+            scan = partial(self._scan, self.root.path)
+            kept = {digest: place for place, digest in self._kept().items()} if seen.catalog.ancestors else {}
+            found = compare(seen.catalog, self.root.state / CACHE, scan, kept, remember=self._remember)
             return found if most is None else found.capped(most)
 
     # -- showing ------------------------------------------------------------------------------------------------------

@@ -1,8 +1,10 @@
 """PDQ, a perceptual hash of 256 bits: one for each way to turn and mirror the picture.
 
 Source: "The TMK+PDQF Video-Hashing Algorithm and the PDQ Image-Hashing Algorithm", Facebook, 2019. Of a whole grey
-picture the bits are those of its reference implementation. Everything is summed in a fixed order, the transform in
-whole numbers, so that every machine finds the same bits.
+picture, and of each way to turn it, the bits are those of its reference implementation. Its filter is coarse where a
+side has few pixels: it moves the picture by up to half of what a value stands for, to another side when the picture is
+turned. So sides of less than 512 pixels count as so many times as long, as if each pixel were repeated. Everything is
+summed in a fixed order, the transform in whole numbers, so that every machine finds the same bits.
 """
 
 from __future__ import annotations
@@ -26,8 +28,10 @@ TOO_FLAT = 49
 _SIDE = 64  # of the small picture that is transformed
 _KEPT = 16  # frequencies each way, from the second on
 _WINDOWS = 128  # a side counts so many windows of the filter
+_LEAST = 512  # pixels that a side counts at least
 _NOISE = 1.0  # grey values: where waves differ by less, rounding alone decides on the bits
 _VALUE_BITS, _COSINE_BITS = 16, 24  # after the point, in the transform
+_Taps = tuple["NDArray[np.intp]", "NDArray[np.float32]"]
 _UNIT = 1 << _VALUE_BITS + _COSINE_BITS  # one grey value there
 
 
@@ -62,35 +66,36 @@ def fingerprint(pixels: NDArray[Any], size: tuple[int, int] | None = None, shrun
         size: the (height, width) of the picture, in pixels, when `pixels` is a smaller copy; None when it is whole.
         shrunk: how many pixels of the picture each way are one of the copy.
     """
-    small = _luminance(pixels, size or (pixels.shape[0], pixels.shape[1]), shrunk)
-    waves = _low_frequencies(small)
-    seen = np.stack([waves, waves * _SIGNS, waves * _SIGNS[:, None], waves * _SIGNS * _SIGNS[:, None]])
-    ordered = np.sort(seen.reshape(4, -1))
+    height, width = size or (pixels.shape[0], pixels.shape[1])
+    rows, columns = _taps(height, shrunk), _taps(width, shrunk)
+    back, across = _mirrored(rows, pixels.shape[0]), _mirrored(columns, pixels.shape[1])
+    lines = [_sampled(pixels, way) for way in (rows, back)]
+    smalls = [_sampled(of.T, way).T for of in lines for way in (columns, across)]
+    seen = np.stack([_low_frequencies(small) for small in smalls])
+    ordered = np.sort(seen.reshape(len(seen), -1))
     quarter, middle, last_quarter = (ordered[:, _KEPT * _KEPT * share // 4 - 1] for share in (1, 2, 3))
     bits = seen > middle[:, None, None]
     hashes = np.packbits(np.concatenate([bits, bits.swapaxes(1, 2)])).tobytes()
     tells = int((last_quarter - quarter).max()) > _NOISE * _UNIT
-    return Fingerprint(hashes, _quality(small) if tells else 0)
+    return Fingerprint(hashes, _quality(smalls[0]) if tells else 0)
 
 
-_SIGNS = np.where(np.arange(_KEPT) % 2, 1, -1)  # mirrored waves of an odd frequency, which are at even places, turn
-
-
-def _luminance(pixels: NDArray[Any], size: tuple[int, int], shrunk: int) -> NDArray[np.float32]:
-    """The picture, blurred by two box filters, at 64 x 64 places."""
-    rows, weights = _taps(size[0], shrunk)
+def _sampled(pixels: NDArray[Any], rows: _Taps) -> NDArray[np.float32]:
+    """The picture, blurred downwards by two box filters, at 64 rows."""
     lines = np.zeros((_SIDE, pixels.shape[1]), np.float32)
-    for row, weight in zip(rows, weights, strict=True):
+    for row, weight in zip(*rows, strict=True):
         lines += pixels[row] * weight[:, None]
-    columns, weights = _taps(size[1], shrunk)
-    small = np.zeros((_SIDE, _SIDE), np.float32)
-    for column, weight in zip(columns, weights, strict=True):
-        small += lines[:, column] * weight
-    return small
+    return lines
+
+
+def _mirrored(taps: _Taps, side: int) -> _Taps:
+    """From where the values come when the picture is seen in a mirror that turns this side round."""
+    places, weights = taps
+    return side - 1 - places, weights
 
 
 @lru_cache(maxsize=256)
-def _taps(side: int, shrunk: int) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+def _taps(side: int, shrunk: int) -> _Taps:
     """From where, along one side, each of the 64 values comes.
 
     Args:
@@ -100,6 +105,8 @@ def _taps(side: int, shrunk: int) -> tuple[NDArray[np.intp], NDArray[np.float32]
     Returns:
         Places and their weights, each of shape (n, 64).
     """
+    times = -(-_LEAST // side)
+    side, shrunk = side * times, shrunk * times
     window = -(-side // _WINDOWS)
     after = (window + 2) // 2 - 1
     before = window - 1 - after
@@ -124,9 +131,7 @@ def _taps(side: int, shrunk: int) -> tuple[NDArray[np.intp], NDArray[np.float32]
     return _merged(start, weights, shrunk, -(-side // shrunk))
 
 
-def _merged(
-    start: NDArray[np.intp], weights: NDArray[np.float64], shrunk: int, side: int
-) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+def _merged(start: NDArray[np.intp], weights: NDArray[np.float64], shrunk: int, side: int) -> _Taps:
     """Weights of single pixels as those of the means of several."""
     first = start // shrunk
     places = (start[:, None] + np.arange(weights.shape[1])) // shrunk - first[:, None]

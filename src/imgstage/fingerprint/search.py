@@ -7,6 +7,7 @@ Search in Hamming Space with Multi-Index Hashing", CVPR 2012).
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -26,6 +27,7 @@ _FLIPS = (0, *(1 << bit for bit in range(16)))
 _CROWD = 64  # who meets more of them at once leaves out those with whom he is united
 _FAR = 257  # bits: no two hashes differ in so many
 _FEW = 1024  # are quicker compared each with each
+_WORTH_COMPILING = 10_000  # of fewer, numba takes longer to load
 
 
 class Prints(NamedTuple):
@@ -60,6 +62,11 @@ def components(prints: Prints, owners: int, radius: int = RADIUS) -> NDArray[np.
     union = _Union(owners)
     prints = _collapsed(prints, union)
     words = np.ascontiguousarray(prints.hashes.transpose(1, 2, 0))
+    if len(prints.owners) > _WORTH_COMPILING and find_spec("numba"):
+        from .compiled import join
+
+        join(words, prints.kinds, prints.owners, union.first, radius, _CROWD)
+        return union.first
     if len(prints.owners) > _FEW:
         _join(prints, words, union, radius)
         return union.first

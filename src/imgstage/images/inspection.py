@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import simplejpeg
 from blake3 import blake3
+from PIL import Image
 
 from ..errors import DefectError
 from ..formats import ImageInfo
@@ -14,12 +15,12 @@ from . import codecs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from PIL import Image
 
 _PNG_END = b"IEND\xae\x42\x60\x82"
 _SIDEWAYS = range(5, 9)  # EXIF orientations that exchange height and width
 _SMALL = 128  # pixels that a small copy has on its shorter side at least, where the image has them
-_TO_GREY = {"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "CMYK", "YCbCr"}
+_TO_GREY = {"1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr"}
+_TRANSPARENT = {"LA", "La", "PA", "RGBA", "RGBa"}
 _SCALES = (8, 4, 2, 1)  # by which JPEG decoders can shrink
 
 
@@ -97,14 +98,18 @@ def _decode_frames(image: Image.Image, shrunk: int) -> NDArray[Any]:
 
 
 def _shrink(image: Image.Image, by: int) -> NDArray[Any]:
-    """The greys of an image, opaque, by blocks of pixels."""
+    """The greys of an image, on white where it is transparent, by blocks of pixels."""
     if image.mode[0] in "IF":  # more than eight bits; which of them matter, only the image itself can tell
         values = np.nan_to_num(np.asarray(image, np.float32), posinf=0, neginf=0)
         low, high = float(values.min()), float(values.max())
         with np.errstate(over="ignore", invalid="ignore"):
             scale = np.float32(255 / (high - low) if high > low else 0)
             return _means(np.nan_to_num(np.clip(values * scale - np.float32(low) * scale, 0, 255)), by)
-    grey = image.convert("L") if image.mode in _TO_GREY else image.getchannel(0)
+    if "transparency" in image.info or image.mode in _TRANSPARENT:  # colours that nobody sees say nothing
+        image = image.convert("RGBA")
+        grey = Image.composite(image.convert("L"), Image.new("L", image.size, 255), image.getchannel("A"))
+    else:
+        grey = image.convert("L") if image.mode in _TO_GREY else image.getchannel(0)
     return np.asarray(grey.reduce(by) if by > 1 else grey)
 
 

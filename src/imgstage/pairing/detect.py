@@ -151,8 +151,10 @@ def _detect_all(tops: dict[str, dict[str, str]]) -> Iterator[FolderPairing]:
 
 def _judge(folders: tuple[str, ...], rule: Rule, stems: Mapping[str, str], reading: Reading | None) -> FolderPairing:
     images, count = len(stems), _explained(rule, reading) if reading else 0
-    if reading and not rule.is_lone and count >= USED * images:
+    doubled = _doubled(rule, reading, stems) if reading and not rule.is_lone else 0
+    if reading and not rule.is_lone and count + doubled >= USED * images:
         return FolderPairing(folders, rule, given=False, images=images, explained=count, slots=reading.slots)
+    count += doubled
     if rule.is_lone or count <= LONE_BELOW * images:
         passed_over = rule if count and not rule.is_lone else None
         return FolderPairing(folders, LONE, False, images, images, passed_over, slots=_read(LONE, stems).slots)
@@ -213,6 +215,23 @@ def _explained(rule: Rule, reading: Reading) -> int:
     )
 
 
+def _doubled(rule: Rule, reading: Reading, stems: Mapping[str, str]) -> int:
+    """How many images belong to samples that lack no role, and have too many images only for these are in two formats.
+
+    They tell that the rule is right; which of the images go together, nobody can say.
+    """
+    suffixes: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for path, slot in reading.slots.items():
+        if not is_complete(rule, reading.counts[slot.sample]):
+            suffixes[slot.sample][slot.role].append(path[len(stems[path]) :].lower())
+    whole = [of for of in suffixes.values() if set(of) == set(rule.roles)]
+    return sum(
+        sum(map(len, of.values()))
+        for of in whole
+        if all(len(set(names)) == len(names) or rule.many(role) for role, names in of.items())
+    )
+
+
 def is_complete(rule: Rule, counts: Mapping[str, int]) -> bool:
     """Whether a sample with so many images in each role is one under the rule."""
     for role in rule.roles:
@@ -228,7 +247,7 @@ def _best(stems: Mapping[str, str]) -> tuple[Rule, Reading] | None:
     most = 0
     for rule in dict.fromkeys(candidates(stems, LONE_BELOW * len(stems) / 10)):
         reading = _read(rule, stems)
-        count = _explained(rule, reading)
+        count = _explained(rule, reading) + (0 if rule.is_lone else _doubled(rule, reading, stems))
         if count > most:
             best, most = (rule, reading), count
     return best
@@ -250,7 +269,7 @@ def _parallel_tops(tops: Mapping[str, Mapping[str, str]]) -> Iterator[tuple[tupl
                 continue
             stems = {**tops[first], **tops[second]}
             best = _best(stems)
-            if best and (count := _explained(*best)) > LONE_BELOW * len(stems):
+            if best and (count := _explained(*best) + _doubled(*best, stems)) > LONE_BELOW * len(stems):
                 scored[first, second] = (count, best[0])
     taken: set[str] = set()
     for (first, second), (_, rule) in sorted(scored.items(), key=lambda item: (-item[1][0], item[0])):

@@ -275,6 +275,9 @@ def _unknowable(catalog: Catalog) -> Iterator[str]:
     links = [show(note.path) for note, _ in held_out if is_because(note.reason, Why.LINK)]
     if links:
         yield f"{some(links)} are links, so the images that they show belong to no split and may be drawn into train"
+    spoiled = [show(path) for path in _spoiled(catalog)]
+    if spoiled:
+        yield f"{some(spoiled)} do not decode any more, so copies of what they were may be drawn into train"
     shut = [show(path) for path, why in catalog.unrecorded().items() if is_because(why, Why.UNREADABLE)]
     shut = [path for path in shut if catalog.layout.place(top(path)) != TRAIN]
     if shut:
@@ -282,3 +285,12 @@ def _unknowable(catalog: Catalog) -> Iterator[str]:
     names = [show(note.path) for note, _ in held_out if is_because(note.reason, Why.NAME)]
     if names:
         yield f"{some(names)} cannot be written down by their names, so copies of them may be drawn into train"
+
+
+def _spoiled(catalog: Catalog) -> Iterator[str]:
+    """Held-out pictures that do not decode, and held other bytes when they were assigned."""
+    for path, row in catalog.rows.items():
+        record = catalog.index.by_path[path]
+        changed = record.digest != row.first_digest and row.split != TRAIN and is_picture(row.role)
+        if changed and is_because(record.trouble, Why.BROKEN):
+            yield path

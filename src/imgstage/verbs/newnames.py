@@ -32,7 +32,7 @@ def follow(name: str, new: Mapping[str, str], key: str, common: str) -> str:
     folder, slash, own = name.rpartition("/")
     choices = [(old.rpartition("/")[2], to.rpartition("/")[2]) for old, to in new.items()]
     choices += [(stem_of(old), stem_of(to)) for old, to in choices]
-    choices.append((key.rpartition("/")[2], common))
+    choices += [(of, common) for of in (key.rpartition("/")[2], stem_of(key.rpartition("/")[2]))]
     for old, to in sorted(choices, key=lambda choice: -len(choice[0])):
         stem = stem_of(own)
         if fold(stem) == fold(old):
