@@ -178,7 +178,7 @@ def test_a_picture_of_one_grey_stays_that_grey_whatever_its_size(size: tuple[int
     from imgstage.fingerprint import pdq
 
     pixels = np.full((-(-size[0] // shrunk), -(-size[1] // shrunk)), 100, np.uint8)
-    rows, columns = (pdq._taps(length, shrunk) for length in size)
+    rows, columns = (pdq._both_ways(length, shrunk) for length in size)
     small = pdq._sampled(pdq._sampled(pixels, rows).T, columns)
     np.testing.assert_allclose(small, 100, rtol=1e-5)
 

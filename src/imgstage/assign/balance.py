@@ -104,6 +104,10 @@ class Kinds:
         labels = counts.T @ self.labels - self.lacking
         return int(np.abs(sizes).max(initial=0)), round(float(np.abs(labels).sum()), 6)
 
+    def fills(self, counts: NDArray[np.int64]) -> bool:
+        """Whether every split has a group that must have one."""
+        return bool((counts.sum(0) > 0)[self.bare].all())
+
     def least(self) -> float:
         """A sum of deviations of labels that no assignment can go below, for samples are whole."""
         totals = self.lacking.sum(0)
@@ -210,3 +214,50 @@ class _Search(NamedTuple):
         alone = np.bincount(self.rows, gains, len(self.labels))[of]
         chosen: NDArray[np.intp] = of[np.argsort(alone, kind="stable")[:_TRIED]]
         return chosen
+
+
+def greedy(kinds: Kinds) -> NDArray[np.int64]:
+    """Groups, the largest first, each to the split to which it brings most of what that lacks, sizes and labels alike;
+    then small ones move until sizes are right, as far as they can be.
+
+    Args:
+        kinds: the groups.
+
+    Returns:
+        How many of each kind are in each split.
+    """
+    found = np.zeros((len(kinds.sizes), len(kinds.names)), np.int64)
+    parts = np.column_stack([kinds.sizes * max(1, kinds.labels.shape[1]), kinds.labels])
+    lacking = np.column_stack([kinds.wanted * max(1, kinds.labels.shape[1]), kinds.lacking])
+    totals = np.maximum(np.abs(lacking).sum(0), 1)
+    shares = np.where(kinds.closed, np.inf, 1 / np.maximum(kinds.wanted, 1))
+    for kind in np.lexsort((np.arange(len(kinds.sizes)), -kinds.sizes)):
+        there = np.nonzero(parts[kind])[0]
+        value, weights = parts[kind, there], 1 / totals[there] ** 2
+        for _ in kinds.groups[kind]:
+            gain = ((value * value - 2 * lacking[:, there] * value) * weights).sum(1)
+            best = int(np.argmin(np.where(kinds.closed, np.inf, gain * shares)))
+            found[kind, best] += 1
+            lacking[best, there] -= value
+    _repair(kinds, found)
+    return found
+
+
+def _repair(kinds: Kinds, found: NDArray[np.int64]) -> None:
+    """Move groups from the split that has most too many samples to the one that lacks most, as long as that helps."""
+    errors = found.T @ kinds.labels - kinds.lacking
+    excess = kinds.sizes @ found - kinds.wanted
+    while True:
+        source, target = int(np.argmax(excess)), int(np.argmin(np.where(kinds.closed, np.iinfo(np.int64).max, excess)))
+        need = min(excess[source], -excess[target])
+        fit = np.nonzero((found[:, source] > 0) & (kinds.sizes <= need))[0]
+        if need <= 0 or not len(fit):
+            return
+        after = np.abs(errors[source] - kinds.labels[fit]).sum(1) + np.abs(errors[target] + kinds.labels[fit]).sum(1)
+        kind = int(fit[np.argmin(after)])
+        found[kind, source] -= 1
+        found[kind, target] += 1
+        errors[source] -= kinds.labels[kind]
+        errors[target] += kinds.labels[kind]
+        excess[source] -= kinds.sizes[kind]
+        excess[target] += kinds.sizes[kind]

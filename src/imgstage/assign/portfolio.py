@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING
 from .draw import Assignment, Group, draw
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from fractions import Fraction
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from .balance import Kinds
 
@@ -19,8 +22,9 @@ def assign(
 ) -> Assignment:
     """Give every group a split; groups that have one keep it.
 
-    The draw comes first. What it leaves of deviations is made smaller by exchanging groups, and, where there are but a
-    few kinds of groups, by an integer program; the nearest to the ratios is taken, by sizes first, then by labels.
+    The draw comes first. Where it leaves deviations, groups are also given out one by one for the sake of sizes and
+    labels alike, and, where there are but a few kinds of groups, by an integer program. Each of these is made better by
+    exchanging groups of one size; the nearest to the ratios is taken, by sizes first, then by labels.
 
     Args:
         groups: old and new.
@@ -47,18 +51,19 @@ def assign(
 
 def _nearest(kinds: Kinds, drawn: Assignment) -> Assignment:
     """The draw, or what comes nearer."""
-    from .balance import exchange
+    from .balance import exchange, greedy
     from .program import is_small, solve
 
     splits = {group.id: drawn.splits[group.id] for members in kinds.groups for group in members}
     first = kinds.counts(splits)
     ideal = (0, kinds.least())
-    best = exchange(kinds, first) if kinds.cost(first) > ideal else first
-    if kinds.cost(best) > ideal and is_small(kinds):
-        solved = solve(kinds)
-        if solved is not None:
-            solved = exchange(kinds, solved)
-            best = min(best, solved, key=kinds.cost)
+    best = first
+    ways: list[Callable[[Kinds], NDArray[np.int64] | None]] = [lambda _: first, greedy]
+    if is_small(kinds):
+        ways.append(solve)
+    for way in ways:
+        if kinds.cost(best) > ideal and (other := way(kinds)) is not None and kinds.fills(other):
+            best = min(best, exchange(kinds, other), key=kinds.cost)
     if kinds.cost(best) >= kinds.cost(first):
         return drawn
     return replace(drawn, splits=drawn.splits | kinds.assigned(splits, best))

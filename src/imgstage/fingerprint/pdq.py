@@ -30,9 +30,9 @@ _KEPT = 16  # frequencies each way, from the second on
 _WINDOWS = 128  # a side counts so many windows of the filter
 _LEAST = 512  # pixels that a side counts at least
 _NOISE = 1.0  # grey values: where waves differ by less, rounding alone decides on the bits
-_VALUE_BITS, _COSINE_BITS = 16, 24  # after the point, in the transform
+_VALUE_BITS, _COSINE_BITS, _HALF_BITS = 16, 22, 14  # after the point, in the transform, and between its two steps
 _Taps = tuple["NDArray[np.intp]", "NDArray[np.float32]"]
-_UNIT = 1 << _VALUE_BITS + _COSINE_BITS  # one grey value there
+_UNIT = 2.0 ** (_HALF_BITS + _COSINE_BITS)  # one grey value there
 
 
 class Fingerprint(NamedTuple):
@@ -67,34 +67,33 @@ def fingerprint(pixels: NDArray[Any], size: tuple[int, int] | None = None, shrun
         shrunk: how many pixels of the picture each way are one of the copy.
     """
     height, width = size or (pixels.shape[0], pixels.shape[1])
-    rows, columns = _taps(height, shrunk), _taps(width, shrunk)
-    back, across = _mirrored(rows, pixels.shape[0]), _mirrored(columns, pixels.shape[1])
-    lines = [_sampled(pixels, way) for way in (rows, back)]
-    smalls = [_sampled(of.T, way).T for of in lines for way in (columns, across)]
-    seen = np.stack([_low_frequencies(small) for small in smalls])
-    ordered = np.sort(seen.reshape(len(seen), -1))
+    lines = _sampled(pixels, _both_ways(height, shrunk))
+    both = _sampled(lines.T, _both_ways(width, shrunk)).T  # mirrored or not to the right, flipped or not below
+    smalls = both.reshape(2, _SIDE, 2, _SIDE).swapaxes(1, 2).reshape(4, _SIDE, _SIDE)
+    waves = _low_frequencies(smalls)
+    ordered = np.sort(waves.reshape(len(waves), -1))
     quarter, middle, last_quarter = (ordered[:, _KEPT * _KEPT * share // 4 - 1] for share in (1, 2, 3))
-    bits = seen > middle[:, None, None]
+    bits = waves > middle[:, None, None]
     hashes = np.packbits(np.concatenate([bits, bits.swapaxes(1, 2)])).tobytes()
-    tells = int((last_quarter - quarter).max()) > _NOISE * _UNIT
+    tells = float((last_quarter - quarter).max()) > _NOISE * _UNIT
     return Fingerprint(hashes, _quality(smalls[0]) if tells else 0)
 
 
-def _sampled(pixels: NDArray[Any], rows: _Taps) -> NDArray[np.float32]:
-    """The picture, blurred downwards by two box filters, at 64 rows."""
-    lines = np.zeros((_SIDE, pixels.shape[1]), np.float32)
-    for row, weight in zip(*rows, strict=True):
-        lines += pixels[row] * weight[:, None]
+def _sampled(pixels: NDArray[Any], taps: _Taps) -> NDArray[np.float32]:
+    """Rows of a picture that is blurred downwards by two box filters."""
+    rows, weights = taps
+    lines: NDArray[np.float32] = (pixels[rows] * weights[..., None]).sum(0, dtype=np.float32)
     return lines
 
 
-def _mirrored(taps: _Taps, side: int) -> _Taps:
-    """From where the values come when the picture is seen in a mirror that turns this side round."""
-    places, weights = taps
-    return side - 1 - places, weights
-
-
 @lru_cache(maxsize=256)
+def _both_ways(side: int, shrunk: int) -> _Taps:
+    """`_taps` of a side, and of the same side seen in a mirror: places and weights of shape (n, 128)."""
+    places, weights = _taps(side, shrunk)
+    back = -(-side // shrunk) - 1 - places
+    return np.concatenate([places, back], 1), np.concatenate([weights, weights], 1)
+
+
 def _taps(side: int, shrunk: int) -> _Taps:
     """From where, along one side, each of the 64 values comes.
 
@@ -141,21 +140,24 @@ def _merged(start: NDArray[np.intp], weights: NDArray[np.float64], shrunk: int, 
     return np.ascontiguousarray(found.T), np.ascontiguousarray(merged.T, np.float32)
 
 
-def _cosines() -> NDArray[np.int64]:
+def _cosines() -> NDArray[np.float64]:
     waves, places = np.arange(1, _KEPT + 1)[:, None], np.arange(_SIDE)
     exact = np.sqrt(2 / _SIDE) * np.cos(np.pi / (2 * _SIDE) * waves * (2 * places + 1))
-    cosines: NDArray[np.int64] = np.rint(exact * 2**_COSINE_BITS).astype(np.int64)
+    cosines: NDArray[np.float64] = np.rint(exact * 2**_COSINE_BITS)
     return cosines
 
 
 _COSINES = _cosines()
 
 
-def _low_frequencies(small: NDArray[np.float32]) -> NDArray[np.int64]:
-    """The cosine transform (DCT-II) of the small picture, frequencies 1 to 16 each way, in parts of `_UNIT`."""
-    whole = np.rint(small.astype(np.float64) * 2**_VALUE_BITS).astype(np.int64)
-    half = _COSINES @ whole + (1 << _COSINE_BITS - 1) >> _COSINE_BITS
-    waves: NDArray[np.int64] = half @ _COSINES.T
+def _low_frequencies(smalls: NDArray[np.float32]) -> NDArray[np.float64]:
+    """The cosine transform (DCT-II) of small pictures, frequencies 1 to 16 each way, in parts of `_UNIT`.
+
+    All numbers are whole, and no sum reaches 2^53: so it is exact, in whatever order it is summed.
+    """
+    whole = np.rint(smalls.astype(np.float64) * 2**_VALUE_BITS)
+    half = np.rint(_COSINES @ whole / 2 ** (_COSINE_BITS + _VALUE_BITS - _HALF_BITS))
+    waves: NDArray[np.float64] = half @ _COSINES.T
     return waves
 
 

@@ -1,0 +1,42 @@
+"""The compiled join gives the same as the plain one, which is compared with brute force in test_search.py."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from imgstage.fingerprint import ORIENTATIONS, Prints, components, search
+
+from .test_search import brute_force, made_up
+
+pytest.importorskip("numba", reason="the extra imgstage[match] is not installed")
+
+
+@pytest.mark.parametrize("crowd", [0, 64])
+@pytest.mark.parametrize("seed", range(3))
+def test_compiled_and_plain_searches_find_the_same(seed: int, crowd: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "_WORTH_COMPILING", 0)
+    monkeypatch.setattr(search, "_CROWD", crowd)
+    for radius in (0, 12, 31):
+        prints = made_up(seed, families=12, members=6, changed=min(20, radius))
+        owners = int(prints.owners.max()) + 1
+        found = components(prints, owners, radius)
+        assert found.tolist() == brute_force(prints, owners, radius).tolist()
+        assert len(set(found.tolist())) < owners
+
+
+def test_a_set_that_is_large_enough_is_searched_by_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(1)
+    hashes = random.integers(0, 2**64, (12_000, ORIENTATIONS, 4), dtype=np.uint64)
+    hashes[7_000:9_000, 5] = hashes[:2_000, 0]
+    prints = Prints(hashes, np.zeros(12_000, np.int32), np.arange(12_000, dtype=np.int32))
+
+    def never(*_: object) -> None:
+        raise AssertionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(search, "_join", never)
+        found = components(prints, 12_000)
+    monkeypatch.setattr(search, "_WORTH_COMPILING", 10**9)
+    assert found.tolist() == components(prints, 12_000).tolist()
+    assert (found[7_000:9_000] == np.arange(2_000)).all()
