@@ -16,6 +16,8 @@ bench: .venv/ready
 	.venv/bin/python -m benchmarks.scan
 	.venv/bin/python -m benchmarks.moves
 	.venv/bin/python -m benchmarks.resize
+	.venv/bin/python -m benchmarks.match
+	.venv/bin/python -m benchmarks.assign
 
 # Every single fault, double faults, a second hand, histories: README's tables; most of an hour, as root.
 prove: .venv/ready
