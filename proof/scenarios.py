@@ -32,8 +32,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-for _command in COMMANDS:  # what is imported on the way would count among the calls
-    import_module(f"imgstage.cli.{_command}")
+_LATE = ("imgstage.likeness", "imgstage.leaks", "imgstage.assign.balance")
+for _module in (*(f"imgstage.cli.{command}" for command in COMMANDS), *_LATE):
+    import_module(_module)  # what is imported on the way would count among the calls, and take its time each time
 
 PHOTOS = "photos"
 """Beside the root: what `add` adds."""

@@ -9,10 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
+import imgstage.likeness
 from imgstage import Dataset
 from imgstage.cache import CACHE
+from imgstage.fingerprint import Prints
 from imgstage.likeness import Likeness, compare
 
 from .helpers import kit, photo, stage, write
@@ -179,3 +182,31 @@ def test_noisy_and_clean_halves_of_real_pairs_are_recognised(tmp_path: Path) -> 
     assert len(found) >= 95
     assert {len(group) for group in found} == {2}
     assert all(len({key.partition("/")[2][1:] for key in group}) == 1 for group in found)
+
+
+def test_the_same_pictures_are_compared_once(empty: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(imgstage.likeness, "_QUICK", 0)
+    for what, content in variants(cut("coffee")).items():
+        write(stage(empty) / what, content)
+    write(stage(empty) / "black.png", encoded(Image.new("L", (300, 300))))
+
+    def look() -> Likeness:
+        seen = empty._look()
+        scan = partial(empty._scan, empty.root.path)
+        return compare(seen.catalog, empty.root.state / CACHE, scan, {}, remember=True)
+
+    first = look()
+    searched: list[int] = []
+    real = imgstage.likeness.components
+
+    def count(prints: Prints, owners: int) -> NDArray[np.int32]:
+        searched.append(owners)
+        return real(prints, owners)
+
+    monkeypatch.setattr(imgstage.likeness, "components", count)
+    again = look()
+    assert searched == []
+    assert (again.groups, again.flat, list(again.links())) == (first.groups, first.flat, list(first.links()))
+    write(stage(empty) / "other.png", encoded(cut("chelsea")))
+    assert len(look().paths) == len(first.paths) + 1
+    assert len(searched) == 1

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from .index import FileRecord, Index
 
 
+_QUICK = 2000  # pictures are compared in less time than it takes to remember what was found
+
+
 class Link(NamedTuple):
     """Two pictures that are nearly alike.
 
@@ -200,7 +203,7 @@ def compare(
     def load(places: NDArray[np.intp]) -> Prints:
         return _prints(pictures, places, _packed(pictures, places, catalog.index, cache, scan))
 
-    known = recall(cache, name)
+    known = recall(cache, name) if len(pictures.paths) > _QUICK else None
     if known is not None and len(known) == 4 * len(owners) + len(pictures.paths):
         first = np.frombuffer(known, np.int32, len(owners))
         return Likeness(owners, pictures, first, np.frombuffer(known, np.bool_, offset=4 * len(owners)), load)
@@ -208,7 +211,7 @@ def compare(
     packed = _packed(pictures, everything, catalog.index, cache, scan)
     is_flat = packed[:, -1] <= TOO_FLAT
     first = components(_prints(pictures, everything[~is_flat], packed[~is_flat]), len(owners))
-    if remember:
+    if remember and len(pictures.paths) > _QUICK:
         keep(cache, name, first.tobytes() + is_flat.tobytes())
     return Likeness(owners, pictures, first, is_flat, load)
 
