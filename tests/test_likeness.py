@@ -15,7 +15,7 @@ from PIL import Image, ImageFilter
 import imgstage.likeness
 from imgstage import Dataset
 from imgstage.cache import CACHE
-from imgstage.fingerprint import Prints
+from imgstage.fingerprint import Prints, components
 from imgstage.likeness import Likeness, compare
 
 from .helpers import kit, photo, stage, write
@@ -197,11 +197,10 @@ def test_the_same_pictures_are_compared_once(empty: Dataset, monkeypatch: pytest
 
     first = look()
     searched: list[int] = []
-    real = imgstage.likeness.components
 
     def count(prints: Prints, owners: int) -> NDArray[np.int32]:
         searched.append(owners)
-        return real(prints, owners)
+        return components(prints, owners)
 
     monkeypatch.setattr(imgstage.likeness, "components", count)
     again = look()
