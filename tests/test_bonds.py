@@ -10,8 +10,8 @@ from imgstage import Dataset
 from imgstage.bonds import Kind
 from imgstage.cli import run
 
-from .helpers import picture, stage, write
-from .verbs.test_near_duplicates import cuts, encoded, small_copy
+from .helpers import picture, snapshot, stage, write
+from .lookalikes import cuts, encoded, small_copy
 
 
 @pytest.fixture
@@ -80,3 +80,11 @@ def test_a_limit_cuts_the_weakest_links_and_lists_them(empty: Dataset, capsys: p
     assert [len(one.samples) for one in found] == [2, 2, 2]
     assert all(len({split for _, split in one.samples}) == 1 for one in found)
     assert not [one for one in empty.check() if one.is_error]
+
+
+def test_what_groups_do_not_go_with_is_refused(bound: Dataset, capsys: pytest.CaptureFixture[str]) -> None:
+    before = snapshot(bound.root.path)
+    for words in (["--hold"], ["--report", "leaks.html"], ["--strict"], ["--depth", "3"]):
+        assert run(["-C", str(bound.root.path), "check", "--groups", *words]) == 2
+        assert f"--groups does something else, so it cannot go with {words[0]}" in capsys.readouterr().err
+    assert snapshot(bound.root.path) == before

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from imgstage.cache import Cache, Content, Stamp, read_fingerprints
+from imgstage.cache import Cache, Content, Stamp, keep, read_fingerprints, recall
 from imgstage.formats import ImageInfo
 
 OLD = 1_500_000_000_000_000_000
@@ -97,3 +97,19 @@ def test_where_nothing_is_remembered_there_are_no_fingerprints(path: Path) -> No
     path.parent.mkdir()
     path.write_bytes(b"not a database, however long one looks at it")
     assert dict(read_fingerprints(path)) == {}
+
+
+def test_of_results_the_last_is_kept(path: Path) -> None:
+    assert recall(path, "a") is None
+    keep(path, "a", b"first")
+    assert recall(path, "a") == b"first"
+    keep(path, "b", b"second")
+    assert (recall(path, "a"), recall(path, "b")) == (None, b"second")
+
+
+def test_a_result_of_which_a_bit_has_flipped_is_none(path: Path) -> None:
+    keep(path, "a", b"a long result that nobody could tell from another")
+    content = path.read_bytes()
+    assert content.count(b"long result") == 1
+    path.write_bytes(content.replace(b"long result", b"lonf result"))
+    assert recall(path, "a") is None

@@ -7,7 +7,8 @@ from itertools import combinations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgstage.leaks import Kind, Leak, Leaks, Side, smallest_cover
+from imgstage.bonds import Kind
+from imgstage.leaks import Leak, Leaks, Side, smallest_cover
 
 
 def side(name: str) -> Side:
@@ -66,10 +67,16 @@ def test_leaks_are_listed_worst_first_and_once() -> None:
     leaks = Leaks([(Kind.GROUP, "g", same), (Kind.SAME, "d", same)], [alike("t5", "v1", 20), alike("t4", "x2", 3)])
     told = [(one.kind, one.bits, one.lesser.sample, one.other.sample) for one in leaks.listed()]
     assert told == [
+        (Kind.SAME, 0, "t1", "x1"),
+        (Kind.SAME, 0, "t2", "x1"),
         (Kind.ALIKE, 3, "t4", "x2"),
         (Kind.ALIKE, 20, "t5", "v1"),
         (Kind.GROUP, 0, "t1", "x1"),
         (Kind.GROUP, 0, "t2", "x1"),
-        (Kind.SAME, 0, "t1", "x1"),
-        (Kind.SAME, 0, "t2", "x1"),
     ]
+
+
+def test_the_worst_reason_is_told() -> None:
+    both = [side("t1"), side("x1")]
+    leaks = Leaks([(Kind.GROUP, "g", both), (Kind.SAME, "d", both)], [alike("t1", "x2", 3)])
+    assert leaks.fewest_to_set_aside() == {"t1": "it is, or was, the same picture as test/x1.jpg (test)"}

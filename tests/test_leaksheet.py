@@ -12,8 +12,9 @@ import pytest
 from PIL import Image
 
 from imgstage import Dataset
+from imgstage.bonds import Kind
 from imgstage.cli import run
-from imgstage.leaks import Kind, Leak, Side
+from imgstage.leaks import Leak, Side
 from imgstage.leaksheet import MARK, render
 
 from .helpers import picture, write

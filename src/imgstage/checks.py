@@ -7,8 +7,8 @@ from collections import defaultdict
 from math import log2
 from typing import TYPE_CHECKING, NamedTuple
 
+from .bonds import Kind
 from .formats import SUFFIXES_OF
-from .leaks import Kind
 from .reasons import HELP, Why, is_because, why
 from .root import LEDGER, STAGE, STATE, TRAIN, show
 from .verbs.guard import unknown_to_ledger

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass
-from enum import StrEnum
 from itertools import combinations
+from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
+from .bonds import Kind
 from .root import HELD, STAGE, TRAIN, show
 from .verbs.ties import find_pictures, is_picture, lineage
 
@@ -20,16 +21,8 @@ if TYPE_CHECKING:
 TEST = "test"
 """The split that never changes when leaks are mended."""
 
-
+_WORST_FIRST = {Kind.SAME: 0, Kind.ALIKE: 1, Kind.GROUP: 2}
 _LARGE = 500  # of so many, each with each would be too many pairs
-
-
-class Kind(StrEnum):
-    """What two samples have in common, the worst first."""
-
-    SAME = "same"
-    ALIKE = "alike"
-    GROUP = "group"
 
 
 class Side(NamedTuple):
@@ -64,6 +57,11 @@ class Leak(NamedTuple):
     group: str = ""
 
     @property
+    def rank(self) -> tuple[int, int, Side, Side]:
+        """Its place among others: the worst come first."""
+        return _WORST_FIRST[self.kind], self.bits, self.lesser, self.other
+
+    @property
     def sentence(self) -> str:
         """What the lesser one has in common with the other."""
         other = f"{show(self.other.path)} ({self.other.split})"
@@ -90,8 +88,9 @@ class Leaks:
     def listed(self) -> list[Leak]:
         """Pairs of samples, the worst first; of those that must be together, each is told with one of every split."""
         found = [*self.pairs, *(_leak(kind, 0, pair, group) for kind, group, of in self.sets for pair in _across(of))]
-        unique = {(one.kind, one.lesser.sample, one.other.sample): one for one in sorted(found, reverse=True)}
-        return sorted(unique.values())
+        found.sort(key=attrgetter("rank"), reverse=True)
+        unique = {(one.kind, one.lesser.sample, one.other.sample): one for one in found}
+        return sorted(unique.values(), key=attrgetter("rank"))
 
     def fewest_to_set_aside(self) -> dict[str, str]:
         """Samples without which nothing leaks, by id, with the reason. None of them is in test.
@@ -111,7 +110,7 @@ class Leaks:
         for kind, group, of in self.sets:
             apart = (two for two in combinations(of, 2) if len(of) <= _LARGE and two[0].split != two[1].split)
             pairs += [_leak(kind, 0, two, group) for two in apart]
-        pairs.sort()
+        pairs.sort(key=attrgetter("rank"))
         for pair in pairs:
             if pair.other.split == TEST:
                 reasons.setdefault(pair.lesser.sample, pair.sentence)
@@ -143,8 +142,12 @@ def find_leaks(catalog: Catalog, likeness: Likeness | None, group_of: Mapping[st
     for bits, *ends in across:
         sides = [Side(path, owner, _split(samples[owner])) for path, owner in ends]
         pairs.append(_leak(Kind.ALIKE, bits, sides, ""))
-    same = {(side.sample, other.sample) for kind, _, of in sets if kind is Kind.SAME for side in of for other in of}
-    return Leaks(sets, [pair for pair in pairs if (pair.lesser.sample, pair.other.sample) not in same])
+    same: dict[str, set[str]] = defaultdict(set)
+    for kind, name, of in sets:
+        for side in of if kind is Kind.SAME else ():
+            same[side.sample].add(name)
+    apart = [pair for pair in pairs if same[pair.lesser.sample].isdisjoint(same[pair.other.sample])]
+    return Leaks(sets, apart)
 
 
 def _split(sample: Sample) -> str:

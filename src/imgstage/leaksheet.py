@@ -7,8 +7,8 @@ import html
 from typing import TYPE_CHECKING
 
 from . import images
+from .bonds import Kind
 from .errors import DefectError
-from .leaks import Kind
 from .root import show
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from .leaks import Leak, Side
 
-MARK = "<!-- imgstage: leaks between splits -->"
+MARK = "<!doctype html><!-- imgstage: leaks between splits -->"
 """The first line, by which a later report knows that it may take the place of this one."""
 
 _MOST = 300  # pairs that are shown; a browser has enough of them
@@ -49,7 +49,7 @@ def render(root: Path, leaks: Sequence[Leak]) -> str:
     pairs = "".join(_section(root, number, leak) for number, leak in enumerate(leaks[:_MOST], start=1))
     way = "<p><code>imgstage split --fix-leaks</code> sets aside the fewest samples that end them.</p>" if leaks else ""
     return (
-        f"{MARK}\n<!doctype html><html lang='en'><meta charset='utf-8'><title>Leaks in {name}</title>"
+        f"{MARK}\n<html lang='en'><meta charset='utf-8'><title>Leaks in {name}</title>"
         f"<style>{_STYLE}</style><h1>{name}: {count}</h1>{way}{more}{pairs}</html>\n"
     )
 

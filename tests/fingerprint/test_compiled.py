@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -16,6 +18,7 @@ pytest.importorskip("numba", reason="the extra imgstage[match] is not installed"
 @pytest.mark.parametrize("seed", range(3))
 def test_compiled_and_plain_searches_find_the_same(seed: int, crowd: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(search, "_WORTH_COMPILING", 0)
+    monkeypatch.setattr(search, "_FEW", 0)
     monkeypatch.setattr(search, "_CROWD", crowd)
     for radius in (0, 12, 31):
         prints = made_up(seed, families=12, members=6, changed=min(20, radius))
@@ -40,3 +43,12 @@ def test_a_set_that_is_large_enough_is_searched_by_it(monkeypatch: pytest.Monkey
     monkeypatch.setattr(search, "_WORTH_COMPILING", 10**9)
     assert found.tolist() == components(prints, 12_000).tolist()
     assert (found[7_000:9_000] == np.arange(2_000)).all()
+
+
+def test_where_numba_does_not_work_it_is_searched_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "_WORTH_COMPILING", 0)
+    monkeypatch.setattr(search, "_FEW", 0)
+    monkeypatch.setitem(sys.modules, "imgstage.fingerprint.compiled", None)
+    prints = made_up(1, families=12, members=6, changed=20)
+    owners = int(prints.owners.max()) + 1
+    assert components(prints, owners).tolist() == brute_force(prints, owners, 31).tolist()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 import warnings
 from typing import Any
 
@@ -187,3 +188,10 @@ def test_packed_fingerprints_have_their_length() -> None:
     packed = pack(fingerprint(luma(photo("coffee"))))
     assert len(packed) == PACKED
     assert packed[-1] == 100
+
+
+@pytest.mark.parametrize("size", [(2_000_000, 3), (3, 2_000_000)])
+def test_a_side_of_any_length_takes_no_long(size: tuple[int, int]) -> None:
+    begin = time.process_time()
+    assert fingerprint(np.zeros((-(-size[0] // 8), -(-size[1] // 8)), np.uint8), size, 8).is_flat
+    assert time.process_time() - begin < 5  # what grows with the square of the side takes half an hour

@@ -10,7 +10,7 @@ from imgstage import Dataset
 from imgstage.cli import run
 
 from ..helpers import names, picture, snapshot, write
-from .test_near_duplicates import cuts, encoded, small_copy
+from ..lookalikes import cuts, encoded, small_copy
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_it_says_what_went_and_how_it_comes_back(leaking: Dataset, capsys: pytes
     assert "One comes back with: imgstage" in out
     assert "This was a dry run: nothing was changed." in out
     assert run(["-C", root, "split", "--fix-leaks", "--seed", "3"]) == 2
-    assert "--fix-leaks draws nothing, so it cannot go with --seed" in capsys.readouterr().err
+    assert "--fix-leaks does something else, so it cannot go with --seed" in capsys.readouterr().err
 
 
 def test_where_nothing_leaks_there_is_nothing_to_do(pairs: Dataset) -> None:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import io
-import itertools
 import shutil
 from collections import Counter
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,37 +16,10 @@ from PIL import Image, ImageDraw
 from imgstage import Dataset
 from imgstage.cli import run
 from imgstage.errors import ChangedError, UsageError
-from imgstage.fingerprint import fingerprint
 from imgstage.geometry import Fit
 
-from ..helpers import KIT, kit, photo, stage, write
-
-
-@cache
-def cuts(count: int) -> list[Image.Image]:
-    """So many pictures that do not look alike, with enough to see in each."""
-    found: list[Image.Image] = []
-    for number in itertools.count():
-        whole = photo(("astronaut", "coffee", "chelsea", "rocket", "camera", "brick")[number % 6])
-        place = np.random.default_rng(number)
-        top, left = place.integers(0, whole.shape[0] - 250), place.integers(0, whole.shape[1] - 250)
-        angle = int(place.integers(5, 40)) * (number // 6)  # what is turned by an odd angle is another picture
-        image = Image.fromarray(whole[top : top + 250, left : left + 250]).resize((500, 500)).rotate(angle)
-        if fingerprint(np.asarray(image.convert("L"))).quality > 90:
-            found.append(image)
-        if len(found) == count:
-            return found
-    raise AssertionError
-
-
-def encoded(image: Image.Image, image_format: str = "PNG", **options: object) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, image_format, **options)
-    return buffer.getvalue()
-
-
-def small_copy(image: Image.Image) -> bytes:
-    return encoded(image.resize((300, 300)).transpose(Image.Transpose.ROTATE_90), "JPEG", quality=85)
+from ..helpers import KIT, kit, stage, write
+from ..lookalikes import cuts, encoded, small_copy
 
 
 @pytest.fixture
@@ -140,14 +111,17 @@ def test_a_held_sample_has_a_say(lone: Dataset) -> None:
     assert place_of(lone)["copy"] == "test"
 
 
-def test_an_image_of_no_sample_in_test_has_a_say(pairs: Dataset) -> None:
-    image = cuts(1)[0]
+@pytest.mark.parametrize("name", ["half{}_after.png", "fits_no_template_{}.png"])
+def test_images_of_no_whole_sample_in_test_have_a_say(pairs: Dataset, name: str) -> None:
+    """More of them than a draw would put there."""
     pairs.split()
-    write(pairs.root.path / "test/half_after.png", encoded(image))
-    write(stage(pairs) / "x_before.png", encoded(cuts(3)[1]))
-    write(stage(pairs) / "x_after.jpg", small_copy(image))
+    before, after = cuts(12)[:6], cuts(12)[6:]
+    for number in range(6):
+        write(pairs.root.path / f"test/{name.format(number)}", encoded(after[number]))
+        write(stage(pairs) / f"x{number}_before.png", encoded(before[number]))
+        write(stage(pairs) / f"x{number}_after.jpg", small_copy(after[number]))
     pairs.split(accept_new=True)
-    assert place_of(pairs)["x"] == "test"
+    assert {split for key, split in place_of(pairs).items() if key.startswith("x")} == {"test"}
 
 
 @pytest.mark.parametrize("fit", ["cover", "pad"])
@@ -194,8 +168,8 @@ def test_small_pictures_that_were_turned_are_known(empty: Dataset, side: int) ->
 
 def test_colours_that_nobody_sees_make_no_difference(empty: Dataset) -> None:
     """Of transparent pixels, what resizes or encodes them makes something else."""
-    shape = Image.new("L", (500, 500))
-    ImageDraw.Draw(shape).ellipse((60, 90, 440, 410), fill=255)
+    shape = Image.new("L", (320, 320))
+    ImageDraw.Draw(shape).ellipse((40, 60, 280, 260), fill=255)
     for number, image in enumerate(cuts(12)):
         cutout = image.convert("RGB")
         cutout.putalpha(shape)
@@ -207,7 +181,7 @@ def test_colours_that_nobody_sees_make_no_difference(empty: Dataset) -> None:
         cutout.putalpha(shape)
         flat = Image.new("RGBA", cutout.size, "white")
         flat.alpha_composite(cutout)
-        write(stage(empty) / f"{number:02d}_small.png", encoded(cutout.resize((300, 300), Image.Resampling.LANCZOS)))
+        write(stage(empty) / f"{number:02d}_small.png", encoded(cutout.resize((200, 200), Image.Resampling.LANCZOS)))
         write(stage(empty) / f"{number:02d}_web.webp", encoded(cutout, "WEBP", lossless=True))
         write(stage(empty) / f"{number:02d}_flat.jpg", encoded(flat.convert("RGB"), "JPEG", quality=90))
     empty.split()

@@ -87,17 +87,7 @@ def draw(
     with the seed. Among groups of one size, the labels that the split lacks most go first. As long as there are no
     more new groups than splits without any sample, each of them goes to such a split.
 
-    Args:
-        groups: old and new.
-        ratios: share of each split, summing to 1.
-        seed: any whole number.
-        rounding: as for `targets`.
-
-    Returns:
-        The assignment; the order of `groups` does not matter.
-
-    Raises:
-        RefusedError: there are fewer groups than splits to fill.
+    What it takes, returns and raises is that of `assign`.
     """
     ordered = sorted(groups, key=lambda group: group.id)
     bridges = tuple(group.id for group in ordered if len(group.splits) > 1)

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .common import advised, all_option, carry_out, complain, dry_run_option, json_option, open_dataset, threads_option
+from .common import (
+    advised,
+    all_option,
+    carry_out,
+    complain,
+    dry_run_option,
+    json_option,
+    open_dataset,
+    refuse_beside,
+    threads_option,
+)
 from .render import NOT_COMPARED, print_json
 
 if TYPE_CHECKING:
@@ -54,19 +64,20 @@ def command(
     """
     root: str | None = ctx.obj
     dataset = open_dataset(root, threads=threads, dry_run=dry_run)
-    if report is not None:
-        _write_report(dataset, report, dry_run=dry_run)
     if groups:
+        refuse_beside("--groups", ctx)
         _show_groups(dataset.groups(), as_json=as_json, show_all=show_all)
         return 0
+    if report is not None:
+        _write_report(dataset, report, dry_run=dry_run)
     if hold:
         findings, plan = dataset.plan_check(depth=depth, digests=digests, strict=strict)
         left: int = plan.report.details["errors_left"]
-        shown = {**plan.report.details, "findings": _shown(findings)}
+        shown = {**plan.report.details, "compared": dataset.compares, "findings": _shown(findings)}
 
         def render(made: Plan) -> list[str]:
             went = "would go" if dry_run else "went"
-            lines = [*_told(findings, root, show_all=show_all), f"{made.report.done:,} files {went} to held/"]
+            lines = [*_told(dataset, findings, root, show_all=show_all), f"{made.report.done:,} files {went} to held/"]
             return [*lines, f"{left:,} errors are left"] if left else lines
 
         plan = replace(plan, report=replace(plan.report, details=shown))
@@ -78,9 +89,7 @@ def command(
         body = {"errors": errors, "compared": dataset.compares, "findings": _shown(findings)}
         print_json({"verb": "check"} | body)
     else:
-        click.echo("\n".join(_told(findings, root, show_all=show_all)))
-        if not dataset.compares:
-            click.echo(NOT_COMPARED)
+        click.echo("\n".join(_told(dataset, findings, root, show_all=show_all)))
         if strict and findings:
             click.echo("With --strict, warnings are errors")
     return 1 if any(finding.is_error or strict for finding in findings) else 0
@@ -92,7 +101,7 @@ def _shown(findings: Sequence[Finding]) -> list[dict[str, str]]:
     return [finding._replace(path=show(finding.path))._asdict() for finding in findings]
 
 
-def _told(findings: Sequence[Finding], root: str | None, *, show_all: bool) -> Iterator[str]:
+def _told(dataset: Dataset, findings: Sequence[Finding], root: str | None, *, show_all: bool) -> Iterator[str]:
     errors = sum(finding.is_error for finding in findings)
     yield f"{errors:,} errors, {len(findings) - errors:,} warnings"
     times = Counter((finding.severity, finding.code) for finding in findings)
@@ -106,6 +115,8 @@ def _told(findings: Sequence[Finding], root: str | None, *, show_all: bool) -> I
             yield f"  {finding.severity}: … and {times[kind] - _FIRST:,} more of {finding.code}; --all lists them"
         if told[kind] == times[kind]:
             yield f"    {finding.code}: {advised(root, finding.remedy)}"
+    if not dataset.compares:
+        yield NOT_COMPARED
 
 
 def _show_groups(clusters: Sequence[Cluster], *, as_json: bool, show_all: bool) -> None:
@@ -149,16 +160,17 @@ def _write_report(dataset: Dataset, name: str, *, dry_run: bool) -> None:
     """
     from ..errors import UsageError
     from ..leaksheet import MARK, render
+    from ..root import show
 
-    path = Path(name)
+    path, told = Path(name), show(name)
     try:
         if path.exists() and not (path.is_file() and path.read_bytes().startswith(MARK.encode())):
-            problem = f"{name} exists, and is no report of leaks"
+            problem = f"{told} exists, and is no report of leaks"
             raise UsageError(problem, "Choose another name for --report")
         leaks = dataset.leaks().listed()
         if not dry_run:
             path.write_text(render(dataset.root.path, leaks), encoding="utf-8")
     except (OSError, ValueError) as error:  # a name with a zero byte is a ValueError
-        problem = f"{name} cannot be written ({getattr(error, 'strerror', None) or error})"
+        problem = f"{told} cannot be written ({getattr(error, 'strerror', None) or error})"
         raise UsageError(problem, "Choose another place for --report") from error
-    complain(f"{len(leaks):,} leaks between splits; {'would be' if dry_run else 'now'} in {name}")
+    complain(f"{len(leaks):,} leaks between splits; {'would be' if dry_run else 'now'} in {told}")

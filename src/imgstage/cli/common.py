@@ -26,6 +26,29 @@ trust_option = click.option(
 all_option = click.option("--all", "show_all", is_flag=True, help="List everything, not just the first or last few.")
 
 
+def refuse_beside(option: str, context: click.Context, *fitting: str) -> None:
+    """Refuse options that mean nothing beside one that asks for something else.
+
+    Args:
+        option: that one, as it is written.
+        context: the command's.
+        fitting: the names of parameters that go with it, beside those that all commands share.
+
+    Raises:
+        UsageError: naming the others.
+    """
+    from click.core import ParameterSource
+
+    from ..errors import UsageError
+
+    fit = {option.removeprefix("--").replace("-", "_"), "dry_run", "as_json", "show_all", "threads", *fitting}
+    given = {name for name in context.params if context.get_parameter_source(name) is not ParameterSource.DEFAULT}
+    if given - fit:
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in sorted(given - fit))
+        problem = f"{option} does something else, so it cannot go with {names}"
+        raise UsageError(problem, "Give one of the two")
+
+
 finished: list[str] = []
 """What this process has done, for whoever interrupts it when there is nothing left to stop."""
 

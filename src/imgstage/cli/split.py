@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from ..errors import UsageError
 from .common import (
     all_option,
     carry_out,
@@ -14,6 +13,7 @@ from .common import (
     dry_run_option,
     json_option,
     open_dataset,
+    refuse_beside,
     threads_option,
     trust_option,
 )
@@ -87,11 +87,9 @@ def command(
     """
     dataset = open_dataset(root, threads=threads, dry_run=dry_run)
     if fix_leaks:
-        _refuse_wishes(click.get_current_context())
-        plan = dataset.plan_fix_leaks()
-        carry_out(
-            root, plan, _fixed(root, compared=dataset.compares), dry_run=dry_run, as_json=as_json, show_all=show_all
-        )
+        refuse_beside("--fix-leaks", click.get_current_context())
+        plan, render = dataset.plan_fix_leaks(), _fixed(root, compared=dataset.compares)
+        carry_out(root, plan, render, dry_run=dry_run, as_json=as_json, show_all=show_all)
         return
     plan = dataset.plan_split(
         ratios=ratios,
@@ -116,18 +114,6 @@ def _render(show_all: bool) -> Callable[[Plan], list[str]]:
         return [*told, *surprises(details, show_all=show_all)]
 
     return render
-
-
-def _refuse_wishes(context: click.Context) -> None:
-    """What is asked of a draw means nothing to `--fix-leaks`."""
-    from click.core import ParameterSource
-
-    free = {"fix_leaks", "dry_run", "as_json", "show_all", "threads"}
-    given = {name for name in context.params if context.get_parameter_source(name) is not ParameterSource.DEFAULT}
-    if given - free:
-        names = ", ".join(f"--{name.replace('_', '-')}" for name in sorted(given - free))
-        problem = f"--fix-leaks draws nothing, so it cannot go with {names}"
-        raise UsageError(problem, "Give one of the two")
 
 
 def _fixed(root: str | None, *, compared: bool) -> Callable[[Plan], list[str]]:

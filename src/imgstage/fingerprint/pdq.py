@@ -22,6 +22,7 @@ BYTES = 32
 ORIENTATIONS = 8
 """The picture as stored, mirrored, flipped, both, and each of these transposed."""
 PACKED = ORIENTATIONS * BYTES + 1
+"""Bytes of a fingerprint that is kept: the hashes, and the quality."""
 TOO_FLAT = 49
 """Up to this quality a hash says little of its picture, and alike hashes say nothing."""
 
@@ -117,16 +118,15 @@ def _taps(side: int, shrunk: int) -> _Taps:
     first, last = box(middles)
     start, _ = box(first)
     _, end = box(last)
-    weights = np.zeros((_SIDE, int((end - start).max()) + 1))
+    rises = np.zeros((_SIDE, int((end - start).max()) + 2))  # each window of the second filter begins and ends
+    row = np.arange(_SIDE)
     for step in range(window):
-        inner = first + step
-        there = inner <= last
+        inner = np.minimum(first + step, last)
         low, high = box(inner)
-        share = 1 / ((last - first + 1) * (high - low + 1))
-        for offset in range(window):
-            place = low + offset
-            inside = there & (place <= high)
-            np.add.at(weights, (np.nonzero(inside)[0], (place - start)[inside]), share[inside])
+        share = np.where(first + step <= last, 1 / ((last - first + 1) * (high - low + 1)), 0)
+        rises[row, low - start] += share
+        rises[row, high + 1 - start] -= share
+    weights = rises.cumsum(1)[:, :-1]
     return _merged(start, weights, shrunk, -(-side // shrunk))
 
 

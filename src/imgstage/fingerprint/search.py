@@ -7,13 +7,12 @@ Search in Hamming Space with Multi-Index Hashing", CVPR 2012).
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
@@ -62,17 +61,23 @@ def components(prints: Prints, owners: int, radius: int = RADIUS) -> NDArray[np.
     union = _Union(owners)
     prints = _collapsed(prints, union)
     words = np.ascontiguousarray(prints.hashes.transpose(1, 2, 0))
-    if len(prints.owners) > _WORTH_COMPILING and find_spec("numba"):
-        from .compiled import join
-
+    if len(prints.owners) <= _FEW:
+        for turned in words:
+            union.unite_pairs(prints, *np.nonzero(_distances(words[0][:, :, None], turned[:, None]) <= radius))
+    elif (join := _compiled() if len(prints.owners) > _WORTH_COMPILING else None) is not None:
         join(words, prints.kinds, prints.owners, union.first, radius, _CROWD)
-        return union.first
-    if len(prints.owners) > _FEW:
+    else:
         _join(prints, words, union, radius)
-        return union.first
-    for turned in words:
-        union.unite_pairs(prints, *np.nonzero(_distances(words[0][:, :, None], turned[:, None]) <= radius))
     return union.first
+
+
+def _compiled() -> Callable[..., None] | None:
+    """The join that numba compiles; None where it is not installed, or does not go with what else is."""
+    try:
+        from .compiled import join
+    except (ImportError, RuntimeError):  # the latter where there is no folder in which it may keep what it compiled
+        return None
+    return join
 
 
 def nearest_links(prints: Prints, members: NDArray[np.intp]) -> list[tuple[int, int, int]]:

@@ -151,7 +151,7 @@ def _detect_all(tops: dict[str, dict[str, str]]) -> Iterator[FolderPairing]:
 
 def _judge(folders: tuple[str, ...], rule: Rule, stems: Mapping[str, str], reading: Reading | None) -> FolderPairing:
     images, count = len(stems), _explained(rule, reading) if reading else 0
-    doubled = _doubled(rule, reading, stems) if reading and not rule.is_lone else 0
+    doubled = _doubled(rule, reading) if reading and not rule.is_lone else 0
     if reading and not rule.is_lone and count + doubled >= USED * images:
         return FolderPairing(folders, rule, given=False, images=images, explained=count, slots=reading.slots)
     count += doubled
@@ -215,21 +215,13 @@ def _explained(rule: Rule, reading: Reading) -> int:
     )
 
 
-def _doubled(rule: Rule, reading: Reading, stems: Mapping[str, str]) -> int:
-    """How many images belong to samples that lack no role, and have too many images only for these are in two formats.
+def _doubled(rule: Rule, reading: Reading) -> int:
+    """How many images belong to samples that lack no role, and have too many images in one, as in two formats.
 
     They tell that the rule is right; which of the images go together, nobody can say.
     """
-    suffixes: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-    for path, slot in reading.slots.items():
-        if not is_complete(rule, reading.counts[slot.sample]):
-            suffixes[slot.sample][slot.role].append(path[len(stems[path]) :].lower())
-    whole = [of for of in suffixes.values() if set(of) == set(rule.roles)]
-    return sum(
-        sum(map(len, of.values()))
-        for of in whole
-        if all(len(set(names)) == len(names) or rule.many(role) for role, names in of.items())
-    )
+    whole = (of for of in reading.counts.values() if of.keys() == set(rule.roles))
+    return sum(sum(of.values()) for of in whole if any(count > 1 and not rule.many(role) for role, count in of.items()))
 
 
 def is_complete(rule: Rule, counts: Mapping[str, int]) -> bool:
@@ -247,7 +239,7 @@ def _best(stems: Mapping[str, str]) -> tuple[Rule, Reading] | None:
     most = 0
     for rule in dict.fromkeys(candidates(stems, LONE_BELOW * len(stems) / 10)):
         reading = _read(rule, stems)
-        count = _explained(rule, reading) + (0 if rule.is_lone else _doubled(rule, reading, stems))
+        count = _explained(rule, reading) + (0 if rule.is_lone else _doubled(rule, reading))
         if count > most:
             best, most = (rule, reading), count
     return best
@@ -269,7 +261,7 @@ def _parallel_tops(tops: Mapping[str, Mapping[str, str]]) -> Iterator[tuple[tupl
                 continue
             stems = {**tops[first], **tops[second]}
             best = _best(stems)
-            if best and (count := _explained(*best) + _doubled(*best, stems)) > LONE_BELOW * len(stems):
+            if best and (count := _explained(*best) + _doubled(*best)) > LONE_BELOW * len(stems):
                 scored[first, second] = (count, best[0])
     taken: set[str] = set()
     for (first, second), (_, rule) in sorted(scored.items(), key=lambda item: (-item[1][0], item[0])):
