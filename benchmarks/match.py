@@ -201,7 +201,8 @@ def main() -> None:
     sys.stdout.write("\n")
     found = recall_rows(given.folders, given.photographs)
     print_table(["transform", "fingerprint, %", "phash at most 10, %"], found)
-    sys.stdout.write("\n" + versions("numpy", "numba", "pillow", "ImageHash", "scikit-image") + "\n")
+    there = [package for package, module in (("numba", "numba"), ("faiss-cpu", "faiss")) if find_spec(module)]
+    sys.stdout.write("\n" + versions("numpy", "pillow", "ImageHash", "scikit-image", *there) + "\n")
 
 
 if __name__ == "__main__":
