@@ -63,6 +63,10 @@ def test_small_cases_are_solved_to_the_optimum(groups: list[Group]) -> None:
 def test_it_is_never_worse_than_the_draw_and_keeps_its_bound(groups: list[Group], seed: int) -> None:
     drawn, outcome = draw(groups, THREE, seed), assign(groups, THREE, seed)
     assert cost(groups, outcome.splits, outcome) <= cost(groups, drawn.splits, drawn)
+    for one in (drawn, outcome):
+        told = (one.deviation, pytest.approx(one.label_error, abs=1e-5))
+        assert cost(groups, one.splits, one) == told
+        assert one.label_error >= one.least_label_error - 1e-5
     largest = max(group.size for group in groups)
     assert set(outcome.splits.values()) == set(THREE)
     assert cost(groups, outcome.splits, outcome)[0] <= 2 * largest
@@ -113,7 +117,7 @@ def test_labels_of_skewed_groups_are_spread_as_well_as_can_be(several: bool) -> 
     assert kinds is not None
     (size, error), (before, then) = (kinds.cost(kinds.counts(one.splits)) for one in (outcome, drawn))
     assert size == before == 0
-    assert kinds.least() <= error <= kinds.least() + 0.5
+    assert outcome.least_label_error <= error <= outcome.least_label_error + 0.5
     assert error < then
 
 

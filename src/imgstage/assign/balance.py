@@ -108,16 +108,6 @@ class Kinds:
         """Whether every split has a group that must have one."""
         return bool((counts.sum(0) > 0)[self.bare].all())
 
-    def least(self) -> float:
-        """A sum of deviations of labels that no assignment can go below, for samples are whole."""
-        totals = self.lacking.sum(0)
-        whole = np.floor(self.lacking)
-        rest = self.lacking - whole
-        up = np.rint(totals - whole.sum(0)).astype(int)
-        ranked = -np.sort(-rest, axis=0)
-        rising = np.arange(len(self.names))[:, None] < up
-        return round(float(np.where(rising, 1 - ranked, ranked).sum()), 6)
-
     def assigned(self, splits: Mapping[str, str], counts: NDArray[np.int64]) -> dict[str, str]:
         """The splits of all groups, with as many of each kind in each as is wished; as few as can be change theirs."""
         found = dict(splits)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from dataclasses import dataclass
 from heapq import heapify, heappop, heapreplace
+from math import floor
 from typing import TYPE_CHECKING, NamedTuple
 
 from blake3 import blake3
@@ -14,6 +15,8 @@ from ..errors import RefusedError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from fractions import Fraction
+
+_DIGITS = 6  # of errors: what is behind them is nothing but rounding
 
 
 class Group(NamedTuple):
@@ -40,11 +43,23 @@ class Assignment:
         splits: the split of each group, old and new.
         bridges: groups that tie two splits together; their new samples belong nowhere.
         targets: how many samples each split should have.
+        deviation: samples that a split has too many or too few, at most.
+        label_error: the sum over splits and labels of how many samples there are too many or too few; shares of a
+            sample count.
+        least_label_error: what it cannot go below, for samples are whole.
     """
 
     splits: dict[str, str]
     bridges: tuple[str, ...]
     targets: dict[str, int]
+    deviation: int
+    label_error: float
+    least_label_error: float
+
+    @property
+    def is_ideal(self) -> bool:
+        """Whether nothing could be nearer to what is wished."""
+        return not self.deviation and self.label_error <= self.least_label_error
 
 
 def targets(total: int, ratios: Mapping[str, Fraction], rounding: str = "remainder") -> dict[str, int]:
@@ -104,6 +119,7 @@ def draw(
     if rounding == "remainder":
         _refuse_too_few(len(new), empty, ratios, total)
     labels = _LabelDeficits(ordered, ratios)
+    least = labels.least_error()
     splits = dict(old)
     remaining = len(new)
     for size, queue in _by_size(new, seed):
@@ -119,7 +135,7 @@ def draw(
             deficits[split] -= size
             empty.discard(split)
             remaining -= 1
-    return Assignment(splits, bridges, wanted)
+    return Assignment(splits, bridges, wanted, max(map(abs, deficits.values())), labels.error(), least)
 
 
 def _refuse_too_few(new: int, empty: set[str], ratios: Mapping[str, Fraction], total: int) -> None:
@@ -216,6 +232,20 @@ class _LabelDeficits:
         if lacking is not None:
             for label, count in group.labels:
                 lacking[label] -= count
+
+    def error(self) -> float:
+        """How far all splits are from what they should have."""
+        return round(sum(abs(value) for lacking in self._lacking.values() for value in lacking.values()), _DIGITS)
+
+    def least_error(self) -> float:
+        """What no further groups can bring that below, for samples are whole: of each label, so many splits get one
+        more than their share as must, those that are nearest to it."""
+        least = 0.0
+        for values in zip(*(lacking.values() for lacking in self._lacking.values()), strict=True):
+            over = sorted((value - floor(value) for value in values), reverse=True)
+            rising = round(sum(over))
+            least += rising - sum(over[:rising]) + sum(over[rising:])
+        return round(least, _DIGITS)
 
     def lacking(self, split: str, labels: Labels) -> float:
         """How many samples of some labels a split still lacks."""

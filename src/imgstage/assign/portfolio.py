@@ -41,7 +41,7 @@ def assign(
     groups = sorted(groups, key=lambda group: group.id)
     drawn = draw(groups, ratios, seed, rounding)
     new = [group for group in groups if not group.splits]
-    if len(new) < 2 or len({(group.size, group.labels) for group in new}) < 2:
+    if drawn.is_ideal or len(new) < 2 or len({(group.size, group.labels) for group in new}) < 2:
         return drawn
     from .balance import Kinds  # loads numpy
 
@@ -56,7 +56,7 @@ def _nearest(kinds: Kinds, drawn: Assignment) -> Assignment:
 
     splits = {group.id: drawn.splits[group.id] for members in kinds.groups for group in members}
     first = kinds.counts(splits)
-    ideal = (0, kinds.least())
+    ideal = (0, drawn.least_label_error)
     best = first
     ways: list[Callable[[Kinds], NDArray[np.int64] | None]] = [lambda _: first, greedy]
     if is_small(kinds):
@@ -66,4 +66,6 @@ def _nearest(kinds: Kinds, drawn: Assignment) -> Assignment:
             best = min(best, exchange(kinds, other), key=kinds.cost)
     if kinds.cost(best) >= kinds.cost(first):
         return drawn
-    return replace(drawn, splits=drawn.splits | kinds.assigned(splits, best))
+    deviation, error = kinds.cost(best)
+    splits = drawn.splits | kinds.assigned(splits, best)
+    return replace(drawn, splits=splits, deviation=deviation, label_error=error)

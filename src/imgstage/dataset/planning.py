@@ -135,7 +135,7 @@ class Planning(Reading):
         with thinking(self._progress, "Planning"):
             plan = plan_split(seen.catalog, wish, seen.draft)
         told = {
-            "too_flat": int(likeness.is_flat.sum()) if likeness else 0,
+            "too_flat": len(likeness.flat) if likeness else 0,
             "cut_links": [one._asdict() for one in likeness.cut] if likeness else [],
         }
         report = replace(plan.report, details={**plan.report.details, **told})

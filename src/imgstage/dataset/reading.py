@@ -15,6 +15,7 @@ from ..errors import ChangedError, ImgstageError, UsageError
 from ..index import Index, scan
 from ..journal import Journal, Operation, Passage, only_looking, origins, passages, whereabouts
 from ..leaks import Leaks, find_leaks
+from ..likeness import Likeness, compare
 from ..look import GroupRule, Look, look
 from ..parallel import thinking
 from ..plan import some
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ..catalog import Sample
-    from ..likeness import Likeness
     from ..parallel import Progress
     from ..status import Status
 
@@ -238,8 +238,6 @@ class Reading:
 
     def _compare(self, seen: Look, most: int | None) -> Likeness:
         """Which pictures are nearly alike, in groups of so many at most."""
-        from ..likeness import compare  # loads numpy
-
         with thinking(self._progress, "Comparing pictures"):
             scan = partial(self._scan, self.root.path)
             kept = {digest: place for place, digest in self._kept().items()} if seen.catalog.ancestors else {}

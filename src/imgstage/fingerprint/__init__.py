@@ -1,7 +1,7 @@
 """Perceptual fingerprints, and the search for those that are nearly alike. Pure."""
 
 from .pdq import BYTES, ORIENTATIONS, PACKED, TOO_FLAT, Fingerprint, fingerprint, pack
-from .search import RADIUS, Prints, all_links, components, nearest_links
+from .search import RADIUS, Prints, components
 
 __all__ = [
     "BYTES",
@@ -11,9 +11,7 @@ __all__ = [
     "TOO_FLAT",
     "Fingerprint",
     "Prints",
-    "all_links",
     "components",
     "fingerprint",
-    "nearest_links",
     "pack",
 ]

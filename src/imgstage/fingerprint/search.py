@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -41,6 +41,58 @@ class Prints(NamedTuple):
     hashes: NDArray[np.uint64]
     kinds: NDArray[np.int32]
     owners: NDArray[np.int32]
+
+    def nearest_links(self, members: Sequence[int]) -> list[tuple[int, int, int]]:
+        """The fewest links that tie some fingerprints together, of which the widest is as narrow as can be.
+
+        A minimum spanning tree (Prim, "Shortest connection networks", 1957). What has one owner is together already.
+
+        Args:
+            members: the numbers of some that are a component; of equally near ones, those that come first are taken.
+
+        Returns:
+            The numbers of two that are linked, and in how many bits they differ at least.
+        """
+        links: list[tuple[int, int, int]] = []
+        some = self._of(members)
+        words, owners = np.ascontiguousarray(some.hashes.transpose(1, 2, 0)), some.owners
+        best = np.full(len(members), _FAR, np.uint16)
+        source = np.zeros(len(members), np.intp)
+        waiting = np.ones(len(members), np.bool_)
+        now = 0
+        for _ in range(len(members) - 1):
+            waiting[now] = False
+            bits = np.where(owners == owners[now], 0, _from_one(some, words, now))
+            nearer = bits < best
+            best[nearer], source[nearer] = bits[nearer], now
+            now = int(np.argmin(np.where(waiting, best, _FAR + 1)))
+            nearest = int(source[now])
+            if owners[now] != owners[nearest]:
+                links.append((members[nearest], members[now], int(best[now])))
+        return links
+
+    def all_links(self, members: Sequence[int], radius: int = RADIUS) -> list[tuple[int, int, int]]:
+        """All links between some fingerprints of different owners.
+
+        Args:
+            members: the numbers of some.
+            radius: bits.
+
+        Returns:
+            The numbers of two that are linked, and in how many bits they differ; each pair once.
+        """
+        links: list[tuple[int, int, int]] = []
+        some = self._of(members)
+        words = np.ascontiguousarray(some.hashes.transpose(1, 2, 0))
+        for now in range(len(members)):
+            bits = np.where(some.owners == some.owners[now], _FAR, _from_one(some, words, now))
+            near = now + 1 + np.nonzero(bits[now + 1 :] <= radius)[0]
+            links += [(members[now], members[other], int(bits[other])) for other in near.tolist()]
+        return links
+
+    def _of(self, members: Sequence[int]) -> Prints:
+        some = np.array(members, np.intp)
+        return Prints(self.hashes[some], self.kinds[some], self.owners[some])
 
 
 def components(prints: Prints, owners: int, radius: int = RADIUS) -> NDArray[np.int32]:
@@ -78,57 +130,6 @@ def _compiled() -> Callable[..., None] | None:
     except (ImportError, RuntimeError):  # the latter where there is no folder in which it may keep what it compiled
         return None
     return join
-
-
-def nearest_links(prints: Prints, members: NDArray[np.intp]) -> list[tuple[int, int, int]]:
-    """The fewest links that tie some fingerprints together, of which the widest is as narrow as can be.
-
-    A minimum spanning tree (Prim, "Shortest connection networks", 1957). What has one owner is together already.
-
-    Args:
-        prints: all of them.
-        members: the numbers of some that are a component; of equally near ones, those that come first are taken.
-
-    Returns:
-        The numbers of two that are linked, and in how many bits they differ at least.
-    """
-    links: list[tuple[int, int, int]] = []
-    some = Prints(prints.hashes[members], prints.kinds[members], prints.owners[members])
-    words, owners = np.ascontiguousarray(some.hashes.transpose(1, 2, 0)), some.owners
-    best = np.full(len(members), _FAR, np.uint16)
-    source = np.zeros(len(members), np.intp)
-    waiting = np.ones(len(members), np.bool_)
-    now = 0
-    for _ in range(len(members) - 1):
-        waiting[now] = False
-        bits = np.where(owners == owners[now], 0, _from_one(some, words, now))
-        nearer = bits < best
-        best[nearer], source[nearer] = bits[nearer], now
-        now = int(np.argmin(np.where(waiting, best, _FAR + 1)))
-        if owners[now] != owners[source[now]]:
-            links.append((int(members[source[now]]), int(members[now]), int(best[now])))
-    return links
-
-
-def all_links(prints: Prints, members: NDArray[np.intp], radius: int = RADIUS) -> list[tuple[int, int, int]]:
-    """All links between some fingerprints of different owners.
-
-    Args:
-        prints: all of them.
-        members: the numbers of some.
-        radius: bits.
-
-    Returns:
-        The numbers of two that are linked, and in how many bits they differ; each pair once.
-    """
-    links: list[tuple[int, int, int]] = []
-    some = Prints(prints.hashes[members], prints.kinds[members], prints.owners[members])
-    words = np.ascontiguousarray(some.hashes.transpose(1, 2, 0))
-    for now in range(len(members)):
-        bits = np.where(some.owners == some.owners[now], _FAR, _from_one(some, words, now))
-        near = now + 1 + np.nonzero(bits[now + 1 :] <= radius)[0]
-        links += [(int(members[now]), int(members[other]), int(bits[other])) for other in near]
-    return links
 
 
 def _from_one(prints: Prints, words: NDArray[np.uint64], one: int) -> NDArray[np.uint16]:

@@ -1,0 +1,8 @@
+"""Which pictures of a root are nearly alike, whatever they are called.
+
+numpy is loaded when pictures are compared, and not to recall what was found of the same ones before.
+"""
+
+from .alike import Likeness, Link, compare
+
+__all__ = ["Likeness", "Link", "compare"]
