@@ -8,6 +8,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from contextlib import closing, contextmanager, suppress
+from itertools import chain
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -28,6 +29,7 @@ _COARSE_NS = 10_000_000
 nothing but the content tells a file."""
 _MODULUS = 1 << 64
 _CHECK = 16  # bytes of a digest, before a result that nobody could tell from another when a bit of it flips
+_NONE: dict[int, Any] = {}
 _UNTRUSTED = -1  # the size in the row of a file of which only the content is remembered
 
 
@@ -83,7 +85,7 @@ class Cache:
     def __init__(self, path: Path | None, *, write: bool) -> None:
         self._path = path
         self._write = write
-        self._files: dict[tuple[int, int], Any] = {}  # rows of the table, by device and inode
+        self._files: dict[int, dict[int, Any]] = {}  # as `_rows` has them, by device and inode
         self._by_digest: dict[str, Any] | None = None
         self._images: dict[str, ImageInfo | None] = {}  # most images of a set are alike
         self._new: list[tuple[Stamp, Content]] = []
@@ -101,20 +103,21 @@ class Cache:
         connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
         try:
             if connection.execute("PRAGMA user_version").fetchone()[0] == _VERSION:
-                rows = connection.execute(
-                    "SELECT device, inode, size, mtime_ns, ctime_ns, digest, image, trouble FROM files"
-                )
-                self._files = {(row[0] % _MODULUS, row[1] % _MODULUS): row for row in rows}
+                devices = connection.execute("SELECT DISTINCT device FROM files").fetchall()
+                self._files = {device % _MODULUS: _rows(connection, device) for (device,) in devices}
         finally:
             connection.close()
-        self._images = {text: _image(text) for text in {row[6] for row in self._files.values()}}
+        self._images = {text: _image(text) for text in {row[5] for row in self._rows()}}
+
+    def _rows(self) -> Iterator[Any]:
+        return chain.from_iterable(of.values() for of in self._files.values())
 
     def get(self, status: os.stat_result, *, is_image: bool) -> Content | None:
         """What the file with this status holds; None when it must be read."""
-        row = self._files.get((status.st_dev, status.st_ino))
+        row = self._files.get(status.st_dev, _NONE).get(status.st_ino)
         if row is None:
             return None
-        _, _, size, mtime_ns, ctime_ns, digest, image, trouble = row
+        _, size, mtime_ns, ctime_ns, digest, image, trouble = row
         if mtime_ns != status.st_mtime_ns or ctime_ns != status.st_ctime_ns or size != status.st_size:
             return None
         if not is_image:
@@ -126,9 +129,9 @@ class Cache:
     def image(self, digest: str) -> Content | None:
         """What the image with these bytes is, wherever it lay; None when it must be decoded."""
         if self._by_digest is None:
-            self._by_digest = {row[5]: row for row in self._files.values() if row[6] or row[7]}
+            self._by_digest = {row[4]: row for row in self._rows() if row[5] or row[6]}
         row = self._by_digest.get(digest)
-        return Content(digest, self._images[row[6]], row[7]) if row else None
+        return Content(digest, self._images[row[5]], row[6]) if row else None
 
     def put(self, stamp: Stamp, content: Content) -> None:
         """Remember what was just read."""
@@ -155,6 +158,14 @@ class Cache:
             connection.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
             prints = ((of.digest, of.fingerprint) for _, of in self._new if of.fingerprint)
             connection.executemany("INSERT OR REPLACE INTO fingerprints VALUES (?, ?)", prints)
+
+
+def _rows(connection: sqlite3.Connection, device: int) -> dict[int, Any]:
+    """What is known of the files of one device, by inode."""
+    rows = connection.execute(
+        "SELECT inode, size, mtime_ns, ctime_ns, digest, image, trouble FROM files WHERE device = ?", (device,)
+    )
+    return {row[0] % _MODULUS: row for row in rows}
 
 
 @contextmanager

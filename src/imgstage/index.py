@@ -10,7 +10,7 @@ import re
 import stat
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import cached_property
+from functools import cache, cached_property
 from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -112,35 +112,45 @@ def scan(
     todo: list[tuple[FileRecord, Stamp]] = []
     fingerprints: dict[str, bytes] = {}
     with Cache(cache, write=write_cache) as known:
-        for path, name, status in _met(folder, within, folders, done):
-            kind, trouble = _classify(path, name, status.st_mode)
-            content: Content | None = _NOTHING
-            if kind is not Kind.IGNORED and not trouble:
-                content = known.get(status, is_image=kind is Kind.IMAGE)
-            record = FileRecord(
-                path,
-                kind,
-                status.st_size,
-                status.st_mtime_ns,
-                status.st_mode & 0o7777,
-                status.st_dev,
-                status.st_ino,
-                *(content or _NOTHING)[:3],
-            )
-            if content is None:
-                todo.append((record, Stamp.of(status)))
-            else:
-                done.append(record._replace(trouble=trouble) if trouble else record)
+        for ahead, entries in _met(folder, within, folders, done):
+            for name, status in entries:
+                path = ahead + name
+                kind, trouble = _classify(path, name, status.st_mode)
+                content: Content | None = _NOTHING
+                if kind is not Kind.IGNORED and not trouble:
+                    content = known.get(status, is_image=kind is Kind.IMAGE)
+                digest, image, defect, _ = content or _NOTHING
+                record = FileRecord(
+                    path,
+                    kind,
+                    status.st_size,
+                    status.st_mtime_ns,
+                    _same(status.st_mode & 0o7777),
+                    _same(status.st_dev),
+                    status.st_ino,
+                    digest,
+                    image,
+                    trouble or defect,
+                )
+                if content is None:
+                    todo.append((record, Stamp.of(status)))
+                else:
+                    done.append(record)
         if todo:
             done.extend(_read_all(folder, todo, known, fingerprints, threads, progress or Silent()))
     done.sort(key=_BY_PATH)
     return Index(tuple(done), dict(sorted(folders.items())), fingerprints)
 
 
+_Entries = list[tuple[str, os.stat_result]]
+"""What lies in a folder: names, and the status of each."""
+
+
 def _met(
     folder: Path, within: Iterable[str], folders: dict[str, int], closed: list[FileRecord]
-) -> Iterator[tuple[str, str, os.stat_result]]:
-    """Every file: its path, name and status; folders that cannot be looked into go to `closed`."""
+) -> Iterator[tuple[str, _Entries]]:
+    """Every file, folder by folder: what goes ahead of its name, and who is there; what cannot be looked into goes to
+    `closed`."""
     for start in within:
         base = folder if start == "." else folder / start
         if base.is_dir() and not base.is_symlink():
@@ -148,37 +158,41 @@ def _met(
                 folders[start] = stat.S_IMODE(base.stat().st_mode)
             yield from _walk(os.fspath(base), "" if start == "." else start + "/", folders, closed)
         elif os.path.lexists(base):
-            yield start, base.name, base.lstat()
+            yield start.removesuffix(base.name), [(base.name, base.lstat())]
 
 
-def _walk(
-    base: str, prefix: str, folders: dict[str, int], closed: list[FileRecord]
-) -> Iterator[tuple[str, str, os.stat_result]]:
+def _walk(base: str, prefix: str, folders: dict[str, int], closed: list[FileRecord]) -> Iterator[tuple[str, _Entries]]:
     waiting = [(base, prefix)]
     while waiting:
         folder, ahead = waiting.pop()
         try:
-            for name, status in _entries(folder):
-                path = ahead + name
-                if stat.S_ISDIR(status.st_mode) and not name.startswith("."):
-                    folders[path] = stat.S_IMODE(status.st_mode)
-                    waiting.append((f"{folder}/{name}", path + "/"))
-                else:
-                    yield path, name, status
+            entries = _entries(folder)
         except OSError as error:
             trouble = because(Why.CLOSED, f"the folder cannot be read ({error.strerror})")
             closed.append(FileRecord(ahead.rstrip("/"), Kind.IGNORED, 0, 0, 0, 0, 0, trouble=trouble))
+            continue
+        files: _Entries = []
+        for name, status in entries:
+            if stat.S_ISDIR(status.st_mode) and not name.startswith("."):
+                folders[ahead + name] = stat.S_IMODE(status.st_mode)
+                waiting.append((f"{folder}/{name}", f"{ahead}{name}/"))
+            else:
+                files.append((name, status))
+        yield ahead, files
 
 
-def _entries(folder: str) -> Iterator[tuple[str, os.stat_result]]:
+def _entries(folder: str) -> _Entries:
     opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)  # names are looked up faster from there than by path
     try:
-        for entry in list(os.scandir(opened)):
-            try:
-                status = entry.stat(follow_symlinks=False)
-            except FileNotFoundError:  # gone since it was listed
-                continue
-            yield entry.name, status
+        found: _Entries = []
+        with os.scandir(opened) as entries:
+            for entry in entries:
+                try:
+                    status = entry.stat(follow_symlinks=False)
+                except FileNotFoundError:  # gone since it was listed
+                    continue
+                found.append((entry.name, status))
+        return found
     finally:
         os.close(opened)
 
@@ -213,6 +227,12 @@ def _classify(path: str, name: str, mode: int) -> tuple[Kind, str]:
 
 
 _NOTHING = Content("")
+
+
+@cache
+def _same(number: int) -> int:
+    """A number that nearly all files share, once for all of them."""
+    return number
 
 
 def _read_all(

@@ -264,7 +264,8 @@ def is_own(path: str) -> bool:
 def fold(name: str) -> str:
     """The form in which two names are compared: NFC, case folded. Equal folds are one name on some file system."""
     if name.isascii():
-        return name.lower()
+        lower = name.lower()
+        return name if lower == name else lower  # most are; of a hundred thousand paths, copies take much memory
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 

@@ -6,6 +6,7 @@ import csv
 import io
 import os
 import stat
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from blake3 import blake3
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 _REMEDY = "Restore it from git or a backup, or move it away and see what split says"
 _COLUMNS = ["path", "reason"]
+_CHUNK = 1000  # rows, so that a long table is not three times in memory
 
 
 def in_split(layout: Layout, split: str) -> str:
@@ -99,14 +101,18 @@ def read_csv(path: Path, columns: list[str]) -> list[list[str]]:
 
 def write_csv(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> bytes:
     """The content of a table."""
-    lines = [columns, *rows]
+    lines = chain([columns], rows)
+    return b"".join(_csv(chunk).encode() for chunk in iter(lambda: list(islice(lines, _CHUNK)), []))
+
+
+def _csv(lines: Sequence[Sequence[str]]) -> str:
     text = "".join([",".join(line) + "\n" for line in lines])
     needs_quotes = '"' in text or "\r" in text or text.count("\n") > len(lines)
-    if needs_quotes or text.count(",") != len(lines) * (len(columns) - 1):  # hardly ever: the slow way
+    if needs_quotes or text.count(",") != sum(map(len, lines)) - len(lines):  # hardly ever: the slow way
         buffer = io.StringIO(newline="")
         csv.writer(buffer, lineterminator="\n").writerows(lines)
-        text = buffer.getvalue()
-    return text.encode()
+        return buffer.getvalue()
+    return text
 
 
 def read_reasons(root: Root) -> dict[str, str]:

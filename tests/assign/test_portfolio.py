@@ -64,9 +64,10 @@ def test_it_is_never_worse_than_the_draw_and_keeps_its_bound(groups: list[Group]
     drawn, outcome = draw(groups, THREE, seed), assign(groups, THREE, seed)
     assert cost(groups, outcome.splits, outcome) <= cost(groups, drawn.splits, drawn)
     for one in (drawn, outcome):
-        told = (one.deviation, pytest.approx(one.label_error, abs=1e-5))
-        assert cost(groups, one.splits, one) == told
-        assert one.label_error >= one.least_label_error - 1e-5
+        deviation, error = cost(groups, one.splits, one)
+        assert one.deviation == deviation
+        assert one.label_error == pytest.approx(error, abs=1e-5)
+        assert error >= one.least_label_error - 1e-5
     largest = max(group.size for group in groups)
     assert set(outcome.splits.values()) == set(THREE)
     assert cost(groups, outcome.splits, outcome)[0] <= 2 * largest

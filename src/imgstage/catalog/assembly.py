@@ -90,7 +90,7 @@ class Assembly:
             place = top(record.path)
             near = [
                 handle
-                for handle, places in owners.get(slot.sample, _NOBODY).items()
+                for handle, places in (owners[slot.sample].items() if slot.sample in owners else ())
                 if (place == STAGE or place in places) and (slot.many or (handle, slot.sample, slot.role) not in taken)
             ]
             handle = near[0] if len(near) == 1 else f"{place}/{slot.sample}"
@@ -243,7 +243,6 @@ class Assembly:
         return Sample(fresh, key, split, "", images, files, place, held)
 
 
-_NOBODY: dict[str, set[str]] = {}
 _NO_SPLITS = frozenset((STAGE, HELD))
 _Member = tuple[str, "FileRecord", "Slot | None"]
 """A role, the file in it, and what the rule of its folder reads in its name."""
