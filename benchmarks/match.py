@@ -29,13 +29,13 @@ from skimage import data
 from benchmarks.common import print_table, versions
 from imgstage.fingerprint import ORIENTATIONS, TOO_FLAT, Fingerprint, Prints, components, fingerprint, search
 from imgstage.images import inspect, quiet_codecs
+from imgstage.likeness import RADIUS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
-_RADIUS = 31
 _PHASH_RADIUS = 10
 
 
@@ -53,7 +53,7 @@ def planted(count: int, pairs: int) -> tuple[Prints, NDArray[np.intp]]:
     chosen = rng.permutation(count)[: 2 * pairs].reshape(2, pairs)
     for number, (one, other) in enumerate(chosen.T):
         flips = np.zeros(256, np.uint8)
-        flips[rng.choice(256, rng.integers(0, _RADIUS + 1), replace=False)] = 1
+        flips[rng.choice(256, rng.integers(0, RADIUS + 1), replace=False)] = 1
         hashes[other, number % ORIENTATIONS] = hashes[one, 0] ^ np.packbits(flips).view(np.uint64)
     return Prints(hashes, np.zeros(count, np.int32), np.arange(count, dtype=np.int32)), chosen
 
@@ -65,7 +65,8 @@ def search_times(count: int, *, million: bool) -> Iterator[list[str]]:
         if name == "compiled" and not find_spec("numba"):
             continue
         search._WORTH_COMPILING = worth  # noqa: SLF001 - either way, whatever the size
-        components(Prints(prints.hashes[:2000], prints.kinds[:2000], prints.owners[:2000]), 2000)  # loaded and compiled
+        few = Prints(prints.hashes[:2000], prints.kinds[:2000], prints.owners[:2000])
+        components(few, 2000, RADIUS)  # loaded and compiled
         yield searched(prints, chosen, name)
     if find_spec("faiss"):
         yield faiss_time(prints, count)
@@ -77,7 +78,7 @@ def searched(prints: Prints, chosen: NDArray[np.intp], name: str) -> list[str]:
     """One search: its row."""
     count = len(prints.owners)
     start = time.process_time()
-    found = components(prints, count)
+    found = components(prints, count, RADIUS)
     seconds = time.process_time() - start
     recall = float((found[chosen[0]] == found[chosen[1]]).mean())
     return [f"{count:,}", name, f"{seconds / ORIENTATIONS:.2f}", f"{recall:.4f}"]
@@ -91,7 +92,7 @@ def faiss_time(prints: Prints, count: int) -> list[str]:
     rows = np.ascontiguousarray(prints.hashes[:, 0]).view(np.uint8)
     index = faiss.IndexBinaryFlat(256)
     index.add(rows)
-    seconds = cpu_of(lambda: index.range_search(rows[: count // 10], _RADIUS + 1))
+    seconds = cpu_of(lambda: index.range_search(rows[: count // 10], RADIUS + 1))
     return [f"{count:,}", "faiss IndexBinaryFlat", f"{10 * seconds:.2f}", "1.0000"]
 
 
@@ -167,12 +168,12 @@ def recall_rows(folders: list[Path], most: int) -> list[list[str]]:
         for place, number in enumerate(kept):
             found, phash = seen(*way(images[number]))
             differing = (unpacked(found)[0] != bits[place]).sum(1), (bits[place][0] != unpacked(found)).sum(1)
-            mine += min(int(of.min()) for of in differing) <= _RADIUS and found.quality > TOO_FLAT
+            mine += min(int(of.min()) for of in differing) <= RADIUS and found.quality > TOO_FLAT
             theirs += int((phash.hash.ravel() != others[place]).sum()) <= _PHASH_RADIUS
         rows.append([name, f"{100 * mine / len(kept):.1f}", f"{100 * theirs / len(kept):.1f}"])
     false = [0, 0]
     for place in range(len(kept)):
-        near = (bits[place][0] != bits[place + 1 :]).sum(2).min(1) <= _RADIUS if place + 1 < len(kept) else np.zeros(0)
+        near = (bits[place][0] != bits[place + 1 :]).sum(2).min(1) <= RADIUS if place + 1 < len(kept) else np.zeros(0)
         false[0] += int(near.sum())
         false[1] += int(((others[place] != others[place + 1 :]).sum(1) <= _PHASH_RADIUS).sum())
     pairs = len(kept) * (len(kept) - 1) // 2

@@ -24,11 +24,13 @@ LAYERS = (
     "index",
     "pairing",
     "groups",
+    "labels",
     "assign",
     "plan",
     "tables",
     "ledger",
     "catalog",
+    "rules",
     "verbs",
     "journal",
     "look",
@@ -40,6 +42,7 @@ LAYERS = (
     "status",
     "notebook",
     "leaksheet",
+    "labelplot",
     "sheet",
     "demo",
     "dataset",
@@ -57,7 +60,7 @@ MAY_CHANGE = {
     "fingerprint/compiled.py": {"copy"},  # of arrays; numba knows no other word
     "cache.py": {"mkdir"},  # its cache, which may be deleted at any time
     "demo.py": {"mkdir", "write_bytes"},  # photographs, into a folder of its own
-    "cli/check.py": {"write_text"},  # the report, where the user wants it
+    "cli/check.py": {"write_bytes"},  # the report and the plot, where the user wants them
     "cli/demo.py": {"write_bytes"},  # the contact sheet beside them
 }
 

@@ -261,7 +261,7 @@ def test_what_cannot_go_stays_and_the_rest_goes(empty: Dataset, capsys: pytest.C
     write(root / "train/github_05_after.jpg", b"no picture either")
     write(root / "held/github_05_before.jpg", picture(901))
     assert run(["-C", str(root), "check", "--hold"]) == 1
-    assert "4 errors are left" in capsys.readouterr().out
+    assert "4 errors left" in capsys.readouterr().out
     aside = {"github_04_before.jpg", "github_04_after.jpg", "github_05_before.jpg", "reasons.csv"}
     assert names(root, "held") == aside
     assert (root / "train/github_05_before.jpg").exists(), "its sample stays whole"

@@ -85,7 +85,7 @@ def test_the_command_writes_it_over_nothing_but_itself(
     assert run(["-C", root, "check", "--report", str(report), "-n"]) == 1
     assert not report.exists()
     assert run(["-C", root, "check", "--report", str(report)]) == 1
-    assert f"1 leaks between splits; now in {report}" in capsys.readouterr().err
+    assert f"1 leak between splits; now in {report}" in capsys.readouterr().err
     assert report.read_text().startswith(MARK)
     assert re.search("the same picture", report.read_text())
     leaking.fix_leaks()

@@ -98,7 +98,7 @@ def test_imgstages_own_tables_are_no_files_of_the_users(tmp_path: Path) -> None:
     dataset.split()
     dataset.hold("train/github_01_before.jpg")
     own = {name for name in names(tmp_path) if is_own(name)}
-    assert own == {"splits.csv", "imgstage.toml", "held/reasons.csv"} | {
+    assert own == {"splits.csv", "splits.json", "imgstage.toml", "held/reasons.csv"} | {
         f"{split}/metadata.jsonl" for split in ("train", "val", "test")
     }
     report = dataset.status().report

@@ -37,24 +37,12 @@ def parse_table(text: str) -> tuple[str, str]:
     return name, column
 
 
-def toml_line(root: Path, base: Path, pattern: str | None, table: str | None) -> str:
-    """The line of `imgstage.toml` that stores a rule; empty when there is none.
-
-    Args:
-        root: the root's folder; a table inside it is stored by its path there.
-        base: what the path of the table is relative to.
-        pattern: a regular expression.
-        table: `FILE:COLUMN`.
-
-    Raises:
-        UsageError: the rule is no UTF-8.
-    """
-    if table is not None:
-        name, column = parse_table(table)
-        path = Path(os.path.realpath(base / name)) if "\0" not in name else base
-        stored = path.relative_to(root) if root in path.parents else path
-        return f"group_csv = {_quoted(f'{stored.as_posix()}:{column}')}"
-    return f"group = {_quoted(pattern)}" if pattern is not None else ""
+def stored_table(root: Path, base: Path, table: str) -> str:
+    """`FILE:COLUMN` as it is stored: a table inside the root by its path there, another by its whole path."""
+    name, column = parse_table(table)
+    path = Path(os.path.realpath(base / name)) if "\0" not in name else base
+    stored = path.relative_to(root) if root in path.parents else path
+    return f"{stored.as_posix()}:{column}"
 
 
 def _quoted(text: str) -> str:
@@ -64,6 +52,15 @@ def _quoted(text: str) -> str:
         problem = f"{show(text)} is no UTF-8, so it cannot be stored in {SETTINGS}"
         raise UsageError(problem, "Rename the file, or write the rule in UTF-8") from error
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def setting(key: str, text: str) -> str:
+    """The line of `imgstage.toml` that stores a text.
+
+    Raises:
+        UsageError: it is no UTF-8.
+    """
+    return f"{key} = {_quoted(text)}"
 
 
 def by_pattern(pattern: str, keys: Iterable[str]) -> dict[str, str]:
@@ -130,19 +127,20 @@ def read_table(data: bytes, name: str, column: str) -> list[dict[str, str]]:
 
 
 def by_column(rows: Sequence[Mapping[str, str]], column: str, paths: Mapping[str, str]) -> dict[str, set[str]]:
-    """Group samples by a column of a table that names their images.
+    """What a column of a table says of samples; it names their images.
 
     The column that names the images is found by looking: the one whose values are the most images' paths, names or
     stems.
 
     Args:
         rows: the table.
-        column: which of its columns is the group.
+        column: which of its columns is meant.
         paths: for each image's path in the root, the key of its sample. A table may also name it by its path below
             its split, by that below `stage_data/`, by the bare name, and each without the suffix.
 
     Returns:
-        The groups of each sample that the table names; more than one when its images have different ones.
+        What the column says of each sample that the table names; several where its images have different ones, and none
+        where the cell is empty.
 
     Raises:
         UsageError: no column names any image.
@@ -162,9 +160,8 @@ def by_column(rows: Sequence[Mapping[str, str]], column: str, paths: Mapping[str
     best = min(hits, key=lambda other: (-hits[other], other))
     groups: dict[str, set[str]] = defaultdict(set)
     for row in rows:
-        if row[column]:
-            for key in names.get(_named(row[best]), ()):
-                groups[key].add(row[column])
+        for key in names.get(_named(row[best]), ()):
+            groups[key] |= {row[column]} - {""}
     return dict(groups)
 
 

@@ -6,25 +6,23 @@ import time
 from collections import defaultdict
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from . import catalog, groups, ledger, settings, tables
+from . import catalog, ledger, settings, tables
 from .errors import ImgstageError, PairingError, RefusedError, UsageError
 from .journal import ancestors
-from .pairing import SIDECAR
 from .parallel import thinking
 from .reasons import Why, why
 from .root import (
     DEFAULT_RATIOS,
     HELD,
     LEDGER,
+    REPORT,
     SETTINGS,
     STAGE,
     Root,
     check_split_names,
     find_layout,
-    read_regular,
     show,
 )
 from .verbs.guard import refuse_foreign, unknown_to_ledger
@@ -123,7 +121,14 @@ def look(
     layout = find_layout(root.path, splits)
     # The tables are looked at before the long look at the images: what changes meanwhile is then noticed.
     own = tables.find(root, layout, splits)
-    draft = Draft(journal.next_number(), time.time_ns(), own, journal.last_written(), tables.read_reasons(root))
+    draft = Draft(
+        journal.next_number(),
+        time.time_ns(),
+        own,
+        journal.last_written(),
+        tables.read_reasons(root),
+        tables.read_report(root) if REPORT in own else b"",
+    )
     index = scan((STAGE, *(layout.folder(split) for split in splits), HELD))
     with thinking(watch, "Pairing"), naming_settings(root):
         try:
@@ -146,64 +151,6 @@ def naming_settings(root: Root) -> Iterator[None]:
     except PairingError as error:
         remedy = error.remedy.replace(SETTINGS, show(str(root.path / SETTINGS)), 1)
         raise PairingError(error.problem, remedy) from None
-
-
-class GroupRule(NamedTuple):
-    """How samples are put into groups: by a regular expression or a table, given or stored.
-
-    Attributes:
-        pattern: the expression.
-        table: `FILE:COLUMN`, which goes before the pattern.
-        base: what the path of the table is relative to.
-    """
-
-    pattern: str | None
-    table: str | None
-    base: Path
-
-    @classmethod
-    def of(cls, group: str | None, group_csv: str | None, stored: Settings, root: Root) -> GroupRule:
-        """The rule that is given, else the one that `imgstage.toml` stores.
-
-        Raises:
-            UsageError: both kinds are given.
-        """
-        if group is not None and group_csv is not None:
-            problem = "Both a group rule and a table of groups are given"
-            raise UsageError(problem, "Give one of --group and --group-csv")
-        if group is None and group_csv is None:
-            return cls(stored.group, stored.group_csv, root.path)
-        return cls(group, group_csv, Path())
-
-    def line(self, root: Root) -> str:
-        """The line of `imgstage.toml` that stores it; empty when there is none."""
-        return groups.toml_line(root.path, self.base, self.pattern, self.table)
-
-    def groups(self, what: Catalog) -> dict[str, str]:
-        """The group of each sample, by key; samples without one are not in it.
-
-        Held ones have a say too; and so have missing and unreadable files, under their `groups.gone_key`.
-
-        Raises:
-            UsageError: the table cannot be read, or the rule fits nothing.
-        """
-        lost = [row.last_path for row in (*what.missing, *what.unread) if row.role != SIDECAR]
-        gone = {path: groups.gone_key(path) for path in (*lost, *what.unrecorded())}
-        if self.table is not None:
-            name, column = groups.parse_table(self.table)
-            try:
-                data = read_regular(self.base / name)
-            except (OSError, ValueError) as error:  # a name with a zero byte is a ValueError
-                problem = f"The table of groups {show(str(self.base / name))} cannot be read"
-                problem += f" ({getattr(error, 'strerror', None) or error})"
-                remedy = "Check the path; where none is given, it is that of group_csv in imgstage.toml"
-                raise UsageError(problem, remedy) from error
-            rows = groups.read_table(data, name, column)
-            keys = gone | {record.path: sample.key for sample in what.samples for record in sample.files}
-            return groups.merge(groups.by_column(rows, column, keys))
-        if self.pattern is not None:
-            return groups.by_pattern(self.pattern, [*(sample.key for sample in what.samples), *gone.values()])
-        return {}
 
 
 def homes_of(root: Root) -> dict[str, frozenset[str]]:

@@ -26,13 +26,14 @@ HELD = "held"
 STATE = ".imgstage"
 LEDGER = "splits.csv"
 SETTINGS = "imgstage.toml"
+REPORT = "splits.json"
 METADATA = "metadata.jsonl"
 REASONS = f"{HELD}/reasons.csv"
 DEFAULT_RATIOS: Mapping[str, Fraction] = MappingProxyType(
     {"train": Fraction(80, 100), "val": Fraction(12, 100), "test": Fraction(8, 100)}
 )
 TRAIN = "train"
-_RESERVED = {STAGE, "play_data", HELD, STATE, LEDGER, SETTINGS}
+_RESERVED = {STAGE, "play_data", HELD, STATE, LEDGER, SETTINGS, REPORT}
 
 
 @dataclass(frozen=True)
@@ -257,7 +258,7 @@ def is_own(path: str) -> bool:
     """Whether a path in a root is that of a text file which imgstage itself writes."""
     folder, slash, name = path.partition("/")
     if not slash:
-        return path in (LEDGER, SETTINGS) or path.endswith(f".{METADATA}")
+        return path in (LEDGER, SETTINGS, REPORT) or path.endswith(f".{METADATA}")
     return path == REASONS or (name == METADATA and folder not in (STATE, STAGE, HELD))
 
 

@@ -12,15 +12,27 @@ from .errors import UsageError
 from .root import DEFAULT_RATIOS, SETTINGS, check_split_names, did_you_mean, read_regular
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from .root import Root
 
 _NUMBER = re.compile(r"-?\d{0,12}(\.\d{0,18})?(/\d{1,12})?")  # no exponents: 1e999999999 would take all memory
 _SEED_BITS = 64
-WORDS = {"rounding": ("remainder", "truncate"), "near_duplicates": ("tie", "ignore")}
+WORDS = {"rounding": ("remainder", "truncate"), "near_duplicates": ("tie", "ignore"), "unlisted": ("hold", "alone")}
 """Settings that are one of a few words, the default first."""
-_KEYS = ("ratios", "seed", "group", "group_csv", "near_duplicates", "max_group", "rounding", "pairing")
+_KEYS = (
+    "ratios",
+    "seed",
+    "group",
+    "group_csv",
+    "near_duplicates",
+    "max_group",
+    "label",
+    "label_separator",
+    "unlisted",
+    "rounding",
+    "pairing",
+)
 
 
 @dataclass(frozen=True)
@@ -34,6 +46,9 @@ class Settings:
         group_csv: `FILE:COLUMN` of a table that names the groups; FILE is relative to the root, or absolute.
         near_duplicates: "tie" or "ignore".
         max_group: how many samples look may tie together at most.
+        label: where labels come from; see `rules.LabelRule`.
+        label_separator: what stands between several labels in one cell of a table.
+        unlisted: "hold" or "alone": what becomes of samples of which a table should tell, and does not.
         rounding: "remainder" or "truncate".
         pairing: templates by role, by top-level folder; the folder "" stands for all without an entry of their own.
     """
@@ -44,6 +59,9 @@ class Settings:
     group_csv: str | None = None
     near_duplicates: str | None = None
     max_group: int | None = None
+    label: str | None = None
+    label_separator: str | None = None
+    unlisted: str | None = None
     rounding: str | None = None
     pairing: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
@@ -81,7 +99,19 @@ def parse_ratios(text: str) -> dict[str, Fraction]:
     Raises:
         UsageError: something is no number, is negative, or the sum is neither 1 nor 100.
     """
-    remedy = "Write them as 80/12/8, or as train=0.8,val=0.12,test=0.08"
+    shares = _read_shares(text)
+    total = sum(shares.values())
+    if total not in (1, 100):
+        problem = f"The ratios {text!r} sum to {float(total):g}, not to 1 or 100"
+        raise UsageError(problem, _AS_RATIOS)
+    return {name: share / total for name, share in shares.items()}
+
+
+_AS_RATIOS = "Write them as 80/12/8, or as train=0.8,val=0.12,test=0.08"
+
+
+def _read_shares(text: str) -> dict[str, Fraction]:
+    """The numbers of ratios, by name, whatever they sum to."""
     if "=" in text:
         pairs = [part.partition("=")[::2] for part in text.split(",")]
     else:
@@ -90,7 +120,7 @@ def parse_ratios(text: str) -> dict[str, Fraction]:
             problem = (
                 f"The ratios {text!r} hold {len(shares)} shares, and without names there must be three (train/val/test)"
             )
-            raise UsageError(problem, remedy)
+            raise UsageError(problem, _AS_RATIOS)
         pairs = list(zip(DEFAULT_RATIOS, shares, strict=True))
     names = [name.strip() for name, _ in pairs]
     check_split_names(names)
@@ -101,15 +131,27 @@ def parse_ratios(text: str) -> dict[str, Fraction]:
         values = []
     if len(values) < len(numbers):
         problem = f"The ratios {text!r} are not numbers"
-        raise UsageError(problem, remedy)
+        raise UsageError(problem, _AS_RATIOS)
     if min(values) < 0:
         problem = f"The ratios {text!r} hold a negative share"
-        raise UsageError(problem, remedy)
-    total = sum(values)
-    if total not in (1, 100):
-        problem = f"The ratios {text!r} sum to {float(total):g}, not to 1 or 100"
-        raise UsageError(problem, remedy)
-    return {name: value / total for name, value in zip(names, values, strict=True)}
+        raise UsageError(problem, _AS_RATIOS)
+    return dict(zip(names, values, strict=True))
+
+
+def _with_folds(ratios: str | Mapping[str, Fraction] | None, folds: int) -> dict[str, Fraction]:
+    """Equal folds, and beside them what `ratios` names."""
+    if folds < 2:
+        problem = f"{folds} folds are too few"
+        raise UsageError(problem, "Give 2 or more")
+    names = [f"fold_{number:0{len(str(folds))}d}" for number in range(1, folds + 1)]
+    others = _read_shares(ratios) if isinstance(ratios, str) else dict(ratios or {})
+    total = sum(others.values())
+    whole = 100 if total > 1 else 1
+    if total >= whole:
+        problem = f"Beside {folds} folds, {format_ratios(others)} leaves nothing for them"
+        raise UsageError(problem, "Name only what shall be beside the folds, such as test=0.1")
+    fold = (1 - total / Fraction(whole)) / folds
+    return {**dict.fromkeys(names, fold), **{name: share / whole for name, share in others.items()}}
 
 
 def format_ratios(ratios: Mapping[str, Fraction]) -> str:
@@ -140,6 +182,9 @@ def _settings(table: dict[str, Any]) -> Settings:
         group_csv=_typed(table, "group_csv", str),
         near_duplicates=_checked("near_duplicates", _typed(table, "near_duplicates", str)),
         max_group=_positive("max_group", _typed(table, "max_group", int)),
+        label=_typed(table, "label", str),
+        label_separator=_typed(table, "label_separator", str),
+        unlisted=_checked("unlisted", _typed(table, "unlisted", str)),
         rounding=_checked("rounding", _typed(table, "rounding", str)),
         pairing=_pairing_tables(_typed(table, "pairing", dict) or {}),
     )
@@ -223,8 +268,8 @@ def lines_to_store(
     seed: int | None,
     words: Mapping[str, str | None],
     max_group: int | None,
-    group_line: str,
-    stored_group_line: str,
+    rules: Sequence[str],
+    stored_rules: Sequence[str],
 ) -> tuple[str, ...]:
     """The lines that an `imgstage.toml` lacks, or has otherwise, to make the next run do what this one does.
 
@@ -234,8 +279,8 @@ def lines_to_store(
         seed: what is asked; None takes what is stored.
         words: what is asked of `WORDS`; None takes what is stored.
         max_group: what is asked; None takes what is stored.
-        group_line: the line of the group rule that is used.
-        stored_group_line: the one that is there.
+        rules: the lines of the rules for groups and labels that are used.
+        stored_rules: those that are there.
     """
     lines: list[str] = []
     if dict(ratios) != dict(stored.ratios or DEFAULT_RATIOS):
@@ -247,18 +292,26 @@ def lines_to_store(
             lines.append(f'{key} = "{word}"')
     if max_group is not None and max_group != stored.max_group:
         lines.append(f"max_group = {max_group}")
-    if group_line != stored_group_line:
-        lines.append(group_line)
-    return tuple(lines)
+    return (*lines, *(line for line in rules if line not in stored_rules))
 
 
-def shares_of(ratios: str | Mapping[str, Fraction] | None, stored: Settings) -> Mapping[str, Fraction]:
+def shares_of(
+    ratios: str | Mapping[str, Fraction] | None, stored: Settings, folds: int | None = None
+) -> Mapping[str, Fraction]:
     """The share of each split: what is asked, else what is stored, else the default.
+
+    Args:
+        ratios: what is asked.
+        stored: what `imgstage.toml` says.
+        folds: so many equal splits, beside those that `ratios` names.
 
     Raises:
         UsageError: they do not sum to one, or a split has an impossible name.
     """
-    shares = parse_ratios(ratios) if isinstance(ratios, str) else ratios or stored.ratios or DEFAULT_RATIOS
+    if folds is not None:
+        shares: Mapping[str, Fraction] = _with_folds(ratios, folds)
+    else:
+        shares = parse_ratios(ratios) if isinstance(ratios, str) else ratios or stored.ratios or DEFAULT_RATIOS
     check_split_names(list(shares))
     if sum(shares.values()) != 1 or min(shares.values()) < 0:
         problem = f"The ratios {dict(shares)} do not sum to 1"

@@ -13,7 +13,7 @@ from blake3 import blake3
 
 from .errors import RefusedError, UsageError
 from .plan import Identity
-from .root import LEDGER, METADATA, REASONS, SETTINGS, Layout, Root, read_regular
+from .root import LEDGER, METADATA, REASONS, REPORT, SETTINGS, Layout, Root, read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -41,7 +41,7 @@ def find(root: Root, layout: Layout, splits: Iterable[str]) -> dict[str, Identit
         RefusedError: one of them is a symbolic link, or a folder.
         UsageError: one of them cannot be read.
     """
-    places = [LEDGER, SETTINGS, REASONS]
+    places = [LEDGER, SETTINGS, REPORT, REASONS]
     for split in splits:
         places += [in_split(layout, split), manifest(split)]
     found = {place: _identity(root.path / place) for place in places}
@@ -113,6 +113,19 @@ def _csv(lines: Sequence[Sequence[str]]) -> str:
         csv.writer(buffer, lineterminator="\n").writerows(lines)
         return buffer.getvalue()
     return text
+
+
+def read_report(root: Root) -> bytes:
+    """The content of `splits.json`.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
+    path = root.path / REPORT
+    try:
+        return read_regular(path)
+    except OSError as error:
+        raise unreadable(path, error) from error
 
 
 def read_reasons(root: Root) -> dict[str, str]:

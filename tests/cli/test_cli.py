@@ -63,7 +63,10 @@ def test_the_whole_life_with_its_words(
     assert names(tmp_path, "data/train") == set()
     code, out, _ = call(capsys, "split")
     assert ["samples", "20", "3", "2", "25"] in [line.split() for line in out.splitlines()]
-    assert "Wrote imgstage.toml, splits.csv, test/metadata.jsonl, train/metadata.jsonl, val/metadata.jsonl." in out
+    assert (
+        "Wrote imgstage.toml, splits.csv, splits.json, test/metadata.jsonl, train/metadata.jsonl, val/metadata.jsonl."
+        in out
+    )
     code, out, _ = call(capsys, "split")
     assert "Nothing to do; nothing was changed." in out
     code, out, _ = call(capsys, "unsplit")
@@ -432,3 +435,9 @@ def test_a_damaged_plan_refuses_what_needs_it_and_says_that_nothing_was_changed(
         assert (code, "Nothing was changed" in err, "000002.plan is damaged" in err) == (2, True, True), words
     assert [call(capsys, "-C", root, *words)[0] for words in (["status"], ["log"], ["check"])] == [0, 0, 0]
     assert snapshot(pairs.root.path) == before
+
+
+def test_one_thing_is_not_many() -> None:
+    from imgstage.cli.render import counted
+
+    assert [counted(number, "file") for number in (0, 1, 2, 1234)] == ["0 files", "1 file", "2 files", "1,234 files"]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from imgstage.fingerprint import ORIENTATIONS, Prints, components, search
+from imgstage.likeness import RADIUS
 
 from .test_search import brute_force, made_up
 
@@ -39,9 +40,9 @@ def test_a_set_that_is_large_enough_is_searched_by_it(monkeypatch: pytest.Monkey
 
     with monkeypatch.context() as patch:
         patch.setattr(search, "_join", never)
-        found = components(prints, 12_000)
+        found = components(prints, 12_000, RADIUS)
     monkeypatch.setattr(search, "_WORTH_COMPILING", 10**9)
-    assert found.tolist() == components(prints, 12_000).tolist()
+    assert found.tolist() == components(prints, 12_000, RADIUS).tolist()
     assert (found[7_000:9_000] == np.arange(2_000)).all()
 
 
@@ -51,4 +52,4 @@ def test_where_numba_does_not_work_it_is_searched_without(monkeypatch: pytest.Mo
     monkeypatch.setitem(sys.modules, "imgstage.fingerprint.compiled", None)
     prints = made_up(1, families=12, members=6, changed=20)
     owners = int(prints.owners.max()) + 1
-    assert components(prints, owners).tolist() == brute_force(prints, owners, 31).tolist()
+    assert components(prints, owners, RADIUS).tolist() == brute_force(prints, owners, 31).tolist()

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from imgstage.fingerprint import ORIENTATIONS, RADIUS, Prints, components, search
+from imgstage.fingerprint import ORIENTATIONS, Prints, components, search
+from imgstage.likeness import RADIUS
 
 
 def between(prints: Prints, left: int, right: int) -> int:
@@ -87,7 +88,7 @@ def test_the_last_bit_of_the_radius_counts_in_every_part(part: int) -> None:
     stored[1, 0] = stored[0, 0] ^ np.packbits(flips, bitorder="little").view(np.uint64)
     assert np.bitwise_count(stored[0, 0] ^ stored[1, 0]).sum() == RADIUS
     prints = Prints(stored, np.zeros(2, np.int32), np.arange(2, dtype=np.int32))
-    assert components(prints, 2).tolist() == [0, 0]
+    assert components(prints, 2, RADIUS).tolist() == [0, 0]
     assert components(prints, 2, RADIUS - 1).tolist() == [0, 1]
 
 
@@ -98,7 +99,7 @@ def test_the_order_does_not_matter(seed: int) -> None:
     owners = int(prints.owners.max()) + 1
     order = np.random.default_rng(seed).permutation(len(prints.owners))
     again = Prints(prints.hashes[order], prints.kinds[order], prints.owners[order])
-    assert components(prints, owners).tolist() == components(again, owners).tolist()
+    assert components(prints, owners, RADIUS).tolist() == components(again, owners, RADIUS).tolist()
 
 
 @pytest.mark.usefixtures("way")
@@ -116,15 +117,16 @@ def test_a_large_set_is_searched_whole() -> None:
         flips = np.zeros(256, np.uint8)
         flips[random.choice(256, 20 + number % 12, replace=False)] = 1
         hashes[other, number % 8] = hashes[one, 0] ^ np.packbits(flips).view(np.uint64)
-    found = components(Prints(hashes, np.zeros(20_000, np.int32), np.arange(20_000, dtype=np.int32)), 20_000)
+    prints = Prints(hashes, np.zeros(20_000, np.int32), np.arange(20_000, dtype=np.int32))
+    found = components(prints, 20_000, RADIUS)
     assert (found[pairs[0]] == found[pairs[1]]).all()
     assert len(np.unique(found)) == 20_000 - 200
 
 
 def test_none_and_one_are_searched_too() -> None:
     nothing = Prints(np.zeros((0, ORIENTATIONS, 4), np.uint64), np.zeros(0, np.int32), np.zeros(0, np.int32))
-    assert components(nothing, 0).tolist() == []
-    assert components(nothing, 3).tolist() == [0, 1, 2]
+    assert components(nothing, 0, RADIUS).tolist() == []
+    assert components(nothing, 3, RADIUS).tolist() == [0, 1, 2]
 
 
 def test_all_links_are_listed_once() -> None:
@@ -136,7 +138,7 @@ def test_all_links_are_listed_once() -> None:
         for other in members[number + 1 :]
         if prints.owners[one] != prints.owners[other] and (bits := between(prints, one, other)) <= RADIUS
     }
-    found = prints.all_links(members)
+    found = prints.all_links(members, RADIUS)
     assert len(found) == len(set(found)) > 5
     assert set(found) == expected
 
@@ -145,7 +147,7 @@ def test_all_links_are_listed_once() -> None:
 def test_the_nearest_links_tie_all_together_and_none_is_wider_than_it_must_be(seed: int) -> None:
     prints = made_up(seed, families=1, members=20, changed=16)
     prints = Prints(prints.hashes, np.zeros(20, np.int32), prints.owners)
-    first = components(prints, 20)
+    first = components(prints, 20, RADIUS)
     members = np.nonzero(first[prints.owners] == np.bincount(first[prints.owners]).argmax())[0]
     links = prints.nearest_links(members.tolist())
     assert len(links) == len(set(prints.owners[members].tolist())) - 1 > 3

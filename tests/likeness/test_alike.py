@@ -199,9 +199,9 @@ def test_the_same_pictures_are_compared_once(empty: Dataset, monkeypatch: pytest
     first = look()
     searched: list[int] = []
 
-    def count(found: Prints, owners: int) -> NDArray[np.int32]:
+    def count(found: Prints, owners: int, radius: int) -> NDArray[np.int32]:
         searched.append(owners)
-        return components(found, owners)
+        return components(found, owners, radius)
 
     monkeypatch.setattr(prints, "components", count)
     again = look()

@@ -74,7 +74,7 @@ def test_it_says_what_went_and_how_it_comes_back(leaking: Dataset, capsys: pytes
     root = str(leaking.root.path)
     assert run(["-C", root, "split", "--fix-leaks", "-n"]) == 0
     out = capsys.readouterr().out
-    assert "9 leaks between splits; 6 samples set aside in held/ end them" in out
+    assert "9 leaks between splits; ended by setting aside 6 samples in held/" in out
     assert "  same_as_26 (train): it is, or was, the same picture as test/26.png (test)" in out
     assert "One comes back with: imgstage" in out
     assert "This was a dry run: nothing was changed." in out

@@ -166,7 +166,8 @@ def test_groups_may_come_from_a_table(empty: Dataset, tmp_path: Path) -> None:
     assert all(len({places[f"{n}.jpg"] for n in range(3 * p, 3 * p + 3)}) == 1 for p in range(8))
     assert {row["group"] for row in rows(empty)} == {f"P{p}" for p in range(8)}
     write(stage(empty) / "new.jpg", picture(99))
-    assert empty.plan_split().report.details["samples_without_group"] == 1, "the table is remembered"
+    assert empty.plan_split().report.details["samples_unlisted"] == 1, "the table is remembered"
+    assert empty.plan_split(unlisted="alone").report.details["samples_without_group"] == 1
     (empty.root.path / "imgstage.toml").unlink()
     with pytest.raises(ChangedError, match="--group-csv again"):
         empty.split()
@@ -182,7 +183,7 @@ def test_a_new_sample_that_ties_two_splits_is_held(empty: Dataset, tmp_path: Pat
     write(stage(empty) / "bridge.jpg", picture(99))
     write(stage(empty) / "free.jpg", picture(98))
     table = write(tmp_path / "t.csv", f"file,patient\n{train},P\n{test},P\nbridge.jpg,P\n".encode())
-    plan = empty.plan_split(group_csv=f"{table}:patient")
+    plan = empty.plan_split(group_csv=f"{table}:patient", unlisted="alone")
     reason = f"tied: its group P is that of {Path(test).stem} (test) and {Path(train).stem} (train)"
     assert [(note.path, note.reason) for note in plan.report.held] == [("stage_data/bridge.jpg", reason)]
     plan.apply()

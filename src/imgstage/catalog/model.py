@@ -68,6 +68,7 @@ class Catalog:
         edited: paths of files whose content is not what the ledger last saw.
         layout: which folder stands for which split.
         ancestors: the digests of what files of a digest were made from, by resizing.
+        labels: of each sample, by id; None when its folder is its label.
     """
 
     index: Index
@@ -81,13 +82,24 @@ class Catalog:
     unread: tuple[Row, ...] = ()
     layout: Layout = field(default_factory=Layout)
     ancestors: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    labels: Mapping[str, tuple[str, ...]] | None = None
+
+    def labels_of(self, sample: Sample) -> tuple[str, ...]:
+        """The labels of a sample: its class folder, or what a table or its annotation says."""
+        if self.labels is None:
+            return (sample.label,)
+        return self.labels.get(sample.id, ())
 
     def strays_of_splits(self) -> dict[str, str]:
         """Sound files in a split that belong to no whole sample, with the reason: no row could remember their split."""
         inside = [note for note in self.strays if top(note.path) not in (STAGE, HELD)]
         strays = {note.path: note.reason for note in inside if self.index.by_path[note.path].digest}
         for sample in self.samples:
-            unfit = is_because(sample.held, Why.INCOMPLETE, Why.AMBIGUOUS) and sample.place not in (STAGE, HELD)
+            unfit = (
+                sample.held
+                and is_because(sample.held, Why.INCOMPLETE, Why.AMBIGUOUS)
+                and sample.place not in (STAGE, HELD)
+            )
             if unfit and not any(record.path in self.rows for record in sample.files):
                 strays |= {record.path: sample.held for record in sample.files}
         return strays

@@ -20,10 +20,11 @@ from .common import (
     refuse_beside,
     threads_option,
 )
-from .render import NOT_COMPARED, print_json
+from .render import counted, print_json
+from .splittext import NOT_COMPARED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from ..bonds import Cluster
     from ..checks import Finding
@@ -39,6 +40,7 @@ _FIRST = 5
 @click.option("--strict", is_flag=True, help="Warnings are errors.")
 @click.option("--hold", "hold", is_flag=True, help="Put the samples that have errors into held/.")
 @click.option("--report", metavar="FILE", help="Write what leaks between splits as a page, side by side.")
+@click.option("--plot", metavar="FILE", help="Draw how labels are spread over the splits, as a PNG.")
 @click.option("--groups", is_flag=True, help="List instead which samples must share a split, and why.")
 @dry_run_option
 @json_option
@@ -52,6 +54,7 @@ def command(
     strict: bool,
     hold: bool,
     report: str | None,
+    plot: str | None,
     groups: bool,
     dry_run: bool,
     as_json: bool,
@@ -70,6 +73,8 @@ def command(
         return 0
     if report is not None:
         _write_report(dataset, report, dry_run=dry_run)
+    if plot is not None:
+        _write_plot(dataset, plot, dry_run=dry_run)
     if hold:
         findings, plan = dataset.plan_check(depth=depth, digests=digests, strict=strict)
         left: int = plan.report.details["errors_left"]
@@ -77,8 +82,11 @@ def command(
 
         def render(made: Plan) -> list[str]:
             went = "would go" if dry_run else "went"
-            lines = [*_told(dataset, findings, root, show_all=show_all), f"{made.report.done:,} files {went} to held/"]
-            return [*lines, f"{left:,} errors are left"] if left else lines
+            lines = [
+                *_told(dataset, findings, root, show_all=show_all),
+                f"{counted(made.report.done, 'file')} {went} to held/",
+            ]
+            return [*lines, f"{counted(left, 'error')} left"] if left else lines
 
         plan = replace(plan, report=replace(plan.report, details=shown))
         carry_out(root, plan, render, dry_run=dry_run, as_json=as_json, show_all=show_all)
@@ -103,7 +111,7 @@ def _shown(findings: Sequence[Finding]) -> list[dict[str, str]]:
 
 def _told(dataset: Dataset, findings: Sequence[Finding], root: str | None, *, show_all: bool) -> Iterator[str]:
     errors = sum(finding.is_error for finding in findings)
-    yield f"{errors:,} errors, {len(findings) - errors:,} warnings"
+    yield f"{counted(errors, 'error')}, {counted(len(findings) - errors, 'warning')}"
     times = Counter((finding.severity, finding.code) for finding in findings)
     told: Counter[tuple[str, str]] = Counter()
     for finding, shown in zip(findings, _shown(findings), strict=True):
@@ -153,24 +161,54 @@ def _show_groups(clusters: Sequence[Cluster], *, as_json: bool, show_all: bool) 
 
 
 def _write_report(dataset: Dataset, name: str, *, dry_run: bool) -> None:
-    """Write the page; nothing is overwritten but an earlier one.
+    """Write the page of leaks."""
+    from ..leaksheet import MARK, render
+    from ..root import show
+
+    def make() -> tuple[bytes, str]:
+        leaks = dataset.leaks().listed()
+        page = b"" if dry_run else render(dataset.root.path, leaks).encode()
+        return page, f"{counted(len(leaks), 'leak')} between splits; {'would be' if dry_run else 'now'} in {show(name)}"
+
+    _write(name, "--report", MARK.encode(), "report of leaks", make, dry_run=dry_run)
+
+
+def _write_plot(dataset: Dataset, name: str, *, dry_run: bool) -> None:
+    """Draw the labels."""
+    from ..labelplot import MARK, draw
+    from ..root import show
+
+    def make() -> tuple[bytes, str]:
+        counts = dataset.label_counts()
+        drawn = draw(dataset.root.path.name, counts["samples"], counts["labels"])
+        return (
+            drawn,
+            f"{counted(len(counts['labels']), 'label')}; {'would be' if dry_run else 'now'} drawn in {show(name)}",
+        )
+
+    _write(name, "--plot", MARK.encode(), "plot of labels", make, dry_run=dry_run)
+
+
+def _write(
+    name: str, option: str, mark: bytes, kind: str, make: Callable[[], tuple[bytes, str]], *, dry_run: bool
+) -> None:
+    """Write a file where the user wants it; nothing is overwritten but an earlier one, which holds the same mark.
 
     Raises:
         UsageError: something else has that name, or it cannot be written.
     """
     from ..errors import UsageError
-    from ..leaksheet import MARK, render
     from ..root import show
 
     path, told = Path(name), show(name)
     try:
-        if path.exists() and not (path.is_file() and path.read_bytes().startswith(MARK.encode())):
-            problem = f"{told} exists, and is no report of leaks"
-            raise UsageError(problem, "Choose another name for --report")
-        leaks = dataset.leaks().listed()
+        if path.exists() and not (path.is_file() and mark in path.read_bytes()):
+            problem = f"{told} exists, and is no {kind}"
+            raise UsageError(problem, f"Choose another name for {option}")
+        content, sentence = make()
         if not dry_run:
-            path.write_text(render(dataset.root.path, leaks), encoding="utf-8")
+            path.write_bytes(content)
     except (OSError, ValueError) as error:  # a name with a zero byte is a ValueError
         problem = f"{told} cannot be written ({getattr(error, 'strerror', None) or error})"
-        raise UsageError(problem, "Choose another place for --report") from error
-    complain(f"{len(leaks):,} leaks between splits; {'would be' if dry_run else 'now'} in {told}")
+        raise UsageError(problem, f"Choose another place for {option}") from error
+    complain(sentence)

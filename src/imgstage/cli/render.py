@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from ..plan import Note, Plan, Report
 
 _FIRST = 5
-NOT_COMPARED = 'Not looked for: pictures that look nearly the same (near_duplicates = "ignore")'
 
 
 def print_json(body: Mapping[str, Any]) -> None:
@@ -64,14 +63,17 @@ def helps(root: str | None) -> Mapping[Why, str]:
 def accounting(report: Report, *, show_all: bool, dry_run: bool = False, helps: Mapping[Why, str]) -> list[str]:
     """The sums, then what is held and ignored, by kind of reason, and what helps a file that lies in the root."""
     done = f"{report.done:,} done ({report.changed:,} {'to change' if dry_run else 'changed now'})"
-    lines = [f"{_files(report.found)} found: {done}, {len(report.held):,} held, {len(report.ignored):,} ignored"]
+    lines = [
+        f"{counted(report.found, 'file')} found: {done}, {len(report.held):,} held, {len(report.ignored):,} ignored"
+    ]
     for what, of in (("held", report.held), ("ignored", report.ignored)):
         lines += notes(what, of, show_all=show_all, helps=helps)
     return lines
 
 
-def _files(count: int) -> str:
-    return "1 file" if count == 1 else f"{count:,} files"
+def counted(number: int, what: str) -> str:
+    """A number of things: `1 file`, `2 files`."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def notes(what: str, of: Sequence[Note], *, show_all: bool, helps: Mapping[Why, str]) -> list[str]:
@@ -132,87 +134,6 @@ def _templates(templates: Mapping[str, str]) -> str:
     return ", ".join(f'{role} = "{template}"' for role, template in templates.items())
 
 
-def splits(details: Mapping[str, Any]) -> list[str]:
-    """Samples by split: now, new, asked and reached."""
-    names = list(details["samples"])
-    total = sum(details["samples"].values())
-    asked = dict(part.split("=") for part in details["asked"].split(","))
-    rows = [
-        ["", *names, "all"],
-        ["samples", *(f"{details['samples'][name]:,}" for name in names), f"{total:,}"],
-        ["new", *(f"{details['new_samples'][name]:,}" for name in names), f"{sum(details['new_samples'].values()):,}"],
-        ["asked", *(_percent(asked[name]) for name in names), ""],
-        ["reached", *(_percent(details["reached"][name]) for name in names), ""],
-    ]
-    return table(rows)
-
-
-def groups(details: Mapping[str, Any]) -> list[str]:
-    """What holds samples together beyond their names, and where that comes too late."""
-    lines = []
-    if details["groups"]:
-        without = details["samples_without_group"]
-        lines.append(f"Groups: {details['groups']:,}" + (f"; {without:,} samples have none" if without else ""))
-    for name, places in list(details["divided_groups"].items())[:_FIRST]:
-        lines.append(f"  group {show(name)} was divided before it was named: it lies in {' and '.join(places)}")
-    if len(details["divided_groups"]) > _FIRST:
-        lines.append(f"  … and {len(details['divided_groups']) - _FIRST:,} more such groups; --json lists them")
-    if details["add_to_settings"]:
-        told = "imgstage.toml is never written over; for the next split to do the same, put there"
-        lines.append(f"{told}: {'; '.join(details['add_to_settings'])}")
-    divided = details["divided_copies"]
-    together = details["samples_sharing_a_picture"] - len(divided)
-    if together:
-        lines.append(f"{together:,} samples share a picture with another; they are not divided")
-    if divided:
-        shown = ", ".join(f"{copy['sample']} ({copy['split']})" for copy in divided[:_FIRST])
-        more = f" and {len(divided) - _FIRST:,} more" if len(divided) > _FIRST else ""
-        lines.append(
-            f"  {len(divided):,} samples share a picture with one in another split, and stay there: {shown}{more};"
-            " `imgstage hold` sets one aside, `imgstage split --reshuffle` draws all anew"
-        )
-    return lines
-
-
-def lookalikes(details: Mapping[str, Any]) -> list[str]:
-    """Samples that look nearly like others."""
-    if details["near_duplicates"] == "ignore":
-        return [NOT_COMPARED]
-    lines = []
-    divided = details["divided_alike"]
-    if details["samples_alike"]:
-        kept = f"; {len(divided):,} of them are divided, and stay so" if divided else "; they are not divided"
-        groups = "1 group" if details["alike_groups"] == 1 else f"{details['alike_groups']:,} groups"
-        lines.append(f"{details['samples_alike']:,} samples look nearly like another, in {groups}{kept}")
-    if divided:
-        shown = ", ".join(f"{one['sample']} ({one['split']})" for one in divided[:_FIRST])
-        more = f" and {len(divided) - _FIRST:,} more" if len(divided) > _FIRST else ""
-        lines.append(f"  divided: {shown}{more}; `imgstage check` lists them")
-    small = min((count for count in details["targets"].values() if count), default=0)
-    if details["largest_alike"] > small:
-        lines.append(
-            f"  the largest of these groups has {details['largest_alike']:,} samples, and the smallest split {small:,}:"
-            " `imgstage check --groups` shows what holds it together, --max-group N cuts the weakest ties"
-        )
-    cut = details["cut_links"]
-    if cut:
-        shown = "; ".join(f"{show(one['left'])} and {show(one['right'])} ({one['bits']} bits)" for one in cut[:_FIRST])
-        more = f" and {len(cut) - _FIRST:,} more" if len(cut) > _FIRST else ""
-        lines.append(f"  cut for --max-group, so these may be divided: {shown}{more}")
-    if details["too_flat"]:
-        lines.append(f"{_pictures(details['too_flat'])} too flat to be compared with others by look")
-    return lines
-
-
-def _pictures(count: int) -> str:
-    return "1 picture is" if count == 1 else f"{count:,} pictures are"
-
-
-def _percent(share: str | float) -> str:
-    numerator, _, denominator = str(share).partition("/")
-    return f"{float(numerator) / float(denominator or 1) * 100:.1f} %"
-
-
 def surprises(details: Mapping[str, Any], *, show_all: bool) -> list[str]:
     """What somebody did to the files between two verbs."""
     lines: list[str] = []
@@ -224,8 +145,8 @@ def surprises(details: Mapping[str, Any], *, show_all: bool) -> list[str]:
     lone = details.get("assigned_as_lone", ())
     if lone:
         lines.append(
-            f"  {_files(len(lone))} such as {lone[0]} were assigned as lone images, and by their names are parts of"
-            " larger samples now; `imgstage split --reshuffle` draws those together"
+            f"  {counted(len(lone), 'file')} such as {lone[0]} were assigned as lone images, and by their names are"
+            " parts of larger samples now; `imgstage split --reshuffle` draws those together"
         )
     missing = [
         f"{row['path']} ({row['split']})" if isinstance(row, dict) else row for row in details.get("missing", ())

@@ -17,7 +17,8 @@ from .common import (
     threads_option,
     trust_option,
 )
-from .render import NOT_COMPARED, groups, lookalikes, pairing, splits, surprises
+from .render import counted, pairing, surprises
+from .splittext import NOT_COMPARED, groups, labels, lookalikes, splits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,6 +49,18 @@ _FIRST = 10
     help="Ties by look that would make a group of more samples are cut, the weakest first.",
 )
 @click.option(
+    "--label",
+    metavar="SOURCE",
+    help="Labels to spread evenly: folder (the default), voc or yolo annotations, or FILE:COLUMN.",
+)
+@click.option("--label-separator", metavar="TEXT", help="What stands between several labels in one cell.")
+@click.option(
+    "--unlisted",
+    type=click.Choice(["hold", "alone"]),
+    help="Whether new samples that a table of groups or labels leaves out stay where they are. Default: hold.",
+)
+@click.option("--folds", type=int, metavar="K", help="K equal splits, fold_1 and so on; --ratios names others beside.")
+@click.option(
     "--rounding", type=click.Choice(["remainder", "truncate"]), help="How shares become counts. Default: remainder."
 )
 @click.option("--reshuffle", is_flag=True, help="Draw all samples anew; test images may become train images.")
@@ -70,6 +83,10 @@ def command(
     group_csv: str | None,
     near_duplicates: Literal["tie", "ignore"] | None,
     max_group: int | None,
+    label: str | None,
+    label_separator: str | None,
+    unlisted: Literal["hold", "alone"] | None,
+    folds: int | None,
     rounding: str | None,
     reshuffle: bool,
     accept_new: bool,
@@ -98,6 +115,10 @@ def command(
         group_csv=group_csv,
         near_duplicates=near_duplicates,
         max_group=max_group,
+        label=label,
+        label_separator=label_separator,
+        unlisted=unlisted,
+        folds=folds,
         rounding=rounding,
         reshuffle=reshuffle,
         accept_new=accept_new,
@@ -110,7 +131,7 @@ def command(
 def _render(show_all: bool) -> Callable[[Plan], list[str]]:
     def render(plan: Plan) -> list[str]:
         details = plan.report.details
-        told = (*pairing(details), *splits(details), *groups(details), *lookalikes(details))
+        told = (*pairing(details), *splits(details), *labels(details), *groups(details), *lookalikes(details))
         return [*told, *surprises(details, show_all=show_all)]
 
     return render
@@ -120,7 +141,8 @@ def _fixed(root: str | None, *, compared: bool) -> Callable[[Plan], list[str]]:
     def render(plan: Plan) -> list[str]:
         details = plan.report.details
         aside, left = details["set_aside"], details["leaks_left"]
-        lines = [f"{details['leaks']:,} leaks between splits; {len(aside):,} samples set aside in held/ end them"]
+        leaks, gone = counted(details["leaks"], "leak"), counted(len(aside), "sample")
+        lines = [f"{leaks} between splits; ended by setting aside {gone} in held/"]
         lines += [f"  {one['sample']} ({one['split']}): {one['reason']}" for one in aside[:_FIRST]]
         if len(aside) > _FIRST:
             lines.append(f"  … and {len(aside) - _FIRST:,} more; held/reasons.csv has them all")

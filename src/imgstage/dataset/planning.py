@@ -5,24 +5,22 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from .. import settings
 from ..geometry import SizeWish, read_scale, read_size
 from ..journal import origins, read_age
-from ..look import GroupRule, homes_of, naming_settings
+from ..look import homes_of, naming_settings
 from ..parallel import thinking
-from ..root import clean_folder, fold, show
+from ..root import clean_folder, fold
+from ..rules import GroupRule
 from ..sources import read_sources
 from ..verbs.add import plan_add
 from ..verbs.hold import plan_hold, plan_release
 from ..verbs.rename import RenameWish, plan_rename
 from ..verbs.resizewish import Original, ResizeWish, check_wish
-from ..verbs.split import plan_split
-from ..verbs.splitwish import NearDuplicates, SplitWish, Trust
 from ..verbs.unsplit import plan_unsplit
-from .reading import Reading
+from .splitting import SplitPlanning
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from datetime import timedelta
     from fractions import Fraction
     from pathlib import Path
@@ -30,14 +28,14 @@ if TYPE_CHECKING:
     from ..checks import Finding
     from ..geometry import Fit, Orient, Size
     from ..index import FileRecord
-    from ..journal import Operation
     from ..look import Look
     from ..plan import Plan
     from ..resizing import Estimate, Recipe
     from ..verbs.resizewish import Format
+    from ..verbs.splitwish import Trust
 
 
-class Planning(Reading):
+class Planning(SplitPlanning):
     """The plans of the verbs; see `Dataset`."""
 
     def plan_add(self, *sources: str | Path, into: str = "") -> Plan:
@@ -58,118 +56,6 @@ class Planning(Reading):
         seen = self._look_whole()
         with naming_settings(self.root):
             return self._bound(plan_add(seen.catalog, found, folder, seen.rows, seen.settings.pairing, seen.draft))
-
-    def plan_split(
-        self,
-        *,
-        ratios: str | Mapping[str, Fraction] | None = None,
-        seed: int | None = None,
-        group: str | None = None,
-        group_csv: str | None = None,
-        near_duplicates: NearDuplicates | None = None,
-        max_group: int | None = None,
-        rounding: str | None = None,
-        reshuffle: bool = False,
-        accept_new: bool = False,
-        trust: Trust | None = None,
-        manifest: bool = False,
-    ) -> Plan:
-        """Plan to move whole samples into the splits. What is not given comes from `imgstage.toml`, else from defaults.
-
-        Args:
-            ratios: such as `80/12/8` (the default) or `train=0.8,val=0.2`.
-            seed: any whole number of up to 64 bits; 0 by default.
-            group: a regular expression whose first bracket, searched in a sample's key, names its group.
-            group_csv: `FILE:COLUMN`; the column names the groups, another one the images.
-            near_duplicates: "tie" (the default) puts pictures that look nearly the same into one split; "ignore" does
-                not compare them.
-            max_group: how many samples look may tie together at most; the widest links that would make more are cut.
-            rounding: "remainder" (the default) or "truncate".
-            reshuffle: draw all samples anew, old ones too.
-            accept_new: go on although held-out images are missing while unknown ones have appeared.
-            trust: "folders" or "csv", where a folder and `splits.csv` disagree.
-            manifest: move nothing; write down in `splits.csv` and one `metadata.jsonl` a split who is where.
-
-        Raises:
-            RefusedError: see `imgstage.verbs.split.plan_split`; nothing was changed.
-            UsageError: a wish makes no sense; nothing was changed.
-        """
-        self.journal.refuse_if_pending()
-        stored = settings.read(self.root)
-        shares = settings.shares_of(ratios, stored)
-        words = {"rounding": rounding, "near_duplicates": near_duplicates}
-        rounding, near = (settings.word_of(key, word, stored) for key, word in words.items())
-        settings.check_seed(seed)
-        rule = GroupRule.of(group, group_csv, stored, self.root)
-        seen = self._look_whole(tuple(shares))
-        with thinking(self._progress, "Grouping"):  # a rule may take its time
-            group_of = rule.groups(seen.catalog)
-        most = settings.group_limit(max_group, stored)
-        likeness = self._compare(seen, most) if near == "tie" else None
-        line = rule.line(self.root)
-        stored_line = GroupRule.of(None, None, stored, self.root).line(self.root)
-        wish = SplitWish(
-            ratios=shares,
-            seed=seed if seed is not None else stored.seed or 0,
-            rounding=rounding,
-            group_line=line,
-            near_duplicates=near,
-            max_group=most,
-            to_store=settings.lines_to_store(
-                stored,
-                ratios=shares,
-                seed=seed,
-                words=words,
-                max_group=max_group,
-                group_line=line,
-                stored_group_line=stored_line,
-            ),
-            groups=group_of,
-            reshuffle=reshuffle,
-            accept_new=accept_new,
-            trust=trust,
-            foreign_ledger=seen.has_foreign_ledger,
-            manifest=manifest,
-            alike=likeness.groups if likeness else {},
-        )
-        with thinking(self._progress, "Planning"):
-            plan = plan_split(seen.catalog, wish, seen.draft)
-        told = {
-            "too_flat": len(likeness.flat) if likeness else 0,
-            "cut_links": [one._asdict() for one in likeness.cut] if likeness else [],
-        }
-        report = replace(plan.report, details={**plan.report.details, **told})
-        return self._bound(replace(plan, report=report))
-
-    def plan_fix_leaks(self) -> Plan:
-        """Plan to set aside, in `held/`, the fewest samples without which nothing leaks between splits; none of test.
-
-        Returns:
-            The plan; its `details["leaks"]` counts the pairs that leak, `details["set_aside"]` tells of each sample
-            that goes why, and `details["leaks_left"]` counts those that cannot go.
-
-        Raises:
-            UsageError: the group rule of `imgstage.toml` cannot be read or fits nothing.
-            ChangedError: `splits.csv` is not the last one, or held-out images are missing; nothing was changed.
-        """
-        seen = self._look_to_change()
-        leaks = self._find_leaks(seen, GroupRule.of(None, None, seen.settings, self.root).groups(seen.catalog))
-        reasons = leaks.fewest_to_set_aside()
-        of = {sample.id: sample for sample in seen.catalog.samples}
-        bad = {of[name].files[0].path: f"leak: {sentence}" for name, sentence in reasons.items()}
-        plan = plan_hold(seen.catalog, (), "", seen.draft, bad)
-        going = {source for source, _ in plan.moves()}
-        told = {
-            "leaks": len(leaks.listed()),
-            "set_aside": [
-                {"sample": show(of[name].key), "split": of[name].place, "reason": sentence}
-                for name, sentence in reasons.items()
-                if of[name].files[0].path in going
-            ],
-            "leaks_left": [show(path) for path in bad if path not in going],
-        }
-        report = replace(plan.report, details={**plan.report.details, **told})
-        return self._bound(replace(plan, verb="split", report=report))
 
     def plan_unsplit(self, *, trust: Trust | None = None) -> Plan:
         """Plan to move everything back to `stage_data/`.
@@ -382,9 +268,3 @@ class Planning(Reading):
         left = sum(one.path not in going for one in errors)
         report = replace(plan.report, details={**plan.report.details, "errors_left": left})
         return found, self._bound(replace(plan, verb="check", report=report))
-
-    def _bound(self, plan: Plan) -> Plan:
-        return replace(plan, applier=self._done)
-
-    def _done(self, plan: Plan) -> Operation | None:
-        return self.journal.apply(plan, self._progress, self._threads)

@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .. import settings, status
 from ..bonds import Cluster, find_clusters
 from ..cache import CACHE
 from ..catalog import top
-from ..checks import ERROR, Finding, broken_off, check
+from ..checks import ERROR, WARNING, Finding, broken_off, check
 from ..digests import digest_of
 from ..errors import ChangedError, ImgstageError, UsageError
 from ..index import Index, scan
 from ..journal import Journal, Operation, Passage, only_looking, origins, passages, whereabouts
 from ..leaks import Leaks, find_leaks
 from ..likeness import Likeness, compare
-from ..look import GroupRule, Look, look
+from ..look import Look, look
 from ..parallel import thinking
-from ..plan import some
-from ..root import SETTINGS, STATE, Root, find_root, fold, real_path, root_path, show
+from ..plan import Plan, some
+from ..root import REPORT, SETTINGS, STATE, Root, find_root, fold, real_path, root_path, show
+from ..rules import GroupRule, LabelRule
+from ..verbs.splitreport import contradictions, count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from ..catalog import Sample
+    from ..catalog import Catalog, Sample
     from ..parallel import Progress
     from ..status import Status
 
@@ -96,13 +99,44 @@ class Reading:
         tops = sorted({top(record.path) for record in seen.catalog.index.files}) if digests else ()
         fresh = scan(self.root.path, tops, threads=self._threads, progress=self._progress) if digests else None
         leaks, trouble = self._leaks(seen)
+        trouble += self._label_trouble(seen)
         found = check(seen.catalog, leaks, depth=depth, fresh=fresh, foreign_ledger=seen.has_foreign_ledger)
         return [*trouble, *(self._rotten_originals() if digests else ()), *found]
+
+    def _label_trouble(self, seen: Look) -> list[Finding]:
+        """Labels that cannot be read, and a `splits.json` that is not true any more."""
+        try:
+            labelled = LabelRule.of(None, None, seen.settings, self.root).apply(seen.catalog, self.root)
+        except UsageError as error:
+            return [Finding("label-rule", ERROR, SETTINGS, error.problem, error.remedy)]
+        remedy = "mend the file, or put the right one in its place"
+        found = [Finding("annotation", WARNING, path, why, remedy) for path, why in sorted(labelled.unread.items())]
+        if REPORT in seen.draft.tables:
+            for sentence in contradictions(seen.draft.report, self._counts(labelled.catalog)):
+                remedy = "`imgstage split` writes it anew; where it is not imgstage's, move it away first"
+                found.append(Finding("split-report", WARNING, REPORT, sentence, remedy))
+        return found
 
     @property
     def compares(self) -> bool:
         """Whether `imgstage.toml` wants pictures that look nearly the same to be looked for."""
         return settings.word_of("near_duplicates", None, settings.read(self.root)) == "tie"
+
+    def label_counts(self) -> dict[str, Any]:
+        """How many usable samples each split has, and how many of each label: `samples` and `labels`.
+
+        Raises:
+            UsageError: the source of labels in `imgstage.toml` cannot be read.
+        """
+        seen = self._look()
+        rule = LabelRule.of(None, None, seen.settings, self.root)
+        found = self._counts(rule.apply(seen.catalog, self.root).catalog)
+        samples = found["samples"]
+        return {**found, "samples": {name: samples[name] for name in seen.splits if name in samples}}
+
+    def _counts(self, catalog: Catalog) -> dict[str, Any]:
+        samples = [sample for sample in catalog.samples if not sample.held]
+        return count(catalog, {sample.id: sample.split for sample in samples}, samples)
 
     def leaks(self) -> Leaks:
         """What lies in two splits and should not: the same picture, nearly the same, or one group.
@@ -203,7 +237,8 @@ class Reading:
         self.journal.refuse_if_pending()
         seen = self._look_whole()
         seen.refuse_foreign_ledger()
-        return seen
+        rule = LabelRule.of(None, None, seen.settings, self.root)
+        return replace(seen, catalog=rule.apply(seen.catalog, self.root).catalog)  # the tables tell labels
 
     def _meant(self, names: Sequence[str | Path], otherwise: bool) -> list[str]:
         """Names of samples as they stand in the root: a path that is there from here is one there too."""
@@ -243,6 +278,12 @@ class Reading:
             kept = {digest: place for place, digest in self._kept().items()} if seen.catalog.ancestors else {}
             found = compare(seen.catalog, self.root.state / CACHE, scan, kept, remember=self._remember)
             return found if most is None else found.capped(most)
+
+    def _bound(self, plan: Plan) -> Plan:
+        return replace(plan, applier=self._done)
+
+    def _done(self, plan: Plan) -> Operation | None:
+        return self.journal.apply(plan, self._progress, self._threads)
 
     # -- showing ------------------------------------------------------------------------------------------------------
 

@@ -1,13 +1,12 @@
 """Perceptual fingerprints, and the search for those that are nearly alike. Pure."""
 
 from .pdq import BYTES, ORIENTATIONS, PACKED, TOO_FLAT, Fingerprint, fingerprint, pack
-from .search import RADIUS, Prints, components
+from .search import Prints, components
 
 __all__ = [
     "BYTES",
     "ORIENTATIONS",
     "PACKED",
-    "RADIUS",
     "TOO_FLAT",
     "Fingerprint",
     "Prints",

@@ -16,9 +16,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-RADIUS = 31
-"""Bits of 256 by which two fingerprints of one picture may differ: what PDQ's authors advise for a match."""
-
 _PARTS = 16
 _VALUES = 1 << 16  # of a part
 _BLOCK = 1 << 20  # pairs looked at together
@@ -71,7 +68,7 @@ class Prints(NamedTuple):
                 links.append((members[nearest], members[now], int(best[now])))
         return links
 
-    def all_links(self, members: Sequence[int], radius: int = RADIUS) -> list[tuple[int, int, int]]:
+    def all_links(self, members: Sequence[int], radius: int) -> list[tuple[int, int, int]]:
         """All links between some fingerprints of different owners.
 
         Args:
@@ -90,12 +87,31 @@ class Prints(NamedTuple):
             links += [(members[now], members[other], int(bits[other])) for other in near.tolist()]
         return links
 
+    def nearest(self, parts: Sequence[int]) -> tuple[int, int, int] | None:
+        """The two nearest fingerprints of different owners that are in different parts. Each is compared with each.
+
+        Args:
+            parts: the number of the part that each is in; what is in -1 is left out.
+
+        Returns:
+            Their numbers, the lower first, and in how many bits they differ; None when nothing can be compared.
+        """
+        words, of = np.ascontiguousarray(self.hashes.transpose(1, 2, 0)), np.array(parts)
+        best = (_FAR, 0, 0)
+        for now in np.nonzero(of >= 0)[0].tolist():
+            apart = (of != of[now]) & (of >= 0) & (self.owners != self.owners[now])
+            bits = np.where(apart, _from_one(self, words, now), _FAR)
+            other = int(np.argmin(bits))
+            best = min(best, (int(bits[other]), min(now, other), max(now, other)))
+        bits_apart, left, right = best
+        return (left, right, bits_apart) if bits_apart < _FAR else None
+
     def _of(self, members: Sequence[int]) -> Prints:
         some = np.array(members, np.intp)
         return Prints(self.hashes[some], self.kinds[some], self.owners[some])
 
 
-def components(prints: Prints, owners: int, radius: int = RADIUS) -> NDArray[np.int32]:
+def components(prints: Prints, owners: int, radius: int) -> NDArray[np.int32]:
     """Unite owners of pictures that are nearly alike.
 
     Two are when the hash of one as it is stored and that of the other, in any orientation, differ in `radius` bits at

@@ -4,7 +4,7 @@ from ..errors import DefectError
 from ..formats import MAX_PIXELS
 from .arrays import COUNTER_CLOCKWISE, Kernel, orient, resize, resize_upright, turned_left
 from .codecs import defects, quiet_codecs
-from .drawing import caption, thumbnail
+from .drawing import caption, stacked_bars, thumbnail
 from .inspection import Inspected, inspect
 from .pictures import MODES_OF, Picture, Traits, decode, encode
 
@@ -26,6 +26,7 @@ __all__ = [
     "quiet_codecs",
     "resize",
     "resize_upright",
+    "stacked_bars",
     "thumbnail",
     "turned_left",
 ]

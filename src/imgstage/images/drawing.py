@@ -1,4 +1,4 @@
-"""Small pictures to look at: thumbnails, and lines of text beside them."""
+"""Pictures to look at: thumbnails, lines of text beside them, bars."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from .arrays import orient, resize
 from .pictures import decode, to_pillow
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -56,4 +57,55 @@ def caption(text: str, shape: tuple[int, int], size: int = 16) -> NDArray[np.uin
     picture = Image.new("RGB", (shape[1], shape[0]), "white")
     middle = (4, shape[0] // 2)
     ImageDraw.Draw(picture).text(middle, text, fill=(30, 30, 30), font=ImageFont.load_default(size), anchor="lm")
+    return np.asarray(picture, dtype=np.uint8)
+
+
+_COLOURS = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#f0e442", "#999999")
+"""Told apart by everybody (Okabe, Ito, "Color Universal Design", 2008)."""
+
+_ROW, _NAME, _BAR, _NUMBERS, _EDGE = 26, 200, 480, 240, 12
+
+
+def stacked_bars(
+    title: str, parts: Sequence[str], rows: Sequence[tuple[str, Sequence[int]]], marks: Sequence[float]
+) -> NDArray[np.uint8]:
+    """Draw a bar for each row, cut into parts by their counts, all of one length.
+
+    Args:
+        title: stands above.
+        parts: what each part is called, in the order of the counts.
+        rows: the name of each, and how many it has in each part.
+        marks: shares of the length, 0 to 1, at which a line is drawn through all bars.
+
+    Returns:
+        RGB, uint8, shape (height, width, 3), range 0 to 255.
+    """
+    colours = [_COLOURS[number % len(_COLOURS)] for number in range(len(parts))]
+    height = 2 * _EDGE + (len(rows) + 2) * _ROW
+    picture = Image.new("RGB", (2 * _EDGE + _NAME + _BAR + _NUMBERS, height), "white")
+    draw = ImageDraw.Draw(picture)
+    font, ink = ImageFont.load_default(14), (30, 30, 30)
+    draw.text((_EDGE, _EDGE + _ROW // 2), title, fill=ink, font=ImageFont.load_default(16), anchor="lm")
+    left, y = _EDGE + _NAME, _EDGE + _ROW
+    for name, colour in zip(parts, colours, strict=True):
+        draw.rectangle((left, y + 6, left + 12, y + 18), fill=colour)
+        draw.text((left + 18, y + 12), name, fill=ink, font=font, anchor="lm")
+        left += 36 + round(draw.textlength(name, font=font))
+    for name, counts in rows:
+        y += _ROW
+        text = name
+        while draw.textlength(text, font=font) > _NAME - 12:
+            text = f"{text[:-2]}…" if text[-1] == "…" else f"{text[:-1]}…"
+        draw.text((_EDGE + _NAME - 8, y + 12), text, fill=ink, font=font, anchor="rm")
+        done, total = 0, max(1, sum(counts))
+        for count, colour in zip(counts, colours, strict=True):
+            edges = [_EDGE + _NAME + round(_BAR * part / total) for part in (done, done + count)]
+            if edges[1] > edges[0]:
+                draw.rectangle((edges[0], y + 3, edges[1] - 1, y + _ROW - 5), fill=colour)
+            done += count
+        numbers = " / ".join(f"{count:,}" for count in counts)
+        draw.text((_EDGE + _NAME + _BAR + 8, y + 12), numbers, fill=ink, font=font, anchor="lm")
+    for mark in marks:
+        x = _EDGE + _NAME + round(_BAR * mark)
+        draw.line((x, _EDGE + 2 * _ROW, x, height - _EDGE), fill=ink)
     return np.asarray(picture, dtype=np.uint8)

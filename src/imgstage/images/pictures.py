@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import simplejpeg
-from PIL import Image, JpegImagePlugin
+from PIL import Image, JpegImagePlugin, PngImagePlugin
 
 from ..errors import DefectError
 from ..formats import MAX_PIXELS
@@ -176,7 +176,13 @@ def _bits(image: Image.Image) -> int:
 
 
 def encode(
-    pixels: NDArray[Any], image_format: str, traits: Traits | None = None, *, quality: int = 95, optimize: bool = False
+    pixels: NDArray[Any],
+    image_format: str,
+    traits: Traits | None = None,
+    *,
+    quality: int = 95,
+    optimize: bool = False,
+    comment: str = "",
 ) -> bytes:
     """Encode upright pixels.
 
@@ -187,6 +193,7 @@ def encode(
         traits: of the file that they come from: mode, palette, profile, EXIF, sampling of colours, compression.
         quality: 1 to 100, where the format is lossy.
         optimize: take longer for fewer bytes.
+        comment: a text to keep in a PNG.
 
     Returns:
         The bytes of a file.
@@ -204,7 +211,11 @@ def encode(
             problem = f"{image_format} has at most {MAX_SIDE[image_format]:,} pixels a side"
             raise DefectError(problem)
         buffer = io.BytesIO()
-        image.save(buffer, image_format, **_options(image, image_format, traits, quality, optimize=optimize))
+        options = _options(image, image_format, traits, quality, optimize=optimize)
+        if comment:
+            options["pnginfo"] = PngImagePlugin.PngInfo()
+            options["pnginfo"].add_text("Comment", comment)
+        image.save(buffer, image_format, **options)
         return buffer.getvalue()
 
 

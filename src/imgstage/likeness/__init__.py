@@ -3,6 +3,6 @@
 numpy is loaded when pictures are compared, and not to recall what was found of the same ones before.
 """
 
-from .alike import Likeness, Link, compare
+from .alike import RADIUS, Likeness, Link, compare
 
-__all__ = ["Likeness", "Link", "compare"]
+__all__ = ["RADIUS", "Likeness", "Link", "compare"]

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from ..fingerprint import Prints
     from ..index import Index
 
+RADIUS = 31
+"""Bits of 256 by which two fingerprints of one picture may differ: what PDQ's authors advise for a match."""
+
 _QUICK = 2000  # pictures are compared in less time than it takes to remember what was found
 
 
@@ -81,7 +84,7 @@ class Likeness:
             if len(owners) <= most:
                 continue
             parts = {owner: {owner} for owner in owners}
-            links = [(self._link(*link), *link[:2]) for link in self._prints.all_links(members)]
+            links = [(self._link(*link), *link[:2]) for link in self._prints.all_links(members, RADIUS)]
             for link, left, right in sorted(links):
                 one, other = (parts[self._owner(member)] for member in (left, right))
                 if one is other:
@@ -107,10 +110,33 @@ class Likeness:
         for members in self._members.values():
             counted = [member for member in members if self._name(member) in splits]
             if len({splits[self._name(member)] for member in counted}) > 1:
-                for left, right, bits in self._prints.all_links(counted):
+                for left, right, bits in self._prints.all_links(counted, RADIUS):
                     one, other = self._name(left), self._name(right)
                     if splits[one] != splits[other]:
                         yield bits, (self._path(left), one), (self._path(right), other)
+
+    def nearest_across(self, splits: Mapping[str, str]) -> Link | None:
+        """The two nearest pictures that belong to owners in different splits.
+
+        Args:
+            splits: of each owner that counts.
+
+        Returns:
+            The link; None when nothing can be compared, and where there are so many pictures that only those within
+            the radius were looked for, when none of these is in two splits.
+        """
+        if len(self.pictures.paths) > _QUICK:
+            pairs = ((bits, sorted((one[0], other[0]))) for bits, one, other in self.across(splits))
+            return min((Link(bits, *paths) for bits, paths in pairs), default=None)
+        places = [place for place, flat in enumerate(self.is_flat) if not flat]
+        numbers = {name: number for number, name in enumerate(sorted(set(splits.values())))}
+        names = (self.pictures.names[self.pictures.owners[place]] for place in places)
+        parts = [numbers[splits[name]] if name in splits else -1 for name in names]
+        found = self.load(places).nearest(parts) if len(set(parts)) > 1 else None
+        if found is None:
+            return None
+        left, right = sorted(self.pictures.paths[places[place]] for place in found[:2])
+        return Link(found[2], left, right)
 
     def links(self) -> Iterator[tuple[str, list[Link]]]:
         """For each group, the fewest and nearest links that hold it together, nearest first."""
@@ -186,7 +212,7 @@ def compare(
         return Likeness(pictures, first, known[size:], load)
     from . import prints
 
-    first, is_flat = prints.find_alike(pictures, prints.Source(fresh, cache, scan))
+    first, is_flat = prints.find_alike(pictures, prints.Source(fresh, cache, scan), RADIUS)
     if remember and many:
         keep(cache, name, first.tobytes() + is_flat)
     return Likeness(pictures, first, is_flat, load)

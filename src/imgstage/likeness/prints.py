@@ -37,7 +37,7 @@ class Source:
     scan: Callable[[Sequence[str]], Index]
 
 
-def find_alike(pictures: Pictures, source: Source) -> tuple[array[int], bytes]:
+def find_alike(pictures: Pictures, source: Source, radius: int) -> tuple[array[int], bytes]:
     """Compare all pictures.
 
     Returns:
@@ -46,7 +46,7 @@ def find_alike(pictures: Pictures, source: Source) -> tuple[array[int], bytes]:
     """
     packed = _packed(pictures, range(len(pictures.paths)), source)
     is_flat = packed[:, -1] <= TOO_FLAT
-    first = components(_prints(pictures, np.nonzero(~is_flat)[0], packed[~is_flat]), len(pictures.names))
+    first = components(_prints(pictures, np.nonzero(~is_flat)[0], packed[~is_flat]), len(pictures.names), radius)
     return array("i", first.tobytes()), is_flat.tobytes()
 
 

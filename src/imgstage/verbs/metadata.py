@@ -1,7 +1,8 @@
 """One `metadata.jsonl` a split, in the form that Hugging Face's `imagefolder` reads.
 
 Each line is a sample: `before_file_name`, `after_file_name` and so on (`file_name` for lone images, `..._file_names`
-where some sample has several in a role), and `label`, the class folder, where there is one. Paths are relative to
+where some sample has several in a role), and `label`, where there is one: the class folder, or what a table or
+annotations say, a list where some sample has several. Paths are relative to
 the table's folder.
 """
 
@@ -12,10 +13,10 @@ from typing import TYPE_CHECKING
 
 from ..root import METADATA
 from ..tables import in_split, manifest
-from .wishes import Draft, Wishes, write_ledger, write_table
+from .wishes import Draft, Wishes, is_own_table, write_ledger, write_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from ..catalog import Catalog, Sample
 
@@ -75,33 +76,41 @@ def write_metadata(
         The wishes, and the paths of tables that are wanted, or were imgstage's, but are somebody else's now: these stay
         as they are.
     """
-    ours = {path for path, identity in draft.tables.items() if draft.written.get(path) == identity.digest}
     by_split: dict[str, list[Sample]] = {}
     for sample in usable:
         if sample.id in splits:
             by_split.setdefault(splits[sample.id], []).append(sample)
     listed = [sample for samples in by_split.values() for sample in samples]
     many = {role for sample in listed for role, records in sample.images.items() if len(records) > 1}
-    labelled = any(sample.label for sample in listed)
+    label = _labels_of(catalog) if any(name for s in listed for name in catalog.labels_of(s)) else None
     needed = {*wanted, *(path for path in draft.tables if path.endswith(METADATA) and draft.written.get(path))}
     content: dict[str, bytes] = {}
     for split, members in by_split.items():
         folder = catalog.layout.folder(split) + "/"
         for path, base in ((in_split(catalog.layout, split), folder), (manifest(split), "")):
             if path in needed:
-                lines = (_line(sample, target, base, many, labelled=labelled) for sample in members)
+                lines = (_line(sample, target, base, many, label) for sample in members)
                 content[path] = "".join(line for line in lines if line).encode()
     wishes = Wishes([], [])
     foreign: list[str] = []
     for path in sorted(needed):
-        if path in draft.tables and path not in ours:
+        if not is_own_table(draft, path):
             foreign.append(path)
         else:
             wishes |= write_table(draft, path, content.get(path) or None)
     return wishes, foreign
 
 
-def _line(sample: Sample, target: Mapping[str, str], folder: str, many: set[str], *, labelled: bool) -> str | None:
+def _labels_of(catalog: Catalog) -> Callable[[Sample], str]:
+    """What stands in the column: a label, or a list for all when one has several."""
+    if catalog.labels is None or all(len(labels) < 2 for labels in catalog.labels.values()):
+        return lambda sample: _quote("".join(catalog.labels_of(sample)))
+    return lambda sample: f"[{', '.join(map(_quote, catalog.labels_of(sample)))}]"
+
+
+def _line(
+    sample: Sample, target: Mapping[str, str], folder: str, many: set[str], label: Callable[[Sample], str] | None
+) -> str | None:
     """A sample's line; None when one of its images will not lie below the folder."""
     columns: list[str] = []
     for role, records in sample.images.items():
@@ -113,6 +122,6 @@ def _line(sample: Sample, target: Mapping[str, str], folder: str, many: set[str]
             names.append(_quote(path[len(folder) :]))
         column = "file_name" if role == _LONE else f"{role}_file_name"
         columns.append(f'"{column}s": [{", ".join(names)}]' if role in many else f'"{column}": {names[0]}')
-    if labelled:
-        columns.append(f'"label": {_quote(sample.label)}')
+    if label:
+        columns.append(f'"label": {label(sample)}')
     return f"{{{', '.join(columns)}}}\n"

@@ -10,12 +10,13 @@ from ..assign import Assignment, Group, assign
 from ..catalog import Catalog, Sample, below
 from ..errors import RefusedError
 from ..plan import Identity, Move, Note, Plan, Report
-from ..reasons import Why, because
-from ..root import LEDGER, SETTINGS, show
+from ..reasons import Why, because, is_because
+from ..root import LEDGER, REPORT, SETTINGS, show
 from ..settings import format_ratios
 from ..tables import in_split, manifest
 from .guard import past_splits, refuse_dropped, refuse_unexplained
 from .metadata import write_metadata
+from .splitreport import contradictions, count, describe
 from .ties import (
     Pictures,
     earlier_splits,
@@ -26,7 +27,16 @@ from .ties import (
     why_bridged,
     without_astray_copies,
 )
-from .wishes import Draft, arrange_wishes, pairing_details, settings_text, write_ledger, write_settings
+from .wishes import (
+    Draft,
+    arrange_wishes,
+    is_own_table,
+    pairing_details,
+    settings_text,
+    write_ledger,
+    write_settings,
+    write_table,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -59,7 +69,7 @@ def plan_split(catalog: Catalog, wish: SplitWish, draft: Draft) -> Plan:
         )
     past = {} if wish.reshuffle else past_splits(usable, wish.trust)
     if not wish.reshuffle:
-        catalog = without_astray_copies(catalog, past)
+        catalog = _without_unlisted(without_astray_copies(catalog, past), past, wish)
         usable = [sample for sample in catalog.samples if not sample.held]
     new = [sample for sample in usable if sample.id not in past]
     if not wish.reshuffle:
@@ -83,22 +93,28 @@ def plan_split(catalog: Catalog, wish: SplitWish, draft: Draft) -> Plan:
     if new or LEDGER not in draft.tables:
         text = settings_text(wish, catalog.pairings)
         wishes |= write_settings(draft, text)
-    wanted = [manifest(split) if wish.manifest else in_split(layout, split) for split in wish.ratios]
-    tables, foreign = write_metadata(draft, catalog, usable, splits, target, wanted)
-    wishes |= tables
-    places = {layout.folder(split) for split in set(splits.values())}
-    journeys, steps = arrange_wishes(draft, catalog, moves, wishes, places)
-    report = _report(catalog, usable, splits, bridged, outcome, wish, len(moves), new)
+    counts = count(catalog, splits, usable)
     details = (
-        dict(report.details)
+        _details(catalog, usable, splits, outcome, wish, counts, new)
         | _group_details(catalog, usable, splits, group_of, pictures)
         | _alike_details(usable, splits, wish)
         | {
-            "foreign_tables": foreign,
+            "search": wish.searched(splits, target),
             "add_to_settings": list(wish.to_store) if SETTINGS in draft.tables else [],
         }
     )
-    report = replace(report, details=details)
+    wanted = [manifest(split) if wish.manifest else in_split(layout, split) for split in wish.ratios]
+    tables, foreign = write_metadata(draft, catalog, usable, splits, target, wanted)
+    wishes |= tables
+    is_ours = is_own_table(draft, REPORT)
+    if is_ours and (moves or wishes.moves or contradictions(draft.report, counts)):  # else it would tell of other words
+        wishes |= write_table(draft, REPORT, describe(counts, details, wish))
+    places = {layout.folder(split) for split in set(splits.values())}
+    journeys, steps = arrange_wishes(draft, catalog, moves, wishes, places)
+    report = replace(
+        _report(catalog, usable, splits, bridged, len(moves)),
+        details=details | {"foreign_tables": foreign if is_ours else [REPORT, *foreign]},
+    )
     return Plan("split", draft.operation, journeys, steps, tuple(wishes.preparations), report)
 
 
@@ -116,7 +132,7 @@ def _assign(
     for sample in usable:
         members[ties[sample.id]].append(sample)
     earlier = {} if wish.reshuffle else earlier_splits(catalog, past, ties, pictures.absent)
-    groups = [part for group, samples in members.items() for part in _parts(group, samples, past, earlier)]
+    groups = [part for group, samples in members.items() for part in _parts(catalog, group, samples, past, earlier)]
     outcome = assign(groups, wish.ratios, wish.seed, wish.rounding)
     splits = dict(past)
     if wish.reshuffle:  # what is held has no say, but goes where its group goes
@@ -134,25 +150,38 @@ def _assign(
 
 
 def _parts(
-    group: str, samples: list[Sample], past: Mapping[str, str], earlier: Mapping[str, set[str]]
+    catalog: Catalog, group: str, samples: list[Sample], past: Mapping[str, str], earlier: Mapping[str, set[str]]
 ) -> Iterable[Group]:
     """A group as `assign` sees it: what it has in each split already, and what is new."""
     if len(samples) == 1 and samples[0].id not in past:
-        label = samples[0].label
-        yield Group(group, 1, frozenset(earlier.get(group, ())), ((label, 1),))
+        counted = tuple((label, 1) for label in catalog.labels_of(samples[0]))
+        yield Group(group, 1, frozenset(earlier.get(group, ())), counted)
         return
     old: dict[str, list[Sample]] = defaultdict(list)
     for sample in samples:
         old[past.get(sample.id, "")].append(sample)
     fresh = old.pop("", [])
     for split, members in old.items():
-        yield Group(f"{group} in {split}", len(members), frozenset((split,)), _labels(members))
+        yield Group(f"{group} in {split}", len(members), frozenset((split,)), _labels(catalog, members))
     if fresh:
-        yield Group(group, len(fresh), frozenset(earlier.get(group, ())), _labels(fresh))
+        yield Group(group, len(fresh), frozenset(earlier.get(group, ())), _labels(catalog, fresh))
 
 
-def _labels(samples: Iterable[Sample]) -> tuple[tuple[str, int], ...]:
-    return tuple(sorted(Counter(sample.label for sample in samples).items()))
+def _labels(catalog: Catalog, samples: Iterable[Sample]) -> tuple[tuple[str, int], ...]:
+    return tuple(sorted(Counter(label for sample in samples for label in catalog.labels_of(sample)).items()))
+
+
+def _without_unlisted(catalog: Catalog, past: Mapping[str, str], wish: SplitWish) -> Catalog:
+    """The catalog, with new samples held of which a table should tell, and does not."""
+    if wish.unlisted.keys() <= past.keys():
+        return catalog
+    samples = tuple(
+        sample._replace(held=wish.unlisted[sample.id])
+        if sample.id in wish.unlisted and sample.id not in past and not sample.held
+        else sample
+        for sample in catalog.samples
+    )
+    return replace(catalog, samples=samples)
 
 
 def _group_details(
@@ -197,44 +226,54 @@ def _alike_details(usable: Iterable[Sample], splits: Mapping[str, str], wish: Sp
     }
 
 
+def _details(
+    catalog: Catalog,
+    usable: list[Sample],
+    splits: Mapping[str, str],
+    outcome: Assignment,
+    wish: SplitWish,
+    counts: Mapping[str, Any],
+    new: list[Sample],
+) -> dict[str, Any]:
+    """What was asked, what it came to, and what is odd."""
+    fresh = Counter(splits[sample.id] for sample in new if sample.id in splits)
+    samples = {name: counts["samples"].get(name, 0) for name in wish.ratios}
+    total = sum(samples.values())
+    labels = {label: {name: of.get(name, 0) for name in wish.ratios} for label, of in counts["labels"].items()}
+    unlabelled = [] if catalog.labels is None else [s for s in usable if not catalog.labels_of(s)]
+    return {
+        "samples": samples,
+        "new_samples": {name: fresh[name] for name in wish.ratios},
+        "asked": format_ratios(wish.ratios),
+        "shares": {name: float(share) for name, share in wish.ratios.items()},
+        "reached": {name: round(count / total, 4) if total else 0 for name, count in samples.items()},
+        "targets": {name: outcome.targets[name] for name in wish.ratios},
+        "seed": wish.seed,
+        "rounding": wish.rounding,
+        "pairing": pairing_details(catalog.pairings),
+        "label_source": wish.label_source,
+        "labels": labels,
+        "samples_without_label": len(unlabelled),
+        "samples_unlisted": sum(is_because(sample.held, Why.UNLISTED) for sample in catalog.samples),
+        "missing": [show(row.last_path) for row in catalog.missing],
+        "edited": [show(path) for path in catalog.edited],
+        "assigned_as_lone": [show(sample.files[0].path) for sample in catalog.assigned_as_lone()],
+    }
+
+
 def _report(
     catalog: Catalog,
     usable: list[Sample],
     splits: Mapping[str, str],
     bridged: Mapping[str, str],
-    outcome: Assignment,
-    wish: SplitWish,
     changed: int,
-    new: list[Sample],
 ) -> Report:
     notes = [
         Note(record.path, because(Why.TIED, bridged[s.id])) for s in usable if s.id in bridged for record in s.files
     ]
-    counts = Counter(splits[sample.id] for sample in usable if sample.id in splits)
-    fresh = Counter(splits[sample.id] for sample in new if sample.id in splits)
-    total = counts.total()
-    labels: dict[str, Counter[str]] = defaultdict(Counter)
-    for sample in usable:
-        if sample.id in splits and sample.label:
-            labels[sample.label][splits[sample.id]] += 1
-    details = {
-        "samples": {name: counts[name] for name in wish.ratios},
-        "new_samples": {name: fresh[name] for name in wish.ratios},
-        "asked": format_ratios(wish.ratios),
-        "reached": {name: round(counts[name] / total, 4) if total else 0 for name in wish.ratios},
-        "targets": {name: outcome.targets[name] for name in wish.ratios},
-        "seed": wish.seed,
-        "rounding": wish.rounding,
-        "pairing": pairing_details(catalog.pairings),
-        "labels": {label: {name: labels[label][name] for name in wish.ratios} for label in sorted(labels)},
-        "missing": [show(row.last_path) for row in catalog.missing],
-        "edited": [show(path) for path in catalog.edited],
-        "assigned_as_lone": [show(sample.files[0].path) for sample in catalog.assigned_as_lone()],
-    }
     return Report(
         done=sum(len(sample.files) for sample in usable if sample.id in splits),
         changed=changed,
         held=tuple(sorted((*catalog.held(), *notes))),
         ignored=catalog.ignored,
-        details=details,
     )

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from ..root import DEFAULT_RATIOS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from fractions import Fraction
 
 Trust = Literal["folders", "csv"]
 NearDuplicates = Literal["tie", "ignore"]
+Unlisted = Literal["hold", "alone"]
 
 
 class SplitOptions(TypedDict, total=False):
@@ -24,6 +25,10 @@ class SplitOptions(TypedDict, total=False):
     group_csv: str | None
     near_duplicates: NearDuplicates | None
     max_group: int | None
+    label: str | None
+    label_separator: str | None
+    unlisted: Unlisted | None
+    folds: int | None
     rounding: str | None
     reshuffle: bool
     accept_new: bool
@@ -39,7 +44,7 @@ class SplitWish:
         ratios: share of each split, summing to 1.
         seed: seeds the draw.
         rounding: "remainder" or "truncate".
-        group_line: the line of `imgstage.toml` that stores the rule behind `groups`; empty when there is none.
+        rule_lines: the lines of `imgstage.toml` that store the rules for groups and labels, but for defaults.
         near_duplicates: "tie" or "ignore": whether `alike` was looked for.
         max_group: how many samples look may tie together at most; `alike` heeds it.
         to_store: the lines of `imgstage.toml` that would make the next split do the same, and are not there.
@@ -50,12 +55,16 @@ class SplitWish:
         foreign_ledger: `splits.csv` is not the one that was last written here, or is gone.
         manifest: move nothing; write down which image is in which split.
         alike: see `ties.find_ties`.
+        label_source: where labels come from.
+        unlisted: why samples are left out of which a table should tell, by id.
+        searched: how it was looked for near-duplicates, and what is the nearest across splits, given the split of each
+            sample, and where files will be.
     """
 
     ratios: Mapping[str, Fraction] = field(default_factory=lambda: DEFAULT_RATIOS)
     seed: int = 0
     rounding: str = "remainder"
-    group_line: str = ""
+    rule_lines: tuple[str, ...] = ()
     near_duplicates: str = "tie"
     max_group: int | None = None
     to_store: tuple[str, ...] = ()
@@ -66,3 +75,6 @@ class SplitWish:
     foreign_ledger: bool = False
     manifest: bool = False
     alike: Mapping[str, str] = field(default_factory=dict)
+    label_source: str = "folder"
+    unlisted: Mapping[str, str] = field(default_factory=dict)
+    searched: Callable[[Mapping[str, str], Mapping[str, str]], Mapping[str, Any]] = lambda _splits, _places: {}

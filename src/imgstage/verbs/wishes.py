@@ -36,6 +36,7 @@ class Draft:
         tables: by what imgstage's own text files that are there are recognised, by path.
         written: the digest of what imgstage wrote last, by path; empty where it took the file away.
         reasons: why files were put into `held/`, by path.
+        report: the content of `splits.json`; empty where there is none.
     """
 
     operation: int
@@ -43,6 +44,7 @@ class Draft:
     tables: Mapping[str, Identity] = field(default_factory=dict)
     written: Mapping[str, str] = field(default_factory=dict)
     reasons: Mapping[str, str] = field(default_factory=dict)
+    report: bytes = b""
 
 
 class Wishes(NamedTuple):
@@ -106,6 +108,12 @@ def write_table(draft: Draft, name: str, content: bytes | None, *, anew: bool = 
         number = sorted(draft.tables).index(name)
         wishes.moves.append(Move(name, vault_place(draft.operation, number, name), old))
     return wishes
+
+
+def is_own_table(draft: Draft, name: str) -> bool:
+    """Whether a table is not there, or is the one that imgstage wrote last."""
+    there = draft.tables.get(name)
+    return there is None or there.digest == draft.written.get(name)
 
 
 def write_ledger(
@@ -189,9 +197,7 @@ def settings_text(wish: SplitWish, pairings: Iterable[FolderPairing]) -> str:
         lines.append(f'near_duplicates = "{wish.near_duplicates}"')
     if wish.max_group is not None:
         lines.append(f"max_group = {wish.max_group}")
-    if wish.group_line:
-        lines.append(wish.group_line)
-    return "\n".join((*lines, "", *pairing_tables(pairings)))
+    return "\n".join((*lines, *wish.rule_lines, "", *pairing_tables(pairings)))
 
 
 def pairing_tables(pairings: Iterable[FolderPairing]) -> list[str]:

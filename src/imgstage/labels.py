@@ -1,0 +1,102 @@
+"""Which labels annotation files and tables give images. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+SOURCES = ("folder", "voc", "yolo")
+"""Where labels may come from beside a table: the folder of a sample's key, or one of two kinds of sidecars."""
+
+SUFFIXES = {"voc": ".xml", "yolo": ".txt"}
+NAMES = "classes.txt"
+"""What the file is called that tells the names of YOLO's classes, one a line."""
+
+_UNSAFE = re.compile(rb"<!(DOCTYPE|ENTITY)")  # entities may grow without bounds, and VOC has none
+
+
+def read_voc(data: bytes) -> tuple[str, ...]:
+    """The classes in a Pascal VOC annotation (Everingham et al., "The Pascal Visual Object Classes Challenge", 2010).
+
+    Args:
+        data: the XML file: `<annotation><object><name>dog</name>…`.
+
+    Returns:
+        Each class once, sorted.
+
+    Raises:
+        ValueError: it is no such file.
+    """
+    if _UNSAFE.search(data):
+        problem = "it defines entities"
+        raise ValueError(problem)
+    try:
+        root = ET.fromstring(data)  # noqa: S314 - what could do harm is refused above
+    except (ET.ParseError, LookupError) as error:  # the latter for an unknown encoding
+        problem = f"it is no XML ({error})"
+        raise ValueError(problem) from error
+    if root.tag != "annotation":
+        problem = f"it holds <{root.tag}>, not <annotation>"
+        raise ValueError(problem)
+    found = {(item.findtext("name") or "").strip() for item in root.iter("object")}
+    return tuple(sorted(found - {""}))
+
+
+def read_yolo(data: bytes, names: Sequence[str] = ()) -> tuple[str, ...]:
+    """The classes in a YOLO annotation: lines of a class's number and coordinates.
+
+    Args:
+        data: the text file; an empty one is a picture of nothing.
+        names: of the classes, by number; a class without one is called by its number.
+
+    Returns:
+        Each class once, sorted.
+
+    Raises:
+        ValueError: it is no such file.
+    """
+    found: set[str] = set()
+    for line, text in enumerate(data.decode("utf-8", "replace").splitlines(), start=1):
+        number, *coordinates = text.split() or ("",)
+        if not number:
+            continue
+        if not number.isascii() or not number.isdigit() or len(number) > 6 or len(coordinates) < 4:
+            problem = f"line {line} is no class number with four coordinates"
+            raise ValueError(problem)
+        found.add(names[int(number)] if int(number) < len(names) and names[int(number)] else str(int(number)))
+    return tuple(sorted(found))
+
+
+def read_names(data: bytes) -> list[str]:
+    """The names of YOLO's classes, by number."""
+    return [line.strip() for line in data.decode("utf-8-sig", "replace").splitlines()]
+
+
+def names_for(path: str, tables: Mapping[str, Sequence[str]]) -> Sequence[str]:
+    """The names that hold for an annotation: those in its folder, or the nearest above.
+
+    Args:
+        path: of the annotation.
+        tables: names by the folder in which their file lies.
+    """
+    folder = path
+    while folder:
+        folder = folder.rpartition("/")[0]
+        if folder in tables:
+            return tables[folder]
+    return ()
+
+
+def split_values(values: set[str], separator: str) -> tuple[str, ...]:
+    """The labels in the cells of a table, each once, sorted.
+
+    Args:
+        values: of the cells.
+        separator: what stands between several labels in one cell; empty when a cell is one label.
+    """
+    parts = (part for value in values for part in (value.split(separator) if separator else (value,)))
+    return tuple(sorted({part.strip() for part in parts} - {""}))

@@ -1,0 +1,222 @@
+"""The rules by which samples have groups and labels: given, or stored in `imgstage.toml`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from . import groups, labels
+from .errors import UsageError
+from .pairing import SIDECAR
+from .reasons import Why, because
+from .root import read_regular, show
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from .catalog import Catalog, Sample
+    from .root import Root
+    from .settings import Settings
+
+
+class GroupRule(NamedTuple):
+    """How samples are put into groups: by a regular expression or a table, given or stored.
+
+    Attributes:
+        pattern: the expression.
+        table: `FILE:COLUMN`, which goes before the pattern.
+        base: what the path of the table is relative to.
+    """
+
+    pattern: str | None
+    table: str | None
+    base: Path
+
+    @classmethod
+    def of(cls, group: str | None, group_csv: str | None, stored: Settings, root: Root) -> GroupRule:
+        """The rule that is given, else the one that `imgstage.toml` stores.
+
+        Raises:
+            UsageError: both kinds are given.
+        """
+        if group is not None and group_csv is not None:
+            problem = "Both a group rule and a table of groups are given"
+            raise UsageError(problem, "Give one of --group and --group-csv")
+        if group is None and group_csv is None:
+            return cls(stored.group, stored.group_csv, root.path)
+        return cls(group, group_csv, Path())
+
+    def lines(self, root: Root) -> list[str]:
+        """The line of `imgstage.toml` that stores it, if there is one.
+
+        Raises:
+            UsageError: it is no UTF-8.
+        """
+        if self.table is not None:
+            return [groups.setting("group_csv", groups.stored_table(root.path, self.base, self.table))]
+        return [groups.setting("group", self.pattern)] if self.pattern is not None else []
+
+    def groups(self, what: Catalog) -> dict[str, str]:
+        """The group of each sample, by key; samples without one are not in it.
+
+        Held ones have a say too; and so have missing and unreadable files, under their `groups.gone_key`.
+
+        Raises:
+            UsageError: the table cannot be read, or the rule fits nothing.
+        """
+        lost = [row.last_path for row in (*what.missing, *what.unread) if row.role != SIDECAR]
+        gone = {path: groups.gone_key(path) for path in (*lost, *what.unrecorded())}
+        if self.table is not None:
+            keys = gone | _keys(what)
+            return groups.merge(_read_column(self.base, self.table, "group_csv", keys))
+        if self.pattern is not None:
+            return groups.by_pattern(self.pattern, [*(sample.key for sample in what.samples), *gone.values()])
+        return {}
+
+    def unlisted(self, what: Catalog, found: Mapping[str, str]) -> dict[str, str]:
+        """Why samples have no group of which a table should tell, by id.
+
+        Args:
+            what: the samples.
+            found: their groups; see `groups`.
+        """
+        if self.table is None:
+            return {}
+        return _unlisted(
+            self.table, (sample for sample in what.samples if sample.key not in found and not sample.group)
+        )
+
+
+class LabelRule(NamedTuple):
+    """Where the labels of samples come from: one of `labels.SOURCES`, or a table; given or stored.
+
+    Attributes:
+        source: such as "voc", or `FILE:COLUMN`.
+        separator: what stands between several labels in one cell of the table.
+        base: what the path of the table is relative to.
+    """
+
+    source: str
+    separator: str
+    base: Path
+
+    @classmethod
+    def of(cls, label: str | None, separator: str | None, stored: Settings, root: Root) -> LabelRule:
+        """The rule that is given, else the one that `imgstage.toml` stores, else the folder.
+
+        Raises:
+            UsageError: it is none.
+        """
+        base = root.path if label is None else Path()
+        source = label or stored.label or labels.SOURCES[0]
+        if source not in labels.SOURCES:
+            if ":" not in source:
+                problem = f"There is no source of labels {source!r}"
+                raise UsageError(problem, f"Choose one of {', '.join(labels.SOURCES)}, or FILE:COLUMN of a table")
+            groups.parse_table(source)
+        return cls(source, (separator if separator is not None else stored.label_separator) or "", base)
+
+    @property
+    def is_table(self) -> bool:
+        """Whether a table tells the labels."""
+        return self.source not in labels.SOURCES
+
+    def stored(self, root: Root) -> str:
+        """The source as `imgstage.toml` stores it."""
+        return groups.stored_table(root.path, self.base, self.source) if self.is_table else self.source
+
+    def lines(self, root: Root) -> list[str]:
+        """The lines of `imgstage.toml` that store it; none for the folder.
+
+        Raises:
+            UsageError: it is no UTF-8.
+        """
+        if self.source == labels.SOURCES[0]:
+            return []
+        lines = [groups.setting("label", self.stored(root))]
+        return (
+            [*lines, groups.setting("label_separator", self.separator)] if self.separator and self.is_table else lines
+        )
+
+    def apply(self, what: Catalog, root: Root) -> Labelled:
+        """Find the labels of all samples.
+
+        Raises:
+            UsageError: the table cannot be read, or names nothing.
+        """
+        if self.source == labels.SOURCES[0]:
+            return Labelled(what, {}, {})
+        return self._by_table(what) if self.is_table else self._by_annotations(what, root)
+
+    def _by_table(self, what: Catalog) -> Labelled:
+        found = _read_column(self.base, self.source, "label", _keys(what))
+        of = {s.id: labels.split_values(found.get(s.key, set()), self.separator) for s in what.samples}
+        unlisted = _unlisted(self.source, (sample for sample in what.samples if sample.key not in found))
+        return Labelled(replace(what, labels=of), unlisted, {})
+
+    def _by_annotations(self, what: Catalog, root: Root) -> Labelled:
+        of: dict[str, tuple[str, ...]] = {}
+        unread: dict[str, str] = {}
+        tables = [r.path for r in what.index.files if r.path.endswith(f"/{labels.NAMES}") and r.digest]
+        names = {path.rpartition("/")[0]: labels.read_names(read_regular(root.path / path)) for path in tables}
+        for sample, path in _annotations(what, labels.SUFFIXES[self.source]):
+            try:
+                data = read_regular(root.path / path)
+                if self.source == "voc":
+                    of[sample.id] = labels.read_voc(data)
+                else:
+                    of[sample.id] = labels.read_yolo(data, labels.names_for(path, names))
+            except (OSError, ValueError) as error:
+                unread[path] = getattr(error, "strerror", None) or str(error)
+        return Labelled(replace(what, labels=of), {}, unread)
+
+
+class Labelled(NamedTuple):
+    """What a rule for labels found.
+
+    Attributes:
+        catalog: with the labels of its samples.
+        unlisted: why samples have no label of which a table should tell, by id.
+        unread: why annotations could not be read, by path.
+    """
+
+    catalog: Catalog
+    unlisted: dict[str, str]
+    unread: dict[str, str]
+
+
+def _annotations(what: Catalog, suffix: str) -> Iterator[tuple[Sample, str]]:
+    """The annotation of each sample that has one, by its path."""
+    for sample in what.samples:
+        for record in sample.sidecars:
+            if record.path.lower().endswith(suffix):
+                yield sample, record.path
+                break
+
+
+def _unlisted(table: str, samples: Iterable[Sample]) -> dict[str, str]:
+    name, column = groups.parse_table(table)
+    reason = because(Why.UNLISTED, f"{show(name)} gives it no {show(column)}")
+    return {sample.id: reason for sample in samples}
+
+
+def _keys(what: Catalog) -> dict[str, str]:
+    """The key of each file's sample."""
+    return {record.path: sample.key for sample in what.samples for record in sample.files}
+
+
+def _read_column(base: Path, table: str, setting: str, keys: Mapping[str, str]) -> dict[str, set[str]]:
+    """What a column of a table says of each image, by the key of its sample.
+
+    Raises:
+        UsageError: the table cannot be read, or names none of the images.
+    """
+    name, column = groups.parse_table(table)
+    try:
+        data = read_regular(base / name)
+    except (OSError, ValueError) as error:  # a name with a zero byte is a ValueError
+        problem = f"The table {show(str(base / name))} cannot be read ({getattr(error, 'strerror', None) or error})"
+        remedy = f"Check the path; where none is given, it is that of {setting} in imgstage.toml"
+        raise UsageError(problem, remedy) from error
+    return groups.by_column(groups.read_table(data, name, column), column, keys)
