@@ -2,13 +2,17 @@
 PYTHON ?= python3
 PIP = -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test bench prove prove-full lint types unit clean
+.PHONY: demo test test-core bench prove prove-full lint types unit clean
 
 demo: .venv-demo/ready
 	rm -rf imgstage-demo
 	.venv-demo/bin/imgstage demo imgstage-demo
 
 test: lint types unit
+
+# The tests that need no PyTorch.
+test-core: .venv-core/ready
+	.venv-core/bin/pytest
 
 # The tables in README; twenty minutes, best on a machine that does nothing else.
 bench: .venv/ready
@@ -39,8 +43,13 @@ unit: .venv/ready
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	.venv/bin/python $(PIP) -e '.[dev]'
+	.venv/bin/python $(PIP) -e '.[dev,torch]'
 	@.venv/bin/python $(PIP) pdqhash || echo 'pdqhash needs a C++ compiler; the tests that compare with it are skipped'
+	touch $@
+
+.venv-core/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-core
+	.venv-core/bin/python $(PIP) -e '.[dev]'
 	touch $@
 
 .venv-demo/ready: pyproject.toml constraints.txt
@@ -49,4 +58,4 @@ unit: .venv/ready
 	touch $@
 
 clean:
-	rm -rf .venv .venv-demo imgstage-demo build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-core .venv-demo imgstage-demo build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

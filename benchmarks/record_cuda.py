@@ -15,6 +15,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from itertools import pairwise
 from pathlib import Path
@@ -229,10 +230,18 @@ def main() -> None:
         given.file.write_text(json.dumps(train(everything[given.case])))
         return
     records: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        record(everything, given, Path(folder), records)
+    size = given.file.stat().st_size if records else 0
+    sys.stdout.write(f"{len(records)} of {len(everything)} cases, {size >> 10} KiB\n")
+
+
+def record(everything: list[Case], given: argparse.Namespace, folder: Path, records: list[dict[str, Any]]) -> None:
+    """Run the cases that are wanted, and write the file anew after each."""
     for number, case in enumerate(everything):
         if given.only in case.name:
             start = time.perf_counter()
-            part = given.file.with_name("part.json")
+            part = folder / "part.json"
             settings = {"PYTORCH_CUDA_ALLOC_CONF": "expandable_segments:True"} if "expandable" in case.extras else {}
             command = [sys.executable, __file__, str(part), "--case", str(number)]
             done = subprocess.run(command, env={**os.environ, **settings}, capture_output=True, text=True, check=False)
@@ -247,7 +256,6 @@ def main() -> None:
             sys.stdout.write(f"{told}, {len(last['actions'])} events, MiB allocated, reserved, driver: {peaks}\n")
             sys.stdout.flush()
             given.file.write_bytes(gzip.compress(json.dumps(records, separators=(",", ":")).encode(), 9, mtime=0))
-    sys.stdout.write(f"{len(records)} of {len(everything)} cases, {given.file.stat().st_size >> 10} KiB\n")
 
 
 if __name__ == "__main__":

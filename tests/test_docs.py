@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -48,9 +49,14 @@ def test_the_transcripts_of_the_readme_are_what_the_commands_print(
 def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     demo.write_photos(tmp_path / "demo").first.rename(tmp_path / "photos")
     monkeypatch.chdir(tmp_path)
-    (block,) = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    first, training = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
     assert run(["init", "data"]) == 0
-    exec(compile(block, "README.md", "exec"), {})
+    exec(compile(first, "README.md", "exec"), {})
+    pytest.importorskip("torch", reason="the extra imgstage[torch] is not installed")
+    assert run(["-C", "data", "split"]) == 0
+    names: dict[str, Any] = {}
+    exec(compile(training.replace("(512, 512)", "(128, 128)"), "README.md", "exec"), names)
+    assert names["before"].shape[1:] == names["after"].shape[1:] == (3, 128, 128)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -37,8 +37,23 @@ def test_bars_are_as_long_as_the_counts() -> None:
 
 def test_many_labels_are_added_up_and_long_names_are_cut() -> None:
     labels = {f"label {number:03d} {'long ' * 20}": {"train": 1} for number in range(200)}
-    assert colours(draw("set", {"train": 200}, labels)).shape[0] < 70 * 26
+    drawn = colours(draw("set", {"train": 200}, labels))
+    assert drawn.shape[0] == 2 * 12 + (2 + 1 + 60 + 1) * 26, "all samples, sixty labels, and the rarer ones"
+    assert (drawn[66:, :10] == 255).all(), "no name runs out of the picture"
+    assert (drawn[66:, 12:205] != 255).any(), "names there are"
     assert colours(draw("", {}, {})).ndim == 3
+
+
+def test_lines_show_where_all_samples_are_cut() -> None:
+    drawn = colours(draw("set", {"train": 75, "test": 25}, {"a": {"train": 50}, "b": {"train": 25, "test": 25}}))
+    dark = (drawn[64:] < 60).all(-1).sum(0)
+    assert dark[12 + 200 + 360] > 60, "a line at three quarters of the bars"
+
+
+def test_many_splits_fit_into_the_picture() -> None:
+    splits = {f"fold_{number:02d}": 10_000 for number in range(1, 21)}
+    drawn = colours(draw("set", splits, {"a": splits}))
+    assert (drawn[:, -4:] == 255).all()
 
 
 def test_it_overwrites_nothing_but_an_earlier_plot(empty: Dataset, capsys: pytest.CaptureFixture[str]) -> None:
@@ -51,11 +66,17 @@ def test_it_overwrites_nothing_but_an_earlier_plot(empty: Dataset, capsys: pytes
         assert code == 0
         assert "2 labels; now drawn in" in told
         assert MARK.encode() in target.read_bytes()
+    inside = empty.root.path / "train/labels.png"
+    code, _, told = call(capsys, "-C", root, "check", "--plot", str(inside))
+    assert (code, inside.exists()) == (2, False)
+    assert "would lie among the images" in told
     target.unlink()
     assert call(capsys, "-C", root, "check", "--plot", str(target), "-n")[0] == 0
     assert not target.exists()
+    target.write_bytes(b"a note: " + MARK.encode())
+    assert call(capsys, "-C", root, "check", "--plot", str(target))[0] == 2
     target.write_bytes(picture(1, "PNG"))
     code, _, told = call(capsys, "-C", root, "check", "--plot", str(target))
     assert code == 2
-    assert "is no plot of labels" in told
+    assert "is not what --plot wrote" in told
     assert target.read_bytes() == picture(1, "PNG")

@@ -28,7 +28,10 @@ def test_parts_of_an_object_are_no_objects() -> None:
 BOMB = b'<!DOCTYPE a [<!ENTITY b "cc"><!ENTITY c "&b;&b;">]><annotation><object><name>&c;</name></object></annotation>'
 
 
-@pytest.mark.parametrize("data", [b"", b"<annotation>", b"<html/>", b"\xff\xfe\x00", BOMB, b"0 0.5 0.5 0.1 0.1\n"])
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"<annotation>", b"<html/>", b"\xff\xfe\x00", BOMB, BOMB.decode().encode("utf-16"), b"0 0.5 0.5 0.1 0.1\n"],
+)
 def test_what_is_no_voc_is_refused(data: bytes) -> None:
     with pytest.raises(ValueError, match="it "):
         read_voc(data)
@@ -43,23 +46,38 @@ def test_yolo_names_each_class_once() -> None:
     boxes = b"2 0.5 0.5 0.1 0.1\n0 0.1 0.2 0.3 0.4 0.5 0.6\r\n\n2 0 0 0 0"
     assert read_yolo(boxes) == ("0", "2")
     assert read_yolo(boxes, ["cell", "", "platelet"]) == ("cell", "platelet")
-    assert read_yolo(boxes, ["cell"]) == ("2", "cell")
+    for names in (["cell"], ["cell", "x", ""]):
+        with pytest.raises(ValueError, match="line 1 is of the class 2, which classes"):
+            read_yolo(boxes, names)
     assert read_yolo(b"") == ()
 
 
 @pytest.mark.parametrize(
-    "data", [b"dog 0 0 0 0", b"0 0.5", b"-1 0 0 0 0", b"1.0 0 0 0 0", "\u0662 0 0 0 0".encode(), b"9999999 0 0 0 0"]
+    "data",
+    [
+        b"3 dogs run in park",
+        b"0 nan 0 0 0",
+        b"dog 0 0 0 0",
+        b"0 0.5",
+        b"0 0.5 0.5 0.1",
+        b"-1 0 0 0 0",
+        b"1.0 0 0 0 0",
+        "\u0662 0 0 0 0".encode(),
+        b"9999999 0 0 0 0",
+    ],
 )
 def test_what_is_no_yolo_is_refused(data: bytes) -> None:
     with pytest.raises(ValueError, match="line 1"):
         read_yolo(data)
 
 
-def test_the_nearest_names_hold() -> None:
-    tables = {"stage_data": ["a"], "stage_data/x": ["b"]}
+def test_the_nearest_names_hold_and_those_of_another_top_level_folder_last() -> None:
+    tables = {"stage_data/classes.txt": ["a"], "stage_data/x/classes.txt": ["b"]}
     assert names_for("stage_data/x/y/1.txt", tables) == ["b"]
     assert names_for("stage_data/z/1.txt", tables) == ["a"]
-    assert names_for("train/1.txt", tables) == ()
+    assert names_for("train/x/1.txt", tables) == ["b"], "`split` leaves it behind"
+    assert names_for("train/z/1.txt", {"train/classes.txt": ["c"], **tables}) == ["c"]
+    assert names_for("train/1.txt", {"stage_data/x/classes.txt": ["b"]}) == ()
     assert read_names("\ufeffcell\n nucleus \n".encode()) == ["cell", "nucleus"]
 
 

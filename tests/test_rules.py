@@ -26,6 +26,10 @@ def table(dataset: Dataset, rows: dict[str, str], name: str = "labels.csv") -> s
     return str(path)
 
 
+def metadata(dataset: Dataset, split: str) -> list[str]:
+    return (dataset.root.path / split / "metadata.jsonl").read_text().splitlines()
+
+
 def counts(plan: Plan) -> dict[str, dict[str, int]]:
     found: dict[str, dict[str, int]] = plan.report.details["labels"]
     return found
@@ -86,9 +90,11 @@ def test_who_has_a_split_is_not_held(empty: Dataset) -> None:
     empty.split(ratios="train=0.5,val=0.5", near_duplicates="ignore")
     of = {"00.png": "a", "new.png": "b"}
     write(stage(empty) / "new.png", picture(99, "PNG"))
-    plan = empty.plan_split(label=f"{table(empty, of)}:what")
-    assert held(plan) == []
-    assert sum(plan.report.details["samples"].values()) == 11
+    write(stage(empty) / "unknown.png", picture(98, "PNG"))
+    for reshuffle in (False, True):
+        plan = empty.plan_split(label=f"{table(empty, of)}:what", reshuffle=reshuffle)
+        assert held(plan) == ["stage_data/unknown.png"]
+        assert sum(plan.report.details["samples"].values()) == 11
 
 
 def test_voc_annotations_beside_or_in_a_parallel_folder(empty: Dataset) -> None:
@@ -107,18 +113,34 @@ def test_yolo_annotations_with_names(empty: Dataset) -> None:
     plan = empty.plan_split(label="yolo", ratios="train=0.5,val=0.5", near_duplicates="ignore")
     assert {name: sum(of.values()) for name, of in counts(plan).items()} == {"cell": 10, "platelet": 9}
     assert plan.report.details["samples_without_label"] == 1, "a picture of nothing"
+    plan.apply()
+    assert empty.check() == []
+    assert empty.plan_split().is_empty
+    empty.hold("images/00")
+    told = (json.loads(line) for name in ("train", "val") for line in metadata(empty, name))
+    assert {line["label"] for line in told} == {"cell", "platelet", ""}
 
 
-def test_an_annotation_that_cannot_be_read_is_told_and_its_labels_do_not_count(empty: Dataset) -> None:
+def test_a_sample_of_which_the_annotation_cannot_be_read_is_held(empty: Dataset) -> None:
     lone(empty, 4)
     write(stage(empty) / "00.xml", b"<annotation>")
     write(stage(empty) / "01.xml", voc("dog"))
     plan = empty.plan_split(label="voc", ratios="train=1", near_duplicates="ignore")
+    assert held(plan) == ["stage_data/00.png", "stage_data/00.xml"]
     (told,) = plan.report.details["unread_annotations"]
     assert told["path"] == "stage_data/00.xml"
     assert "no XML" in told["reason"]
-    plan.apply()
+    empty.split(label="voc", ratios="train=1", near_duplicates="ignore", unlisted="alone")
     assert [(one.code, one.path) for one in empty.check()] == [("annotation", "train/00.xml")]
+
+
+def test_images_come_back_though_the_table_of_labels_is_gone(empty: Dataset) -> None:
+    lone(empty, 10)
+    where = table(empty, {f"{number:02d}.png": "a" for number in range(10)})
+    empty.split(label=f"{where}:what", near_duplicates="ignore")
+    Path(where).unlink()
+    assert empty.unsplit() is not None
+    assert len(list(stage(empty).iterdir())) == 10
 
 
 @pytest.mark.parametrize(
@@ -141,7 +163,7 @@ def test_a_stored_table_that_is_gone_is_found_by_check(empty: Dataset) -> None:
     empty.split(label=f"{where}:what", ratios="train=1", near_duplicates="ignore")
     Path(where).unlink()
     assert [one.code for one in empty.check()] == ["label-rule"]
-    with pytest.raises(UsageError, match=r"that of label in imgstage\.toml"):
+    with pytest.raises(UsageError, match=r"or by label in imgstage\.toml"):
         empty.plan_hold("00")
 
 
@@ -166,3 +188,70 @@ def test_a_real_set_with_annotations_is_spread_as_well_as_can_be(empty: Dataset)
     shares = plan.report.details["shares"]
     for of in counts(plan).values():
         assert all(abs(number - sum(of.values()) * shares[name]) < 1 for name, number in of.items())
+
+
+def test_both_halves_of_a_pair_may_have_an_annotation(empty: Dataset) -> None:
+    for role, label in (("before", "dog"), ("after", "cat")):
+        write(stage(empty) / f"x_{role}.png", picture(len(role), "PNG"))
+        write(stage(empty) / f"x_{role}.xml", voc(label))
+    plan = empty.plan_split(label="voc", ratios="train=1", near_duplicates="ignore")
+    assert counts(plan) == {"cat": {"train": 1}, "dog": {"train": 1}}
+
+
+def test_whole_paths_tell_apart_what_has_one_name_in_two_splits(empty: Dataset) -> None:
+    """Where each split counts from one, as many published sets do."""
+    rows: dict[str, str] = {}
+    for place, split in enumerate(("train", "val")):
+        for number in range(4):
+            write(empty.root.path / f"{split}/{number:04d}.png", picture(10 * place + number, "PNG"))
+            rows[f"{split}/{number:04d}.png"] = f"{split}{number}"
+    where = f"{table(empty, rows)}:what"
+    plan = empty.plan_split(label=where, group_csv=where, near_duplicates="ignore")
+    assert counts(plan)["train0"] == {"train": 1, "val": 0, "test": 0}
+    assert plan.report.details["divided_groups"] == {}
+    plan.apply()
+    assert empty.check() == []
+    assert empty.plan_fix_leaks().is_empty
+
+
+def test_rename_keeps_what_a_table_of_labels_looks_for(empty: Dataset) -> None:
+    lone(empty, 6)
+    where = table(empty, {f"{number:02d}.png": "ab"[number % 2] for number in range(6)})
+    empty.split(label=f"{where}:what", ratios="train=1", near_duplicates="ignore")
+    with pytest.raises(UsageError, match="reads groups or labels from names"):
+        empty.plan_rename(prefix="new_")
+    table(
+        empty,
+        {f"{number:02d}.png": "ab"[number % 2] for number in range(6)}
+        | {f"new_0{n}.png": "ab"[1 - n % 2] for n in range(1, 7)},
+    )
+    empty.rename(prefix="new_")
+    assert empty.check() == []
+
+
+def test_labels_that_settings_do_not_name_are_those_of_the_last_split(empty: Dataset) -> None:
+    """`imgstage.toml` is never written over, so `splits.json` must do."""
+    (empty.root.path / "imgstage.toml").write_text('near_duplicates = "ignore"\n')
+    lone(empty, 10)
+    for number in range(10):
+        write(stage(empty) / f"{number:02d}.xml", voc("dog"))
+    plan = empty.plan_split(label="voc", ratios="train=1")
+    assert 'label = "voc"' in plan.report.details["add_to_settings"]
+    plan.apply()
+    assert empty.check() == []
+    empty.hold("00")
+    assert all(json.loads(line)["label"] == "dog" for line in metadata(empty, "train"))
+    (empty.root.path / "imgstage.toml").write_text('near_duplicates = "ignore"\nlabel = "voc"\n')
+    assert 'label = "folder"' in empty.plan_split(label="folder").report.details["add_to_settings"]
+    with pytest.raises(UsageError, match="no source of labels ''"):
+        empty.plan_split(label="")
+
+
+def test_other_words_than_the_stored_ones_are_told(empty: Dataset) -> None:
+    lone(empty, 10)
+    empty.split(near_duplicates="ignore")
+    told = empty.plan_split(near_duplicates="tie", unlisted="alone", rounding="truncate").report.details[
+        "add_to_settings"
+    ]
+    assert set(told) == {'near_duplicates = "tie"', 'unlisted = "alone"', 'rounding = "truncate"'}
+    assert empty.plan_split(near_duplicates="ignore").report.details["add_to_settings"] == []

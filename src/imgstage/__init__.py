@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from .errors import (
         BrokenOffError,
         ChangedError,
+        DefectError,
         DestinationError,
         ImgstageError,
         LockedError,
@@ -28,6 +29,7 @@ __all__ = [
     "BrokenOffError",
     "ChangedError",
     "Dataset",
+    "DefectError",
     "DestinationError",
     "ImgstageError",
     "LockedError",

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .index import FileRecord, Index
     from .leaks import Leaks
 
+_GONE = "restore it; where it is gone for good, say so with `imgstage split --accept-new`"
 ERROR, WARNING = "error", "warning"
 _ENOUGH = 10  # of fewer images, nobody can tell which is the odd one
 _FAR = 0.5  # octaves: an aspect or a side so far from the median is worth a look, when most are nearer
@@ -137,7 +138,7 @@ def _drift(catalog: Catalog) -> Iterator[Finding]:
     for row in catalog.missing:
         if not row.is_acknowledged:
             sentence = f"it was assigned to {row.split} and is gone"
-            yield Finding("missing", ERROR, row.last_path, sentence, "restore it, or let `imgstage split` note it")
+            yield Finding("missing", ERROR, row.last_path, sentence, _GONE)
     for path in catalog.edited:
         sentence = "its bytes are not those that splits.csv knows"
         yield Finding("edited", WARNING, path, sentence, "`imgstage split` writes them down, when the edit is yours")

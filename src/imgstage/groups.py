@@ -33,7 +33,7 @@ def parse_table(text: str) -> tuple[str, str]:
     name, _, column = text.rpartition(":")
     if not name or not column:
         problem = f"{text!r} does not say which column of which file"
-        raise UsageError(problem, "Write it as --group-csv metadata.csv:patient")
+        raise UsageError(problem, "Write it as FILE:COLUMN, such as metadata.csv:patient")
     return name, column
 
 
@@ -135,8 +135,9 @@ def by_column(rows: Sequence[Mapping[str, str]], column: str, paths: Mapping[str
     Args:
         rows: the table.
         column: which of its columns is meant.
-        paths: for each image's path in the root, the key of its sample. A table may also name it by its path below
-            its split, by that below `stage_data/`, by the bare name, and each without the suffix.
+        paths: for each image's path in the root, whom it belongs to. A table may also name it by its path below its
+            split, by that below `stage_data/`, by the bare name, and each without the suffix; what a whole path says
+            goes before that.
 
     Returns:
         What the column says of each sample that the table names; several where its images have different ones, and none
@@ -146,6 +147,7 @@ def by_column(rows: Sequence[Mapping[str, str]], column: str, paths: Mapping[str
         UsageError: no column names any image.
     """
     names: dict[str, set[str]] = defaultdict(set)
+    whole = {fold(path): {owner} for path, owner in paths.items()}
     for path, key in paths.items():
         below = path.partition("/")[2]
         for place in {path, below, f"{STAGE}/{below}", path.rpartition("/")[2]}:
@@ -160,7 +162,8 @@ def by_column(rows: Sequence[Mapping[str, str]], column: str, paths: Mapping[str
     best = min(hits, key=lambda other: (-hits[other], other))
     groups: dict[str, set[str]] = defaultdict(set)
     for row in rows:
-        for key in names.get(_named(row[best]), ()):
+        named = _named(row[best])
+        for key in whole.get(named) or names.get(named, set()):
             groups[key] |= {row[column]} - {""}
     return dict(groups)
 

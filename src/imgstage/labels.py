@@ -9,13 +9,15 @@ from xml.etree import ElementTree as ET
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-SOURCES = ("folder", "voc", "yolo")
+FOLDER = "folder"
+SOURCES = (FOLDER, "voc", "yolo")
 """Where labels may come from beside a table: the folder of a sample's key, or one of two kinds of sidecars."""
 
 SUFFIXES = {"voc": ".xml", "yolo": ".txt"}
 NAMES = "classes.txt"
 """What the file is called that tells the names of YOLO's classes, one a line."""
 
+_NUMBER = re.compile(r"-?(\d{1,9}(\.\d{0,30})?|\.\d{1,30})(e-?\d{1,3})?", re.IGNORECASE | re.ASCII)
 _UNSAFE = re.compile(rb"<!(DOCTYPE|ENTITY)")  # entities may grow without bounds, and VOC has none
 
 
@@ -31,8 +33,8 @@ def read_voc(data: bytes) -> tuple[str, ...]:
     Raises:
         ValueError: it is no such file.
     """
-    if _UNSAFE.search(data):
-        problem = "it defines entities"
+    if _UNSAFE.search(data) or b"\0" in data:  # the latter for encodings of two bytes, which would hide the former
+        problem = "it defines entities, or is in an encoding of two bytes"
         raise ValueError(problem)
     try:
         root = ET.fromstring(data)  # noqa: S314 - what could do harm is refused above
@@ -51,7 +53,7 @@ def read_yolo(data: bytes, names: Sequence[str] = ()) -> tuple[str, ...]:
 
     Args:
         data: the text file; an empty one is a picture of nothing.
-        names: of the classes, by number; a class without one is called by its number.
+        names: of the classes, by number; where there are none, a class is called by its number.
 
     Returns:
         Each class once, sorted.
@@ -64,10 +66,16 @@ def read_yolo(data: bytes, names: Sequence[str] = ()) -> tuple[str, ...]:
         number, *coordinates = text.split() or ("",)
         if not number:
             continue
-        if not number.isascii() or not number.isdigit() or len(number) > 6 or len(coordinates) < 4:
+        whole = number.isascii() and number.isdigit() and len(number) < 7
+        if not whole or len(coordinates) < 4 or not all(map(_NUMBER.fullmatch, coordinates)):
             problem = f"line {line} is no class number with four coordinates"
             raise ValueError(problem)
-        found.add(names[int(number)] if int(number) < len(names) and names[int(number)] else str(int(number)))
+        place = int(number)
+        name = names[place] if place < len(names) else ""
+        if names and not name:
+            problem = f"line {line} is of the class {place}, which {NAMES} does not name"
+            raise ValueError(problem)
+        found.add(name or str(place))
     return tuple(sorted(found))
 
 
@@ -81,13 +89,18 @@ def names_for(path: str, tables: Mapping[str, Sequence[str]]) -> Sequence[str]:
 
     Args:
         path: of the annotation.
-        tables: names by the folder in which their file lies.
+        tables: names by the path of their file. A file in another top-level folder holds, too, where there is none in
+            the annotation's own: `split` moves annotations away, and leaves what belongs to no image.
     """
-    folder = path
-    while folder:
-        folder = folder.rpartition("/")[0]
-        if folder in tables:
-            return tables[folder]
+    top, _, below = path.partition("/")
+    others = sorted({other.partition("/")[0] for other in tables} - {top})
+    for base in (top, *others):
+        folder = f"/{below}"
+        while folder:
+            folder = folder.rpartition("/")[0]
+            found = tables.get(f"{base}{folder}/{NAMES}")
+            if found is not None:
+                return found
     return ()
 
 

@@ -53,7 +53,8 @@ HELP: Mapping[Why, str] = MappingProxyType(
         " what cannot be mended so, with `imgstage hold NAME`",
         Why.TORN: "bring its files together, with `imgstage unsplit`, or `imgstage hold NAME` when one is in held/",
         Why.TIED: "it stays out until its group lies in one split; `imgstage split --reshuffle` draws all anew",
-        Why.UNLISTED: "give its image a row in that table; `imgstage split --unlisted alone` takes it as it is",
+        Why.UNLISTED: "give its image a row in that table, or mend its annotation; `imgstage split --unlisted alone`"
+        " takes it as it is",
         Why.UNFIT: "choose another size, --fit or --format, or set the sample aside with `imgstage hold NAME`",
         Why.ASIDE: "`imgstage release NAME` brings it back",
     }

@@ -62,7 +62,7 @@ def make(recipe: Recipe, data: bytes) -> bytes:
     _refuse_loss(traits, recipe)
     _refuse_labels(pixels, traits, recipe)
     with defects(f"it cannot be brought to {recipe.frame}"):
-        made = _shaped(pixels, traits, recipe)
+        made = shaped(pixels, traits, recipe.frame, labels=recipe.labels)
     lossless = recipe.labels or (traits.lossless and traits.format == recipe.format)
     encoded = encode(made, recipe.format, traits._replace(lossless=lossless), quality=recipe.quality)
     _verify(encoded, made, recipe, traits.mode)
@@ -186,17 +186,37 @@ def _refuse_loss(traits: Traits, recipe: Recipe) -> None:
         raise DefectError(problem)
 
 
-def _shaped(pixels: NDArray[Any], traits: Traits, recipe: Recipe) -> NDArray[Any]:
-    """Scale and turn, then cut and pad."""
-    frame = recipe.frame
-    kernel: Kernel = "nearest" if recipe.labels else "lanczos"
+def shaped(pixels: NDArray[Any], traits: Traits, frame: Frame, *, labels: bool = False) -> NDArray[Any]:
+    """Scale and turn, then cut and pad.
+
+    Args:
+        pixels: see `images.decode`.
+        traits: of the same picture.
+        frame: how it comes to its new size.
+        labels: its values mean something by themselves, and are not blended.
+
+    Returns:
+        The same dtype and range, upright, of the frame's height and width.
+    """
+    kernel: Kernel = "nearest" if labels else "lanczos"
     orientation = turned_left(traits.orientation) if frame.turned else traits.orientation
     small = resize_upright(pixels, frame.scaled, kernel, orientation, alpha=traits.mode in ("LA", "RGBA"))
+    return placed(small, traits.mode, frame)
+
+
+def placed(small: NDArray[Any], mode: str, frame: Frame) -> NDArray[Any]:
+    """Cut and pad what was scaled and turned.
+
+    Args:
+        small: upright pixels, shape (height, width) or (height, width, channels).
+        mode: their layout, by Pillow's name.
+        frame: where they go.
+    """
     cut = small[max(0, -frame.top) :, max(0, -frame.left) :][: frame.height, : frame.width]
     if cut.shape[:2] == (frame.height, frame.width):
         return cut
     padded = np.zeros((frame.height, frame.width, *cut.shape[2:]), cut.dtype)
-    if traits.mode == "CMYK":
+    if mode == "CMYK":
         padded[..., 3] = 255  # black, in inks
     top, left = max(0, frame.top), max(0, frame.left)
     padded[top : top + cut.shape[0], left : left + cut.shape[1]] = cut

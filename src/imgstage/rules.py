@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -13,7 +14,7 @@ from .reasons import Why, because
 from .root import read_regular, show
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from .catalog import Catalog, Sample
     from .root import Root
@@ -58,7 +59,7 @@ class GroupRule(NamedTuple):
         return [groups.setting("group", self.pattern)] if self.pattern is not None else []
 
     def groups(self, what: Catalog) -> dict[str, str]:
-        """The group of each sample, by key; samples without one are not in it.
+        """The group of each sample, by id; samples without one are not in it.
 
         Held ones have a say too; and so have missing and unreadable files, under their `groups.gone_key`.
 
@@ -68,10 +69,11 @@ class GroupRule(NamedTuple):
         lost = [row.last_path for row in (*what.missing, *what.unread) if row.role != SIDECAR]
         gone = {path: groups.gone_key(path) for path in (*lost, *what.unrecorded())}
         if self.table is not None:
-            keys = gone | _keys(what)
-            return groups.merge(_read_column(self.base, self.table, "group_csv", keys))
+            return groups.merge(_read_column(self.base, self.table, "group_csv", gone | _owners(what)))
         if self.pattern is not None:
-            return groups.by_pattern(self.pattern, [*(sample.key for sample in what.samples), *gone.values()])
+            by_key = groups.by_pattern(self.pattern, [*(sample.key for sample in what.samples), *gone.values()])
+            own = {sample.id: by_key[sample.key] for sample in what.samples if sample.key in by_key}
+            return {key: by_key[key] for key in gone.values() if key in by_key} | own
         return {}
 
     def unlisted(self, what: Catalog, found: Mapping[str, str]) -> dict[str, str]:
@@ -83,9 +85,7 @@ class GroupRule(NamedTuple):
         """
         if self.table is None:
             return {}
-        return _unlisted(
-            self.table, (sample for sample in what.samples if sample.key not in found and not sample.group)
-        )
+        return _unlisted(self.table, (sample for sample in what.samples if sample.id not in found and not sample.group))
 
 
 class LabelRule(NamedTuple):
@@ -102,20 +102,34 @@ class LabelRule(NamedTuple):
     base: Path
 
     @classmethod
-    def of(cls, label: str | None, separator: str | None, stored: Settings, root: Root) -> LabelRule:
-        """The rule that is given, else the one that `imgstage.toml` stores, else the folder.
+    def of(
+        cls, label: str | None, separator: str | None, stored: Settings, root: Root, report: bytes = b""
+    ) -> LabelRule:
+        """The rule that is given, else the one that `imgstage.toml` stores, else the last split's, else the folder.
+
+        Args:
+            label: the source that is given.
+            separator: the one that is given.
+            stored: what `imgstage.toml` says.
+            root: the root.
+            report: the content of `splits.json`, which tells of the last split.
 
         Raises:
             UsageError: it is none.
         """
         base = root.path if label is None else Path()
-        source = label or stored.label or labels.SOURCES[0]
+        last, last_separator = _of_last_split(report) if stored.label is None else ("", "")
+        source = label if label is not None else stored.label or last or labels.FOLDER
         if source not in labels.SOURCES:
             if ":" not in source:
                 problem = f"There is no source of labels {source!r}"
                 raise UsageError(problem, f"Choose one of {', '.join(labels.SOURCES)}, or FILE:COLUMN of a table")
             groups.parse_table(source)
-        return cls(source, (separator if separator is not None else stored.label_separator) or "", base)
+        elif separator is not None:
+            problem = f"--label-separator says how cells of a table are divided, and labels come from {source!r}"
+            raise UsageError(problem, "Leave it out, or give --label FILE:COLUMN")
+        known = stored.label_separator if stored.label is not None else last_separator
+        return cls(source, (separator if separator is not None else known) or "", base)
 
     @property
     def is_table(self) -> bool:
@@ -127,13 +141,11 @@ class LabelRule(NamedTuple):
         return groups.stored_table(root.path, self.base, self.source) if self.is_table else self.source
 
     def lines(self, root: Root) -> list[str]:
-        """The lines of `imgstage.toml` that store it; none for the folder.
+        """The lines of `imgstage.toml` that store it.
 
         Raises:
             UsageError: it is no UTF-8.
         """
-        if self.source == labels.SOURCES[0]:
-            return []
         lines = [groups.setting("label", self.stored(root))]
         return (
             [*lines, groups.setting("label_separator", self.separator)] if self.separator and self.is_table else lines
@@ -145,31 +157,56 @@ class LabelRule(NamedTuple):
         Raises:
             UsageError: the table cannot be read, or names nothing.
         """
-        if self.source == labels.SOURCES[0]:
+        if self.source == labels.FOLDER:
             return Labelled(what, {}, {})
         return self._by_table(what) if self.is_table else self._by_annotations(what, root)
 
     def _by_table(self, what: Catalog) -> Labelled:
-        found = _read_column(self.base, self.source, "label", _keys(what))
-        of = {s.id: labels.split_values(found.get(s.key, set()), self.separator) for s in what.samples}
-        unlisted = _unlisted(self.source, (sample for sample in what.samples if sample.key not in found))
+        found = _read_column(self.base, self.source, "label", _owners(what))
+        of = {s.id: labels.split_values(found.get(s.id, set()), self.separator) for s in what.samples}
+        unlisted = _unlisted(self.source, (sample for sample in what.samples if sample.id not in found))
         return Labelled(replace(what, labels=of), unlisted, {})
 
     def _by_annotations(self, what: Catalog, root: Root) -> Labelled:
         of: dict[str, tuple[str, ...]] = {}
         unread: dict[str, str] = {}
+        unlisted: dict[str, str] = {}
         tables = [r.path for r in what.index.files if r.path.endswith(f"/{labels.NAMES}") and r.digest]
-        names = {path.rpartition("/")[0]: labels.read_names(read_regular(root.path / path)) for path in tables}
+        names = {path: labels.read_names(read_regular(root.path / path)) for path in tables}
         for sample, path in _annotations(what, labels.SUFFIXES[self.source]):
             try:
                 data = read_regular(root.path / path)
-                if self.source == "voc":
-                    of[sample.id] = labels.read_voc(data)
-                else:
-                    of[sample.id] = labels.read_yolo(data, labels.names_for(path, names))
+                voc = self.source == "voc"
+                found = labels.read_voc(data) if voc else labels.read_yolo(data, labels.names_for(path, names))
+                of[sample.id] = tuple(sorted({*of.get(sample.id, ()), *found}))
             except (OSError, ValueError) as error:
                 unread[path] = getattr(error, "strerror", None) or str(error)
-        return Labelled(replace(what, labels=of), {}, unread)
+                unlisted[sample.id] = because(Why.UNLISTED, f"{show(path)} cannot be read: {unread[path]}")
+        return Labelled(replace(what, labels=of), unlisted, unread)
+
+
+def _of_last_split(report: bytes) -> tuple[str, str]:
+    """Where the labels of a split came from, and their separator, as its `splits.json` says; empty when it does not."""
+    try:
+        told = json.loads(report)
+        return str(told["label_source"]), str(told["label_separator"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return "", ""
+
+
+def names_tell(stored: Settings, root: Root, report: bytes) -> Callable[[Catalog], dict[str, str]]:
+    """What the stored rules read from the names of images: which group and labels a sample has, by its id."""
+    group_rule = GroupRule.of(None, None, stored, root)
+    label_rule = LabelRule.of(None, None, stored, root, report)
+
+    def read(what: Catalog) -> dict[str, str]:
+        found = group_rule.groups(what)
+        if label_rule.is_table:
+            labels_of = label_rule.apply(what, root).catalog.labels or {}
+            found |= {name: "\0".join((found.get(name, ""), *of)) for name, of in labels_of.items() if of}
+        return found
+
+    return read
 
 
 class Labelled(NamedTuple):
@@ -177,7 +214,7 @@ class Labelled(NamedTuple):
 
     Attributes:
         catalog: with the labels of its samples.
-        unlisted: why samples have no label of which a table should tell, by id.
+        unlisted: why samples have no label of which a table or annotation should tell, by id.
         unread: why annotations could not be read, by path.
     """
 
@@ -187,12 +224,11 @@ class Labelled(NamedTuple):
 
 
 def _annotations(what: Catalog, suffix: str) -> Iterator[tuple[Sample, str]]:
-    """The annotation of each sample that has one, by its path."""
+    """The annotations of all samples, by their paths; each half of a pair may have one."""
     for sample in what.samples:
         for record in sample.sidecars:
             if record.path.lower().endswith(suffix):
                 yield sample, record.path
-                break
 
 
 def _unlisted(table: str, samples: Iterable[Sample]) -> dict[str, str]:
@@ -201,13 +237,13 @@ def _unlisted(table: str, samples: Iterable[Sample]) -> dict[str, str]:
     return {sample.id: reason for sample in samples}
 
 
-def _keys(what: Catalog) -> dict[str, str]:
-    """The key of each file's sample."""
-    return {record.path: sample.key for sample in what.samples for record in sample.files}
+def _owners(what: Catalog) -> dict[str, str]:
+    """The id of each file's sample."""
+    return {record.path: sample.id for sample in what.samples for record in sample.files}
 
 
-def _read_column(base: Path, table: str, setting: str, keys: Mapping[str, str]) -> dict[str, set[str]]:
-    """What a column of a table says of each image, by the key of its sample.
+def _read_column(base: Path, table: str, setting: str, owners: Mapping[str, str]) -> dict[str, set[str]]:
+    """What a column of a table says of each image, by whom it belongs to.
 
     Raises:
         UsageError: the table cannot be read, or names none of the images.
@@ -217,6 +253,8 @@ def _read_column(base: Path, table: str, setting: str, keys: Mapping[str, str]) 
         data = read_regular(base / name)
     except (OSError, ValueError) as error:  # a name with a zero byte is a ValueError
         problem = f"The table {show(str(base / name))} cannot be read ({getattr(error, 'strerror', None) or error})"
-        remedy = f"Check the path; where none is given, it is that of {setting} in imgstage.toml"
+        remedy = (
+            f"Put it back, or give another: its path is given on the command line, or by {setting} in imgstage.toml"
+        )
         raise UsageError(problem, remedy) from error
-    return groups.by_column(groups.read_table(data, name, column), column, keys)
+    return groups.by_column(groups.read_table(data, name, column), column, owners)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _NUMBER = re.compile(r"-?\d{0,12}(\.\d{0,18})?(/\d{1,12})?")  # no exponents: 1e999999999 would take all memory
 _SEED_BITS = 64
+_FOLDS = 1000
 WORDS = {"rounding": ("remainder", "truncate"), "near_duplicates": ("tie", "ignore"), "unlisted": ("hold", "alone")}
 """Settings that are one of a few words, the default first."""
 _KEYS = (
@@ -138,15 +139,24 @@ def _read_shares(text: str) -> dict[str, Fraction]:
     return dict(zip(names, values, strict=True))
 
 
+def fold_names(folds: int) -> list[str]:
+    """What so many folds are called; their names sort as their numbers do."""
+    return [f"fold_{number:0{len(str(folds))}d}" for number in range(1, folds + 1)]
+
+
 def _with_folds(ratios: str | Mapping[str, Fraction] | None, folds: int) -> dict[str, Fraction]:
     """Equal folds, and beside them what `ratios` names."""
-    if folds < 2:
-        problem = f"{folds} folds are too few"
-        raise UsageError(problem, "Give 2 or more")
-    names = [f"fold_{number:0{len(str(folds))}d}" for number in range(1, folds + 1)]
+    if not 2 <= folds <= _FOLDS:
+        problem = f"{folds} folds make no sense"
+        raise UsageError(problem, f"Give 2 to {_FOLDS}")
+    names = fold_names(folds)
     others = _read_shares(ratios) if isinstance(ratios, str) else dict(ratios or {})
     total = sum(others.values())
-    whole = 100 if total > 1 else 1
+    whole = 100 if total > 1 or (isinstance(ratios, str) and "%" in ratios) else 1
+    double = sorted(set(names) & set(others))
+    if double:
+        problem = f"{double[0]} is one of the {folds} folds, which get equal shares"
+        raise UsageError(problem, "Name only what shall be beside the folds, such as test=0.1")
     if total >= whole:
         problem = f"Beside {folds} folds, {format_ratios(others)} leaves nothing for them"
         raise UsageError(problem, "Name only what shall be beside the folds, such as test=0.1")
@@ -314,7 +324,7 @@ def shares_of(
         shares = parse_ratios(ratios) if isinstance(ratios, str) else ratios or stored.ratios or DEFAULT_RATIOS
     check_split_names(list(shares))
     if sum(shares.values()) != 1 or min(shares.values()) < 0:
-        problem = f"The ratios {dict(shares)} do not sum to 1"
+        problem = f"The ratios {format_ratios(shares)} do not sum to 1"
         raise UsageError(problem, "Give shares that sum to exactly 1")
     if not all(_NUMBER.fullmatch(_decimal(share)) for share in shares.values()):
         problem = "The ratios have more digits than can be written down"

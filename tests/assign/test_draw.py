@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from fractions import Fraction
 from random import Random
 
@@ -10,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imgstage.assign import Group, assign, targets
+from imgstage.assign import Assignment, Group, assign, targets
+from imgstage.assign.draw import draw
 from imgstage.errors import RefusedError
 from imgstage.root import DEFAULT_RATIOS
 from imgstage.settings import parse_ratios
@@ -191,3 +193,17 @@ def test_the_advice_to_one_group_of_all_is_not_fewer_splits() -> None:
         assign([Group("all", 20)], DEFAULT_RATIOS)
     with pytest.raises(RefusedError, match="fewer splits"):
         assign([Group("one", 10), Group("two", 10)], DEFAULT_RATIOS)
+
+
+@pytest.mark.parametrize("way", [draw, assign])
+def test_what_ties_two_splits_asks_for_no_room(way: Callable[..., Assignment]) -> None:
+    """Bridges go nowhere: the others get the shares that they would have without them."""
+    ratios = {"train": Fraction(8, 10), "val": Fraction(1, 10), "test": Fraction(1, 10)}
+    single = [Group(f"s{n}", 1, labels=(("ab"[n % 2], 1),)) for n in range(80)]
+    bridges = [Group(f"b{n}", 1, frozenset(("train", "test")), (("a", 1),)) for n in range(20)]
+    found, without = way([*single, *bridges], ratios), way(single, ratios)
+    assert found.targets == without.targets == {"train": 64, "val": 8, "test": 8}
+    assert found.deviation == 0
+    assert found.label_error == without.label_error == 0
+    sizes = Counter(found.splits[group.id] for group in single)
+    assert dict(sizes) == found.targets

@@ -17,6 +17,7 @@ from PIL import Image, ImageFilter
 from imgstage import Dataset
 from imgstage.cache import CACHE
 from imgstage.fingerprint import Prints, components
+from imgstage.index import Index
 from imgstage.likeness import Likeness, alike, compare, prints
 
 from ..helpers import kit, photo, stage, write
@@ -231,3 +232,16 @@ def test_what_is_known_is_told_without_numpy(empty: Dataset) -> None:
 
     assert run() == ["before", "True", "known", "True"]
     assert run() == ["before", "False", "known", "False"]
+
+
+def test_what_could_not_be_read_is_not_remembered_as_flat(empty: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alike, "_QUICK", 0)
+    for what, content in variants(cut("coffee")).items():
+        write(stage(empty) / what, content)
+    seen = Dataset(empty.root.path, remember=False)._look()
+    seen.catalog.index.fingerprints.clear()
+    cache = empty.root.state / CACHE
+    failing = compare(seen.catalog, cache, lambda _: Index((), {}), {}, remember=True)
+    assert failing.groups == {}
+    scan = partial(empty._scan, empty.root.path)
+    assert len(compare(seen.catalog, cache, scan, {}, remember=True).groups) == len(variants(cut("coffee")))

@@ -199,9 +199,9 @@ def test_what_a_group_rule_looks_for_stays_in_the_names(empty: Dataset) -> None:
     for number in range(12):
         write(stage(empty) / f"patient{number // 3}_{number}.jpg", picture(number))
     write(empty.root.path / "imgstage.toml", b"group = '(patient\\d+)_'\n")
-    with pytest.raises(UsageError, match="group rule"):
+    with pytest.raises(UsageError, match="A rule of imgstage"):
         empty.rename(prefix="x_")
-    with pytest.raises(UsageError, match="group rule"):
+    with pytest.raises(UsageError, match="A rule of imgstage"):
         empty.rename(prefix="patient", template="{prefix}{n}_{ext}")
     empty.rename(template="{key}-{n}{ext}")
     assert "patient0_1-02.jpg" in names(stage(empty))

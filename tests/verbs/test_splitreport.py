@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
-from imgstage import Dataset, UsageError
+from imgstage import Dataset, RefusedError, UsageError
+from imgstage.cli import splittext
+from imgstage.likeness import alike
 from imgstage.verbs.splitreport import contradictions
 
 from ..helpers import picture, snapshot, stage, write
@@ -158,3 +161,100 @@ def test_folds_that_make_no_sense_are_refused(empty: Dataset, folds: int, ratios
     classes(empty)
     with pytest.raises(UsageError):
         empty.plan_split(folds=folds, ratios=ratios)
+
+
+def test_deviations_are_those_of_the_counts(empty: Dataset) -> None:
+    for number in range(9):
+        write(stage(empty) / f"g{min(number, 6)}_{number}.png", picture(number, "PNG"))
+    empty.split(ratios="train=0.5,val=0.5", group="^(g.)_", near_duplicates="ignore")
+    told = report(empty)
+    assert told["rules"] == ['group = "^(g.)_"']
+    assert told["size_deviation"] == max(abs(told["samples"][name] - told["targets"][name]) for name in told["samples"])
+    for number in range(3):
+        write(stage(empty) / f"x{number}/x{number}.png", picture(50 + number, "PNG"))
+    empty.split()
+    told = report(empty)
+    errors = [abs(n - 0.5 * sum(of.values())) for of in told["labels"].values() for n in of.values()]
+    assert told["label_error"] == pytest.approx(sum(errors))
+    assert told["label_error"] > 0
+
+
+@pytest.mark.parametrize("quick", [0, 2000])
+def test_what_is_cut_across_splits_is_told(empty: Dataset, quick: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alike, "_QUICK", quick)
+    for number, quality in enumerate((95, 90, 85, 80, 75, 70)):
+        write(stage(empty) / f"{number}.jpg", encoded(cuts(1)[0], "JPEG", quality=quality))
+    empty.split(ratios="train=0.5,val=0.5", max_group=1)
+    search = report(empty)["search"]
+    assert search["cut"] == 15
+    for one in (*search["nearest_cut"], search["nearest_across_splits"]):
+        assert one["bits"] <= 31
+        assert all((empty.root.path / path).is_file() for path in one["pictures"])
+
+
+def test_nothing_is_said_of_pictures_that_were_not_compared(empty: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(6):
+        write(stage(empty) / f"{number}.png", encoded(Image.new("RGB", (200 + number, 200))))
+    empty.split(ratios="train=0.5,val=0.5")
+    assert report(empty)["search"]["nearest_across_splits"] is None
+    assert report(empty)["search"]["too_flat"] == 6
+    monkeypatch.setattr(alike, "_QUICK", 0)
+    assert empty.plan_split().report.details["search"]["nearest_across_splits"] == "more than 31 bits apart"
+
+
+@pytest.mark.parametrize(
+    ("text", "share"), [("test=0.5%", 1 / 200), ("test=1%", 1 / 100), ("test=10%", 1 / 10), ("test=0.5", 1 / 2)]
+)
+def test_a_share_beside_folds_is_read_as_it_is_written(empty: Dataset, text: str, share: float) -> None:
+    classes(empty)
+    shares = empty.plan_split(folds=2, ratios=text).report.details["shares"]
+    assert shares["test"] == pytest.approx(share)
+    assert shares["fold_1"] == shares["fold_2"] == pytest.approx((1 - share) / 2)
+    with pytest.raises(UsageError, match="is one of the 2 folds"):
+        empty.plan_split(folds=2, ratios="fold_1=0.2")
+
+
+def test_folds_keep_the_test_split_that_is_there(empty: Dataset) -> None:
+    classes(empty, 25)
+    empty.split(near_duplicates="ignore")
+    held_out = {sample.id for sample in empty.samples if sample.split == "test"}
+    with pytest.raises(UsageError, match=r"--reshuffle; beside --folds, a split that --ratios names keeps its samples"):
+        empty.plan_split(folds=3, ratios="test=0.2")
+    plan = empty.plan_split(folds=3, ratios="test=0.2", reshuffle=True)
+    assert set(plan.report.details["redrawn"]) == {"val"}
+    plan.apply()
+    now = {sample.id: sample.split for sample in empty.samples}
+    assert all(now[name] == "test" for name in held_out)
+    assert set(now.values()) == {"fold_1", "fold_2", "fold_3", "test"}
+    assert codes(empty) == []
+
+
+def test_what_was_held_out_and_is_drawn_anew_is_told(empty: Dataset) -> None:
+    classes(empty, 25)
+    empty.split(near_duplicates="ignore")
+    plan = empty.plan_split(folds=3, reshuffle=True)
+    assert plan.report.details["redrawn"] == {"test": 4, "val": 6}
+    assert "10 samples that had been held out" in splittext.redrawn(plan.report.details)[0]
+    assert splittext.redrawn(empty.plan_split().report.details) == []
+
+
+def test_a_manifest_does_not_contradict_the_folders(empty: Dataset) -> None:
+    classes(empty)
+    empty.split(near_duplicates="ignore")
+    with pytest.raises(RefusedError, match=r"--manifest moves nothing.*imgstage unsplit"):
+        empty.plan_split(folds=3, reshuffle=True, manifest=True)
+    empty.unsplit()
+    empty.split(folds=3, reshuffle=True, manifest=True)
+    assert codes(empty) == []
+
+
+def test_a_copy_that_was_set_aside_divides_nothing_any_more(empty: Dataset) -> None:
+    for split, names in (("train", "abc"), ("test", "ade")):
+        for name in names:
+            write(empty.root.path / split / f"{split}{name}.png", picture(ord(name), "PNG"))
+    empty.fix_leaks()
+    plan = empty.plan_split(ratios="train=0.5,test=0.5")
+    assert plan.report.details["divided_copies"] == []
+    plan.apply()
+    assert report(empty)["groups"]["same_picture"]["divided"] == []
+    assert codes(empty) == []

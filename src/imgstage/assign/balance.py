@@ -60,12 +60,14 @@ class Kinds:
         settled: dict[str, dict[str, int]] = {name: defaultdict(int) for name in names}
         taken: set[str] = set()
         for group in groups:
+            taken |= group.splits
+            if len(group.splits) > 1:  # it goes nowhere
+                continue
             for label, count in group.labels:
                 totals[label] += count
-            taken |= group.splits
             if not group.splits:
                 kinds[group.size, group.labels].append(group)
-            elif len(group.splits) == 1 and (split := drawn.splits[group.id]) in filled:
+            elif (split := drawn.splits[group.id]) in filled:
                 filled[split] += group.size
                 for label, count in group.labels:
                     settled[split][label] += count

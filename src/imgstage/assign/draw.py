@@ -108,17 +108,18 @@ def draw(
     bridges = tuple(group.id for group in ordered if len(group.splits) > 1)
     old = {group.id: next(iter(group.splits)) for group in ordered if len(group.splits) == 1}
     new = [group for group in ordered if not group.splits]
-    total = sum(group.size for group in ordered)
+    placed = [group for group in ordered if len(group.splits) < 2]  # a bridge goes nowhere, so it asks for no room
+    total = sum(group.size for group in placed)
     wanted = targets(total, ratios, rounding)
     deficits = dict(wanted)
-    for group in ordered:
+    for group in placed:
         for split in group.splits:
-            if split in deficits and len(group.splits) == 1:
+            if split in deficits:
                 deficits[split] -= group.size
     empty = {name for name in ratios if wanted[name] > 0} - {split for group in ordered for split in group.splits}
     if rounding == "remainder":
         _refuse_too_few(len(new), empty, ratios, total)
-    labels = _LabelDeficits(ordered, ratios)
+    labels = _LabelDeficits(placed, ratios)
     least = labels.least_error()
     splits = dict(old)
     remaining = len(new)

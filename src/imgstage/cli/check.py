@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from ..plan import Plan
 
 _FIRST = 5
+_HEAD = 1000  # bytes by which a file is recognised
 
 
 @click.command("check", short_help="Find what is wrong or odd.")
@@ -125,6 +127,8 @@ def _told(dataset: Dataset, findings: Sequence[Finding], root: str | None, *, sh
             yield f"    {finding.code}: {advised(root, finding.remedy)}"
     if not dataset.compares:
         yield NOT_COMPARED
+    elif dataset.max_group is not None:
+        yield f"Look ties {dataset.max_group} samples at most (max_group): pictures that are alike may be divided"
 
 
 def _show_groups(clusters: Sequence[Cluster], *, as_json: bool, show_all: bool) -> None:
@@ -170,41 +174,60 @@ def _write_report(dataset: Dataset, name: str, *, dry_run: bool) -> None:
         page = b"" if dry_run else render(dataset.root.path, leaks).encode()
         return page, f"{counted(len(leaks), 'leak')} between splits; {'would be' if dry_run else 'now'} in {show(name)}"
 
-    _write(name, "--report", MARK.encode(), "report of leaks", make, dry_run=dry_run)
+    _write(dataset, name, "--report", re.escape(MARK.encode()), make, dry_run=dry_run)
 
 
 def _write_plot(dataset: Dataset, name: str, *, dry_run: bool) -> None:
     """Draw the labels."""
+    from ..errors import UsageError
     from ..labelplot import MARK, draw
     from ..root import show
 
     def make() -> tuple[bytes, str]:
         counts = dataset.label_counts()
+        if not counts["samples"]:
+            problem = f"No sample of {show(str(dataset.root.path))} has a split yet, so there is nothing to draw"
+            raise UsageError(problem, "Split first: imgstage split")
         drawn = draw(dataset.root.path.name, counts["samples"], counts["labels"])
-        return (
-            drawn,
-            f"{counted(len(counts['labels']), 'label')}; {'would be' if dry_run else 'now'} drawn in {show(name)}",
-        )
+        labels = counted(len(counts["labels"]), "label")
+        return drawn, f"{labels}; {'would be' if dry_run else 'now'} drawn in {show(name)}"
 
-    _write(name, "--plot", MARK.encode(), "plot of labels", make, dry_run=dry_run)
+    _write(dataset, name, "--plot", b"\x89PNG.{0,200}" + re.escape(MARK.encode()), make, dry_run=dry_run)
 
 
 def _write(
-    name: str, option: str, mark: bytes, kind: str, make: Callable[[], tuple[bytes, str]], *, dry_run: bool
+    dataset: Dataset,
+    name: str,
+    option: str,
+    beginning: bytes,
+    make: Callable[[], tuple[bytes, str]],
+    *,
+    dry_run: bool,
 ) -> None:
-    """Write a file where the user wants it; nothing is overwritten but an earlier one, which holds the same mark.
+    """Write a file where the user wants it.
+
+    Args:
+        dataset: among its images, no such file may lie.
+        name: of the file.
+        option: that asks for it.
+        beginning: a regular expression: nothing is overwritten but an earlier one, which begins so.
+        make: the file's content, and what to say of it.
+        dry_run: write nothing.
 
     Raises:
-        UsageError: something else has that name, or it cannot be written.
+        UsageError: something else has that name, it would lie among the images, or it cannot be written.
     """
     from ..errors import UsageError
     from ..root import show
 
     path, told = Path(name), show(name)
     try:
-        if path.exists() and not (path.is_file() and mark in path.read_bytes()):
-            problem = f"{told} exists, and is no {kind}"
+        if path.exists() and not (path.is_file() and re.match(beginning, path.read_bytes()[:_HEAD], re.DOTALL)):
+            problem = f"{told} exists, and is not what {option} wrote"
             raise UsageError(problem, f"Choose another name for {option}")
+        if dataset.keeps(path):
+            problem = f"{told} would lie among the images of {show(str(dataset.root.path))}"
+            raise UsageError(problem, f"Choose another place for {option}, such as the root itself")
         content, sentence = make()
         if not dry_run:
             path.write_bytes(content)

@@ -18,7 +18,7 @@ from .common import (
     trust_option,
 )
 from .render import counted, pairing, surprises
-from .splittext import NOT_COMPARED, groups, labels, lookalikes, splits
+from .splittext import NOT_COMPARED, groups, labels, lookalikes, redrawn, splits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -131,7 +131,14 @@ def command(
 def _render(show_all: bool) -> Callable[[Plan], list[str]]:
     def render(plan: Plan) -> list[str]:
         details = plan.report.details
-        told = (*pairing(details), *splits(details), *labels(details), *groups(details), *lookalikes(details))
+        told = (
+            *pairing(details),
+            *splits(details),
+            *redrawn(details),
+            *labels(details),
+            *groups(details),
+            *lookalikes(details),
+        )
         return [*told, *surprises(details, show_all=show_all)]
 
     return render

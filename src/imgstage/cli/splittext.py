@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..root import show
-from .render import table
+from .render import counted, table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,6 +29,15 @@ def splits(details: Mapping[str, Any]) -> list[str]:
     return table(rows)
 
 
+def redrawn(details: Mapping[str, Any]) -> list[str]:
+    """What was held out, and is not any more."""
+    if not details["redrawn"]:
+        return []
+    of = ", ".join(f"{count:,} of {show(split)}" for split, count in details["redrawn"].items())
+    count = counted(sum(details["redrawn"].values()), "sample")
+    return [f"{count} that had been held out got another split ({of}); what was tested on them proves nothing now"]
+
+
 def labels(details: Mapping[str, Any]) -> list[str]:
     """How evenly labels are spread, and what has none."""
     lines = []
@@ -43,16 +52,16 @@ def labels(details: Mapping[str, Any]) -> list[str]:
         lines.append(f"{names}; the farthest from its share: {show(worst[1])} in {worst[2]}, by {worst[0]:.1f} samples")
     without, unlisted = details["samples_without_label"], details["samples_unlisted"]
     if without:
-        lines.append(f"{without:,} samples have no label{_from(details['label_source'])}")
+        lines.append(f"{counted(without, 'sample')} without a label{_from(details['label_source'])}")
     if unlisted:
         lines.append(
-            f"{unlisted:,} samples are held, for a table says nothing of them; --unlisted alone takes them as they are"
+            f"{counted(unlisted, 'sample')} held, for nothing tells group or label; `--unlisted alone` takes all"
         )
     unread = details["unread_annotations"]
     if unread:
         shown = "; ".join(f"{one['path']}: {one['reason']}" for one in unread[:_FIRST])
         more = f" and {len(unread) - _FIRST:,} more" if len(unread) > _FIRST else ""
-        lines.append(f"{len(unread):,} annotations cannot be read, so their labels do not count: {shown}{more}")
+        lines.append(f"{counted(len(unread), 'annotation')} unreadable: {shown}{more}")
     return lines
 
 
@@ -109,10 +118,10 @@ def lookalikes(details: Mapping[str, Any]) -> list[str]:
             f"  the largest of these groups has {details['largest_alike']:,} samples, and the smallest split {small:,}:"
             " `imgstage check --groups` shows what holds it together, --max-group N cuts the weakest ties"
         )
-    cut = details["search"]["cut"]
+    cut, nearest = details["search"]["cut"], details["search"]["nearest_cut"][:_FIRST]
     if cut:
-        shown = "; ".join(f"{show(one['left'])} and {show(one['right'])} ({one['bits']} bits)" for one in cut[:_FIRST])
-        more = f" and {len(cut) - _FIRST:,} more" if len(cut) > _FIRST else ""
+        shown = "; ".join(f"{' and '.join(one['pictures'])} ({one['bits']} bits)" for one in nearest)
+        more = f" and {cut - _FIRST:,} more" if cut > _FIRST else ""
         lines.append(f"  cut for --max-group, so these may be divided: {shown}{more}")
     if details["search"]["too_flat"]:
         lines.append(f"{_pictures(details['search']['too_flat'])} too flat to be compared with others by look")

@@ -10,8 +10,9 @@ from ..journal import origins, read_age
 from ..look import homes_of, naming_settings
 from ..parallel import thinking
 from ..root import clean_folder, fold
-from ..rules import GroupRule
+from ..rules import names_tell
 from ..sources import read_sources
+from ..tables import manifest
 from ..verbs.add import plan_add
 from ..verbs.hold import plan_hold, plan_release
 from ..verbs.rename import RenameWish, plan_rename
@@ -68,7 +69,11 @@ class Planning(SplitPlanning):
             ChangedError: `splits.csv` is not the last one, and does not know all samples, or disagrees with the
                 folders; nothing was changed.
         """
-        seen = self._look_to_change()
+        seen = self._look_to_change(labelled=False)
+        if any(
+            manifest(split) in seen.draft.tables for split in seen.splits
+        ):  # else no table is left that tells labels
+            seen = self._labelled(seen)
         with thinking(self._progress, "Planning"):
             return self._bound(plan_unsplit(seen.catalog, seen.draft, trust))
 
@@ -126,8 +131,8 @@ class Planning(SplitPlanning):
             DestinationError: a name is taken; nothing was changed.
         """
         seen = self._look_to_change()
-        rule = GroupRule.of(None, None, seen.settings, self.root)
-        wish = RenameWish(prefix, start, width, template, seen.settings.pairing, rule.groups)
+        grouping = names_tell(seen.settings, self.root, seen.draft.report)
+        wish = RenameWish(prefix, start, width, template, seen.settings.pairing, grouping)
         return self._bound(plan_rename(seen.catalog, self._meant(names, otherwise=True), wish, seen.draft))
 
     def plan_resize(
@@ -180,7 +185,7 @@ class Planning(SplitPlanning):
         )
         check_wish(wished, format, quality)
         seen = self._look_to_change()
-        rule = GroupRule.of(None, None, seen.settings, self.root)
+        grouping = names_tell(seen.settings, self.root, seen.draft.report)
         originals, uncertain = self._originals(seen)
 
         def expect(work: Sequence[tuple[Recipe, FileRecord]]) -> Estimate:
@@ -199,7 +204,7 @@ class Planning(SplitPlanning):
             originals,
             uncertain,
             seen.settings.pairing,
-            rule.groups,
+            grouping,
             expect,
         )
         return self._bound(plan_resize(seen.catalog, self._meant(names, otherwise=True), wish, seen.draft))

@@ -20,9 +20,10 @@ from ..likeness import Likeness, compare
 from ..look import Look, look
 from ..parallel import thinking
 from ..plan import Plan, some
-from ..root import REPORT, SETTINGS, STATE, Root, find_root, fold, real_path, root_path, show
+from ..root import HELD, REPORT, SETTINGS, STAGE, STATE, Root, find_root, fold, real_path, root_path, show
 from ..rules import GroupRule, LabelRule
 from ..verbs.splitreport import contradictions, count
+from ..verbs.wishes import is_own_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -106,14 +107,18 @@ class Reading:
     def _label_trouble(self, seen: Look) -> list[Finding]:
         """Labels that cannot be read, and a `splits.json` that is not true any more."""
         try:
-            labelled = LabelRule.of(None, None, seen.settings, self.root).apply(seen.catalog, self.root)
+            labelled = LabelRule.of(None, None, seen.settings, self.root, seen.draft.report).apply(
+                seen.catalog, self.root
+            )
         except UsageError as error:
             return [Finding("label-rule", ERROR, SETTINGS, error.problem, error.remedy)]
         remedy = "mend the file, or put the right one in its place"
         found = [Finding("annotation", WARNING, path, why, remedy) for path, why in sorted(labelled.unread.items())]
         if REPORT in seen.draft.tables:
             for sentence in contradictions(seen.draft.report, self._counts(labelled.catalog)):
-                remedy = "`imgstage split` writes it anew; where it is not imgstage's, move it away first"
+                remedy = "`imgstage split` writes it anew"
+                if not is_own_table(seen.draft, REPORT):
+                    remedy = f"move it away, for it is not the one imgstage wrote last; then {remedy}"
                 found.append(Finding("split-report", WARNING, REPORT, sentence, remedy))
         return found
 
@@ -122,6 +127,15 @@ class Reading:
         """Whether `imgstage.toml` wants pictures that look nearly the same to be looked for."""
         return settings.word_of("near_duplicates", None, settings.read(self.root)) == "tie"
 
+    def keeps(self, path: Path) -> bool:
+        """Whether a path lies in a folder that imgstage looks after: `stage_data/`, a split, `held/`, its own."""
+        real = path.resolve()
+        if self.root.path not in real.parents:
+            return False
+        seen = self._look()
+        own = {STATE, STAGE, HELD, *(seen.catalog.layout.folder(split) for split in seen.splits)}
+        return real.relative_to(self.root.path).parts[0] in own and real.parent != self.root.path
+
     def label_counts(self) -> dict[str, Any]:
         """How many usable samples each split has, and how many of each label: `samples` and `labels`.
 
@@ -129,7 +143,7 @@ class Reading:
             UsageError: the source of labels in `imgstage.toml` cannot be read.
         """
         seen = self._look()
-        rule = LabelRule.of(None, None, seen.settings, self.root)
+        rule = self._label_rule(seen)
         found = self._counts(rule.apply(seen.catalog, self.root).catalog)
         samples = found["samples"]
         return {**found, "samples": {name: samples[name] for name in seen.splits if name in samples}}
@@ -137,6 +151,11 @@ class Reading:
     def _counts(self, catalog: Catalog) -> dict[str, Any]:
         samples = [sample for sample in catalog.samples if not sample.held]
         return count(catalog, {sample.id: sample.split for sample in samples}, samples)
+
+    @property
+    def max_group(self) -> int | None:
+        """How many samples look may tie together at most, as `imgstage.toml` says."""
+        return settings.read(self.root).max_group
 
     def leaks(self) -> Leaks:
         """What lies in two splits and should not: the same picture, nearly the same, or one group.
@@ -156,6 +175,10 @@ class Reading:
         seen = self._look()
         rule = GroupRule.of(None, None, seen.settings, self.root)
         return find_clusters(seen.catalog, self._likeness(seen), _by_id(seen, rule.groups(seen.catalog)))
+
+    def _label_rule(self, seen: Look) -> LabelRule:
+        """That of `imgstage.toml`, else the last split's."""
+        return LabelRule.of(None, None, seen.settings, self.root, seen.draft.report)
 
     def _leaks(self, seen: Look) -> tuple[Leaks, list[Finding]]:
         """The leaks, and what keeps some from being seen."""
@@ -232,13 +255,25 @@ class Reading:
         seen.refuse_unseen()
         return seen
 
-    def _look_to_change(self) -> Look:
-        """The same, for verbs that write the ledger on: the journal and the ledger must be in order."""
+    def _look_to_change(self, *, labelled: bool = True) -> Look:
+        """The same, for verbs that write the ledger on: the journal and the ledger must be in order.
+
+        Args:
+            labelled: whether tables will be written that tell labels.
+        """
         self.journal.refuse_if_pending()
         seen = self._look_whole()
         seen.refuse_foreign_ledger()
-        rule = LabelRule.of(None, None, seen.settings, self.root)
-        return replace(seen, catalog=rule.apply(seen.catalog, self.root).catalog)  # the tables tell labels
+        return self._labelled(seen) if labelled else seen
+
+    def _labelled(self, seen: Look) -> Look:
+        """With the labels of samples, which tables tell.
+
+        Raises:
+            UsageError: their source cannot be read.
+        """
+        rule = self._label_rule(seen)
+        return replace(seen, catalog=rule.apply(seen.catalog, self.root).catalog)
 
     def _meant(self, names: Sequence[str | Path], otherwise: bool) -> list[str]:
         """Names of samples as they stand in the root: a path that is there from here is one there too."""
@@ -296,4 +331,4 @@ class Reading:
 
 def _by_id(seen: Look, groups: Mapping[str, str]) -> dict[str, str]:
     """The group of each sample by id: by the rule, else the one it was assigned with."""
-    return {sample.id: groups.get(sample.key, sample.group) for sample in seen.catalog.samples}
+    return {sample.id: groups.get(sample.id, sample.group) for sample in seen.catalog.samples}

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .. import settings
+from ..labels import FOLDER
 from ..likeness import RADIUS
 from ..parallel import thinking
 from ..root import show
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from ..likeness import Likeness
     from ..plan import Plan
 
+_CUTS = 100  # links that were cut are listed
 _METHOD = "PDQ fingerprints of 256 bits; every pair of pictures within the radius, in eight orientations"
 _LIMITS = (
     "pictures that were cut out of another one, or had a wide frame added",
@@ -69,7 +71,7 @@ class SplitPlanning(Reading):
             unlisted: what becomes of new samples of which a table of groups or labels says nothing: "hold" (the
                 default) leaves them where they are, "alone" takes them as they are.
             folds: split into so many equal parts, `fold_1` and so on; `ratios` may name others beside them, such as
-                `test=0.1`.
+                `test=0.1`: with `reshuffle`, who is there already stays.
             rounding: "remainder" (the default) or "truncate".
             reshuffle: draw all samples anew, old ones too.
             accept_new: go on although held-out images are missing while unknown ones have appeared.
@@ -87,17 +89,19 @@ class SplitPlanning(Reading):
         words = {key: settings.word_of(key, word, stored) for key, word in asked.items()}
         settings.check_seed(seed)
         rule = GroupRule.of(group, group_csv, stored, self.root)
-        label_rule = LabelRule.of(label, label_separator, stored, self.root)
         seen = self._look_whole(tuple(shares))
+        label_rule = LabelRule.of(label, label_separator, stored, self.root, seen.draft.report)
         with thinking(self._progress, "Grouping"):  # a rule may take its time
             group_of = rule.groups(seen.catalog)
             catalog, unlabelled, unread = label_rule.apply(seen.catalog, self.root)
         left_out = rule.unlisted(catalog, group_of) | unlabelled if words["unlisted"] == "hold" else {}
         most = settings.group_limit(max_group, stored)
         likeness = self._compare(seen, most) if words["near_duplicates"] == "tie" else None
-        rules = [*rule.lines(self.root), *label_rule.lines(self.root)]
-        stored_rules = [*GroupRule.of(None, None, stored, self.root).lines(self.root)]
-        stored_rules += LabelRule.of(None, None, stored, self.root).lines(self.root)
+        rules = rule.lines(self.root)
+        stored_rules = GroupRule.of(None, None, stored, self.root).lines(self.root)
+        if stored.label is not None or label_rule.source != FOLDER:
+            rules += label_rule.lines(self.root)
+            stored_rules += LabelRule.of(None, None, stored, self.root).lines(self.root)
         wish = SplitWish(
             ratios=shares,
             seed=seed if seed is not None else stored.seed or 0,
@@ -116,12 +120,15 @@ class SplitPlanning(Reading):
             ),
             groups=group_of,
             reshuffle=reshuffle,
+            with_folds=folds is not None,
+            kept=frozenset(shares) - set(settings.fold_names(folds)) if reshuffle and folds else frozenset(),
             accept_new=accept_new,
             trust=trust,
             foreign_ledger=seen.has_foreign_ledger,
             manifest=manifest,
             alike=likeness.groups if likeness else {},
             label_source=label_rule.stored(self.root),
+            label_separator=label_rule.separator,
             unlisted=left_out,
             searched=lambda splits, places: _searched(likeness, splits, places),
         )
@@ -179,9 +186,13 @@ def _searched(likeness: Likeness | None, splits: Mapping[str, str], places: Mapp
     return {
         "method": _METHOD,
         "radius_bits": RADIUS,
-        "pictures": len(likeness.pictures.paths),
+        "pictures": len(set(likeness.pictures.paths)),
         "too_flat": len(likeness.flat),
-        "nearest_across_splits": link or f"more than {RADIUS} bits apart",
-        "cut": [one._replace(left=show(one.left), right=show(one.right))._asdict() for one in likeness.cut],
+        "nearest_across_splits": link or (None if likeness.looks_at_all else f"more than {RADIUS} bits apart"),
+        "cut": len(likeness.cut),
+        "nearest_cut": [
+            {"bits": one.bits, "pictures": [show(places.get(path, path)) for path in (one.left, one.right)]}
+            for one in likeness.cut[:_CUTS]
+        ],
         "cannot_see": list(_LIMITS),
     }

@@ -5,14 +5,16 @@ from ..formats import MAX_PIXELS
 from .arrays import COUNTER_CLOCKWISE, Kernel, orient, resize, resize_upright, turned_left
 from .codecs import defects, quiet_codecs
 from .drawing import caption, stacked_bars, thumbnail
-from .inspection import Inspected, inspect
-from .pictures import MODES_OF, Picture, Traits, decode, encode
+from .inspection import SIDEWAYS, Header, Inspected, inspect, read_header
+from .pictures import MODES_OF, Picture, Traits, decode, encode, in_mode
 
 __all__ = [
     "COUNTER_CLOCKWISE",
     "MAX_PIXELS",
     "MODES_OF",
+    "SIDEWAYS",
     "DefectError",
+    "Header",
     "Inspected",
     "Kernel",
     "Picture",
@@ -21,9 +23,11 @@ __all__ = [
     "decode",
     "defects",
     "encode",
+    "in_mode",
     "inspect",
     "orient",
     "quiet_codecs",
+    "read_header",
     "resize",
     "resize_upright",
     "stacked_bars",

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+
+from ..errors import RefusedError
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -136,12 +139,24 @@ def _nearest(there: int, wished: int) -> NDArray[np.intp]:
     return ((np.arange(wished, dtype=np.int64) * 2 + 1) * there // (2 * wished)).astype(np.intp)
 
 
-@cache
 def _vips() -> ModuleType:
-    """libvips, loaded when it is first needed. It must not be used in forked children of a process that has used it."""
+    """libvips, loaded when it is first needed.
+
+    Raises:
+        RefusedError: the process was forked from one that has used it: there it would hang.
+    """
+    module, process = _load_vips()
+    if process != os.getpid():
+        problem = "libvips was used before this process was forked, and would hang in it"
+        raise RefusedError(problem, "Start workers anew, with multiprocessing_context='spawn'")
+    return module
+
+
+@cache
+def _load_vips() -> tuple[ModuleType, int]:
     import pyvips
 
     pyvips.cache_set_max(0)  # nothing comes twice
     pyvips.concurrency_set(1)  # the images are what is done side by side, not their parts
     module: ModuleType = pyvips
-    return module
+    return module, os.getpid()

@@ -6,8 +6,9 @@ import ctypes
 import io
 import logging
 import warnings
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from importlib.util import find_spec
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from PIL import (
@@ -44,12 +45,40 @@ FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "DIB", "GIF")
 _EXIF_ORIENTATION = 0x0112
 
 
+class _Quiet:
+    """How often `quiet_codecs` was entered, in whatever thread, and what ends it."""
+
+    def __init__(self) -> None:
+        self.lock = Lock()
+        self.times = 0
+        self.end = ExitStack()
+
+
+_QUIET = _Quiet()
+
+
 @contextmanager
 def quiet_codecs() -> Iterator[None]:
     """Let the decoders work without warnings and under our own size cap instead of Pillow's.
 
-    The settings are Pillow's globals, so this is entered once around a whole scan, not in each of its threads.
+    The settings are Pillow's globals: the first who enters sets them, in whatever thread, and the last who leaves puts
+    back what was there.
     """
+    with _QUIET.lock:
+        if not _QUIET.times:
+            _QUIET.end.enter_context(_quieted())
+        _QUIET.times += 1
+    try:
+        yield
+    finally:
+        with _QUIET.lock:
+            _QUIET.times -= 1
+            if not _QUIET.times:
+                _QUIET.end.close()
+
+
+@contextmanager
+def _quieted() -> Iterator[None]:
     pillow_cap, pillow_lenient = Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES
     with warnings.catch_warnings(), _quiet_libtiff(), _quiet_log():
         warnings.simplefilter("ignore")

@@ -63,7 +63,7 @@ def caption(text: str, shape: tuple[int, int], size: int = 16) -> NDArray[np.uin
 _COLOURS = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#f0e442", "#999999")
 """Told apart by everybody (Okabe, Ito, "Color Universal Design", 2008)."""
 
-_ROW, _NAME, _BAR, _NUMBERS, _EDGE = 26, 200, 480, 240, 12
+_ROW, _NAME, _BAR, _EDGE = 26, 200, 480, 12
 
 
 def stacked_bars(
@@ -81,17 +81,20 @@ def stacked_bars(
         RGB, uint8, shape (height, width, 3), range 0 to 255.
     """
     colours = [_COLOURS[number % len(_COLOURS)] for number in range(len(parts))]
-    height = 2 * _EDGE + (len(rows) + 2) * _ROW
-    picture = Image.new("RGB", (2 * _EDGE + _NAME + _BAR + _NUMBERS, height), "white")
-    draw = ImageDraw.Draw(picture)
     font, ink = ImageFont.load_default(14), (30, 30, 30)
+    numbers = [" / ".join(f"{count:,}" for count in counts) for _, counts in rows]
+    legend = sum(36 + font.getlength(name) for name in parts)
+    right = max(_BAR + 8 + max((font.getlength(text) for text in numbers), default=0), legend)
+    size = 2 * _EDGE + _NAME + round(right) + 8, 2 * _EDGE + (len(rows) + 2) * _ROW
+    picture = Image.new("RGB", size, "white")
+    draw = ImageDraw.Draw(picture)
     draw.text((_EDGE, _EDGE + _ROW // 2), title, fill=ink, font=ImageFont.load_default(16), anchor="lm")
     left, y = _EDGE + _NAME, _EDGE + _ROW
     for name, colour in zip(parts, colours, strict=True):
         draw.rectangle((left, y + 6, left + 12, y + 18), fill=colour)
         draw.text((left + 18, y + 12), name, fill=ink, font=font, anchor="lm")
         left += 36 + round(draw.textlength(name, font=font))
-    for name, counts in rows:
+    for (name, counts), told in zip(rows, numbers, strict=True):
         y += _ROW
         text = name
         while draw.textlength(text, font=font) > _NAME - 12:
@@ -103,9 +106,8 @@ def stacked_bars(
             if edges[1] > edges[0]:
                 draw.rectangle((edges[0], y + 3, edges[1] - 1, y + _ROW - 5), fill=colour)
             done += count
-        numbers = " / ".join(f"{count:,}" for count in counts)
-        draw.text((_EDGE + _NAME + _BAR + 8, y + 12), numbers, fill=ink, font=font, anchor="lm")
+        draw.text((_EDGE + _NAME + _BAR + 8, y + 12), told, fill=ink, font=font, anchor="lm")
     for mark in marks:
         x = _EDGE + _NAME + round(_BAR * mark)
-        draw.line((x, _EDGE + 2 * _ROW, x, height - _EDGE), fill=ink)
+        draw.line((x, _EDGE + 2 * _ROW, x, size[1] - _EDGE), fill=ink)
     return np.asarray(picture, dtype=np.uint8)

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _PNG_END = b"IEND\xae\x42\x60\x82"
-_SIDEWAYS = range(5, 9)  # EXIF orientations that exchange height and width
+SIDEWAYS = range(5, 9)
+"""EXIF orientations that exchange height and width."""
 _SMALL = 128  # pixels that a small copy has on its shorter side at least, where the image has them
 _TO_GREY = {"1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr"}
 _TRANSPARENT = {"LA", "La", "PA", "RGBA", "RGBa"}
@@ -39,6 +40,34 @@ class Inspected(NamedTuple):
     size: tuple[int, int]
     small: NDArray[Any]
     shrunk: int
+
+
+class Header(NamedTuple):
+    """What an image says of itself before its pixels.
+
+    Attributes:
+        size: (height, width) in pixels as seen, that is after the EXIF orientation.
+        orientation: the EXIF orientation, 1 to 8.
+    """
+
+    size: tuple[int, int]
+    orientation: int
+
+    @property
+    def is_sideways(self) -> bool:
+        """Whether height and width are exchanged in the file."""
+        return self.orientation in SIDEWAYS
+
+
+def read_header(data: bytes) -> Header:
+    """Read no more than the header of an encoded image. Call it inside `quiet_codecs`.
+
+    Raises:
+        DefectError: the bytes are no image, or larger than `MAX_PIXELS`.
+    """
+    with codecs.opened(data) as image:
+        orientation = codecs.orientation_of(image)
+        return Header(image.size if orientation in SIDEWAYS else image.size[::-1], orientation)
 
 
 def inspect(data: bytes) -> Inspected:
@@ -66,7 +95,7 @@ def inspect(data: bytes) -> Inspected:
             if name == "PNG" and _PNG_END not in data:  # all pixels may be there, but the file was cut off
                 problem = "it does not decode whole (its end is missing)"
                 raise DefectError(problem)
-    if orientation in _SIDEWAYS:
+    if orientation in SIDEWAYS:
         height, width = width, height
     known_as = blake3(profile).hexdigest(length=4) if isinstance(profile, bytes) and profile else ""
     return Inspected(ImageInfo(name, height, width, mode, orientation, known_as), size, small, shrunk)

@@ -219,6 +219,26 @@ def encode(
         return buffer.getvalue()
 
 
+def in_mode(pixels: NDArray[np.uint8], mode: str, wished: str) -> NDArray[np.uint8]:
+    """Pixels in the channels that are wished; what is transparent loses its opacity.
+
+    Args:
+        pixels: as `decode` returns them, uint8.
+        mode: their layout.
+        wished: "RGB" or "L".
+
+    Returns:
+        uint8, shape (height, width, 3) for "RGB", (height, width) for "L", range 0 to 255.
+    """
+    if mode == wished:
+        return pixels
+    if pixels.ndim == 2 and wished == "RGB":
+        return np.repeat(pixels[..., None], 3, axis=2)
+    if pixels.ndim == 2:
+        return pixels
+    return np.asarray(to_pillow(pixels, mode).convert(wished))
+
+
 def to_pillow(pixels: NDArray[Any], mode: str = "", palette: bytes = b"") -> Image.Image:
     """Pixels as an image of Pillow's.
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 RADIUS = 31
 """Bits of 256 by which two fingerprints of one picture may differ: what PDQ's authors advise for a match."""
 
+_CROWD = 1000  # pictures of one group: between more, there may be more links than memory
 _QUICK = 2000  # pictures are compared in less time than it takes to remember what was found
 
 
@@ -49,6 +50,7 @@ class Likeness:
         is_flat: for each picture 1 where there is too little to see to compare it, else 0.
         load: the fingerprints of some pictures, by their places. Loads numpy.
         cut: links that would have tied more owners together than were allowed, the nearest first.
+        whole: what was found before any link was cut; None where none was.
     """
 
     pictures: Pictures
@@ -56,6 +58,7 @@ class Likeness:
     is_flat: bytes
     load: Callable[[Sequence[int]], Prints]
     cut: Sequence[Link] = ()
+    whole: Likeness | None = None
 
     @property
     def flat(self) -> list[str]:
@@ -76,7 +79,10 @@ class Likeness:
         return {name: names[top] for name, top in pairs if top in names}
 
     def capped(self, most: int) -> Likeness:
-        """The same, but no group has more owners than `most`: the widest links that would make it so are cut."""
+        """The same, but no group has more owners than `most`: the widest links that would make it so are cut.
+
+        In a group of more than a thousand pictures, only those links are looked at that hold it together.
+        """
         first = array("i", self.first)
         cut: list[Link] = []
         for members in self._members.values():
@@ -84,8 +90,9 @@ class Likeness:
             if len(owners) <= most:
                 continue
             parts = {owner: {owner} for owner in owners}
-            links = [(self._link(*link), *link[:2]) for link in self._prints.all_links(members, RADIUS)]
-            for link, left, right in sorted(links):
+            few = len(members) <= _CROWD
+            found = self._prints.all_links(members, RADIUS) if few else self._prints.nearest_links(members)
+            for link, left, right in sorted((self._link(*link), *link[:2]) for link in found):
                 one, other = (parts[self._owner(member)] for member in (left, right))
                 if one is other:
                     continue
@@ -96,7 +103,7 @@ class Likeness:
                 parts |= dict.fromkeys(other, one)
             for owner, part in parts.items():
                 first[owner] = min(part)
-        return replace(self, first=first, cut=sorted(cut))
+        return replace(self, first=first, cut=sorted(cut), whole=self)
 
     def across(self, splits: Mapping[str, str]) -> Iterator[tuple[int, tuple[str, str], tuple[str, str]]]:
         """All pairs of pictures that are nearly alike and belong to owners in different splits.
@@ -115,6 +122,11 @@ class Likeness:
                     if splits[one] != splits[other]:
                         yield bits, (self._path(left), one), (self._path(right), other)
 
+    @property
+    def looks_at_all(self) -> bool:
+        """Whether there are so few pictures that each can be compared with each, however unlike they are."""
+        return len(self.pictures.paths) <= _QUICK
+
     def nearest_across(self, splits: Mapping[str, str]) -> Link | None:
         """The two nearest pictures that belong to owners in different splits.
 
@@ -122,11 +134,12 @@ class Likeness:
             splits: of each owner that counts.
 
         Returns:
-            The link; None when nothing can be compared, and where there are so many pictures that only those within
-            the radius were looked for, when none of these is in two splits.
+            The link; None when nothing can be compared, or, where `looks_at_all` is not so, when none within the radius
+            is in two splits.
         """
-        if len(self.pictures.paths) > _QUICK:
-            pairs = ((bits, sorted((one[0], other[0]))) for bits, one, other in self.across(splits))
+        if not self.looks_at_all:
+            found_across = (self.whole or self).across(splits)
+            pairs = ((bits, sorted((one[0], other[0]))) for bits, one, other in found_across)
             return min((Link(bits, *paths) for bits, paths in pairs), default=None)
         places = [place for place, flat in enumerate(self.is_flat) if not flat]
         numbers = {name: number for number, name in enumerate(sorted(set(splits.values())))}
@@ -212,7 +225,7 @@ def compare(
         return Likeness(pictures, first, known[size:], load)
     from . import prints
 
-    first, is_flat = prints.find_alike(pictures, prints.Source(fresh, cache, scan), RADIUS)
-    if remember and many:
+    first, is_flat, is_whole = prints.find_alike(pictures, prints.Source(fresh, cache, scan), RADIUS)
+    if remember and many and is_whole:
         keep(cache, name, first.tobytes() + is_flat)
     return Likeness(pictures, first, is_flat, load)

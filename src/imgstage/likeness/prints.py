@@ -37,22 +37,22 @@ class Source:
     scan: Callable[[Sequence[str]], Index]
 
 
-def find_alike(pictures: Pictures, source: Source, radius: int) -> tuple[array[int], bytes]:
+def find_alike(pictures: Pictures, source: Source, radius: int) -> tuple[array[int], bytes, bool]:
     """Compare all pictures.
 
     Returns:
-        For each owner the place of the first that it is united with; and for each picture 1 where there is too little
-        to see to compare it, else 0.
+        For each owner the place of the first that it is united with; for each picture 1 where there is too little to
+        see to compare it, else 0; and whether all pictures could be read.
     """
-    packed = _packed(pictures, range(len(pictures.paths)), source)
+    packed, is_whole = _packed(pictures, range(len(pictures.paths)), source)
     is_flat = packed[:, -1] <= TOO_FLAT
     first = components(_prints(pictures, np.nonzero(~is_flat)[0], packed[~is_flat]), len(pictures.names), radius)
-    return array("i", first.tobytes()), is_flat.tobytes()
+    return array("i", first.tobytes()), is_flat.tobytes(), is_whole
 
 
 def load(pictures: Pictures, places: Sequence[int], source: Source) -> Prints:
     """The fingerprints of some pictures; their owners are places in `pictures.names`."""
-    return _prints(pictures, np.array(places, np.intp), _packed(pictures, places, source))
+    return _prints(pictures, np.array(places, np.intp), _packed(pictures, places, source)[0])
 
 
 def _prints(pictures: Pictures, places: NDArray[np.intp], packed: NDArray[np.uint8]) -> Prints:
@@ -61,8 +61,8 @@ def _prints(pictures: Pictures, places: NDArray[np.intp], packed: NDArray[np.uin
     return Prints(hashes, kinds, owners)
 
 
-def _packed(pictures: Pictures, places: Sequence[int], source: Source) -> NDArray[np.uint8]:
-    """The fingerprints of some pictures, one a row."""
+def _packed(pictures: Pictures, places: Sequence[int], source: Source) -> tuple[NDArray[np.uint8], bool]:
+    """The fingerprints of some pictures, one a row, and whether all were found."""
     wanted: dict[str, list[int]] = defaultdict(list)
     for row, place in enumerate(places):
         wanted[pictures.digests[place]].append(row)
@@ -78,4 +78,4 @@ def _packed(pictures: Pictures, places: Sequence[int], source: Source) -> NDArra
         take(read_fingerprints(source.cache))
     if wanted:
         take(source.scan([pictures.sources[places[rows[0]]] for rows in wanted.values()]).fingerprints.items())
-    return found
+    return found, not wanted

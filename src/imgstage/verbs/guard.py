@@ -60,7 +60,9 @@ def refuse_dropped(past: Mapping[str, str], wish: SplitWish) -> None:
     if dropped:
         names = ", ".join(f"{split} ({count} samples)" for split, count in sorted(dropped.items()))
         problem = f"The ratios leave out {names}, who have samples in splits.csv or their folders"
-        raise UsageError(problem, "Name every split that has samples, or draw all of them anew with --reshuffle")
+        remedy = "Name every split that has samples, or draw all anew, held-out ones too, with --reshuffle"
+        kept = "; beside --folds, a split that --ratios names keeps its samples" if wish.with_folds else ""
+        raise UsageError(problem, remedy + kept)
 
 
 def refuse_foreign(unknown: Iterable[Sample]) -> None:

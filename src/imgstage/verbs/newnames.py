@@ -93,11 +93,11 @@ def _refuse_other_groups(
         now = grouping(after)
     except UsageError:
         now = {}
-    group = {target.get(s.files[0].path, s.files[0].path): before.get(s.key) for s in catalog.samples}
-    lost = [s for s in after.samples for r in s.files if group.get(r.path, now.get(s.key)) != now.get(s.key)]
+    group = {target.get(s.files[0].path, s.files[0].path): before.get(s.id) for s in catalog.samples}
+    lost = [s for s in after.samples for r in s.files if group.get(r.path, now.get(s.id)) != now.get(s.id)]
     if lost:
         problem = (
-            f"The group rule of imgstage.toml reads groups from names, and would not find that of {show(lost[0].key)}"
+            f"A rule of imgstage.toml reads groups or labels from names, and would not find that of {show(lost[0].key)}"
         )
         way = "put the new names into its table first, if it has one; or take the rule out of imgstage.toml"
         raise UsageError(problem, f"{remedy}, and keep in the names what it looks for; or {way}")

@@ -54,7 +54,7 @@ class RenameWish:
             `{n}`, `{role}`, `{i}` (which of several images in one role), `{key}`, `{folder}` and, at the end, `{ext}`;
             None changes only what the names of a sample have in common, so that they are read as before.
         given: the pairing templates of `imgstage.toml`, by which the new names will be read.
-        grouping: the groups, by key, that the group rule of `imgstage.toml` gives to the samples of a catalog.
+        grouping: what the rules of `imgstage.toml` read from names, by the ids of the samples of a catalog.
     """
 
     prefix: str

@@ -61,7 +61,7 @@ class ResizeWish:
         originals: what images were made from by an earlier resize, by their path now.
         uncertain: why images that an earlier resize made cannot be made from their originals, by their path.
         given: the pairing templates of `imgstage.toml`, by which new names will be read.
-        grouping: the groups, by key, that the group rule of `imgstage.toml` gives to the samples of a catalog.
+        grouping: what the rules of `imgstage.toml` read from names, by the ids of the samples of a catalog.
         expect: given recipes and the files they are for, what all of it will take.
     """
 

@@ -11,7 +11,7 @@ from ..catalog import Catalog, Sample, below
 from ..errors import RefusedError
 from ..plan import Identity, Move, Note, Plan, Report
 from ..reasons import Why, because, is_because
-from ..root import LEDGER, REPORT, SETTINGS, show
+from ..root import LEDGER, REPORT, SETTINGS, STAGE, TRAIN, show
 from ..settings import format_ratios
 from ..tables import in_split, manifest
 from .guard import past_splits, refuse_dropped, refuse_unexplained
@@ -41,6 +41,7 @@ from .wishes import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from ..root import Layout
     from .splitwish import SplitWish
 
 
@@ -67,28 +68,22 @@ def plan_split(catalog: Catalog, wish: SplitWish, draft: Draft) -> Plan:
         raise RefusedError(
             problem, "Bring images in with: imgstage add FOLDER; see why files are held with: imgstage status"
         )
-    past = {} if wish.reshuffle else past_splits(usable, wish.trust)
+    past = _kept(usable, wish) if wish.reshuffle else past_splits(usable, wish.trust)
     if not wish.reshuffle:
-        catalog = _without_unlisted(without_astray_copies(catalog, past), past, wish)
-        usable = [sample for sample in catalog.samples if not sample.held]
+        catalog = without_astray_copies(catalog, past)
+    catalog = _without_unlisted(catalog, wish)
+    usable = [sample for sample in catalog.samples if not sample.held]
     new = [sample for sample in usable if sample.id not in past]
     if not wish.reshuffle:
         refuse_dropped(past, wish)
         refuse_unexplained(catalog, usable, wish)
-    group_of = {sample.id: wish.groups.get(sample.key, sample.group) for sample in catalog.samples}
+    group_of = {sample.id: wish.groups.get(sample.id, sample.group) for sample in catalog.samples}
     pictures = find_pictures(catalog, wish.groups)
     splits, bridged, outcome = _assign(catalog, usable, past, group_of, pictures, wish)
     layout = catalog.layout
-    target: dict[str, str] = {}
-    moves: list[Move] = []
-    for sample in usable:
-        split = splits.get(sample.id)
-        if split is not None and not wish.manifest:
-            folder = layout.folder(split)
-            for record in sample.files:
-                target[record.path] = place = f"{folder}/{below(record.path)}"
-                if place != record.path:
-                    moves.append(Move(record.path, place, Identity.of(record)))
+    if wish.manifest:
+        _refuse_moved(usable, splits)
+    target, moves = ({}, []) if wish.manifest else _moves(usable, splits, layout)
     wishes = write_ledger(draft, catalog, splits, target, group_of, settle=True, acknowledged=wish.accept_new)
     if new or LEDGER not in draft.tables:
         text = settings_text(wish, catalog.pairings)
@@ -131,7 +126,9 @@ def _assign(
     members: dict[str, list[Sample]] = defaultdict(list)
     for sample in usable:
         members[ties[sample.id]].append(sample)
-    earlier = {} if wish.reshuffle else earlier_splits(catalog, past, ties, pictures.absent)
+    earlier = earlier_splits(catalog, past, ties, pictures.absent)
+    if wish.reshuffle:
+        earlier = {group: of & wish.kept for group, of in earlier.items()}
     groups = [part for group, samples in members.items() for part in _parts(catalog, group, samples, past, earlier)]
     outcome = assign(groups, wish.ratios, wish.seed, wish.rounding)
     splits = dict(past)
@@ -171,13 +168,46 @@ def _labels(catalog: Catalog, samples: Iterable[Sample]) -> tuple[tuple[str, int
     return tuple(sorted(Counter(label for sample in samples for label in catalog.labels_of(sample)).items()))
 
 
-def _without_unlisted(catalog: Catalog, past: Mapping[str, str], wish: SplitWish) -> Catalog:
-    """The catalog, with new samples held of which a table should tell, and does not."""
-    if wish.unlisted.keys() <= past.keys():
+def _kept(usable: Iterable[Sample], wish: SplitWish) -> dict[str, str]:
+    """The splits of samples that stay when all others are drawn anew, by id."""
+    return {sample.id: sample.split for sample in usable if sample.split in wish.kept}
+
+
+def _moves(usable: Iterable[Sample], splits: Mapping[str, str], layout: Layout) -> tuple[dict[str, str], list[Move]]:
+    """Where files will be, by where they are, and the moves of those that are not there yet."""
+    target: dict[str, str] = {}
+    moves: list[Move] = []
+    for sample in usable:
+        split = splits.get(sample.id)
+        if split is not None:
+            folder = layout.folder(split)
+            for record in sample.files:
+                target[record.path] = place = f"{folder}/{below(record.path)}"
+                if place != record.path:
+                    moves.append(Move(record.path, place, Identity.of(record)))
+    return target, moves
+
+
+def _refuse_moved(usable: Iterable[Sample], splits: Mapping[str, str]) -> None:
+    """A manifest moves nothing, so it cannot give to another split what lies in the folder of one.
+
+    Raises:
+        RefusedError: it would have to.
+    """
+    lying = [s for s in usable if s.place != STAGE and splits.get(s.id, s.place) != s.place]
+    if lying:
+        problem = f"{len(lying):,} samples, such as {show(lying[0].key)}, lie in the folder of another split than they"
+        problem += " would get, and --manifest moves nothing"
+        raise RefusedError(problem, "Bring all of them back first, with: imgstage unsplit")
+
+
+def _without_unlisted(catalog: Catalog, wish: SplitWish) -> Catalog:
+    """The catalog, with samples held that are new, and of which a table should tell, and does not."""
+    if not wish.unlisted:
         return catalog
     samples = tuple(
         sample._replace(held=wish.unlisted[sample.id])
-        if sample.id in wish.unlisted and sample.id not in past and not sample.held
+        if sample.id in wish.unlisted and not sample.split and not sample.held
         else sample
         for sample in catalog.samples
     )
@@ -197,7 +227,8 @@ def _group_details(
         name = group_of.get(sample.id, "")
         if name and sample.id in splits:
             places[name].add(splits[sample.id])
-    homes = homes_of_repeated(catalog, splits, pictures)
+    telling = tuple(s for s in catalog.samples if not s.held or s.split != TRAIN)  # of train, one may be set aside
+    homes = homes_of_repeated(replace(catalog, samples=telling), splits, pictures)
     copies = [sample for sample in usable if not homes.keys().isdisjoint(pictures_of(sample))] if homes else []
     divided = [s for s in copies if s.id in splits and any(len(homes.get(d, ())) > 1 for d in pictures_of(s))]
     return {
@@ -240,6 +271,8 @@ def _details(
     samples = {name: counts["samples"].get(name, 0) for name in wish.ratios}
     total = sum(samples.values())
     labels = {label: {name: of.get(name, 0) for name in wish.ratios} for label, of in counts["labels"].items()}
+    moved = (s.split for s in usable if s.split and splits.get(s.id, s.split) != s.split) if wish.reshuffle else ()
+    redrawn = Counter(split for split in moved if split != TRAIN)
     unlabelled = [] if catalog.labels is None else [s for s in usable if not catalog.labels_of(s)]
     return {
         "samples": samples,
@@ -255,6 +288,7 @@ def _details(
         "labels": labels,
         "samples_without_label": len(unlabelled),
         "samples_unlisted": sum(is_because(sample.held, Why.UNLISTED) for sample in catalog.samples),
+        "redrawn": dict(sorted(redrawn.items())),
         "missing": [show(row.last_path) for row in catalog.missing],
         "edited": [show(path) for path in catalog.edited],
         "assigned_as_lone": [show(sample.files[0].path) for sample in catalog.assigned_as_lone()],

@@ -63,6 +63,7 @@ def describe(counts: Mapping[str, Any], details: Mapping[str, Any], wish: SplitW
         "labels": labels,
         "label_error": round(float(sum(errors)), 6),
         "label_source": wish.label_source,
+        "label_separator": wish.label_separator,
         "seed": wish.seed,
         "rounding": wish.rounding,
         "rules": list(wish.rule_lines),

@@ -48,14 +48,17 @@ class SplitWish:
         near_duplicates: "tie" or "ignore": whether `alike` was looked for.
         max_group: how many samples look may tie together at most; `alike` heeds it.
         to_store: the lines of `imgstage.toml` that would make the next split do the same, and are not there.
-        groups: the group of each sample, by key, where the user's rule gives one.
+        groups: the group of each sample, by id, where the user's rule gives one.
         reshuffle: forget where samples were.
         accept_new: go on although held-out images are missing while unknown ones have appeared.
         trust: which is right where a folder and `splits.csv` disagree.
         foreign_ledger: `splits.csv` is not the one that was last written here, or is gone.
         manifest: move nothing; write down which image is in which split.
         alike: see `ties.find_ties`.
+        with_folds: `ratios` has folds, and perhaps others beside them.
+        kept: the splits whose samples stay when all others are drawn anew.
         label_source: where labels come from.
+        label_separator: what stands between several labels in one cell of a table.
         unlisted: why samples are left out of which a table should tell, by id.
         searched: how it was looked for near-duplicates, and what is the nearest across splits, given the split of each
             sample, and where files will be.
@@ -75,6 +78,9 @@ class SplitWish:
     foreign_ledger: bool = False
     manifest: bool = False
     alike: Mapping[str, str] = field(default_factory=dict)
+    with_folds: bool = False
+    kept: frozenset[str] = frozenset()
     label_source: str = "folder"
+    label_separator: str = ""
     unlisted: Mapping[str, str] = field(default_factory=dict)
     searched: Callable[[Mapping[str, str], Mapping[str, str]], Mapping[str, Any]] = lambda _splits, _places: {}

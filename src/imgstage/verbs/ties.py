@@ -96,7 +96,7 @@ def find_absent(catalog: Catalog, groups: Mapping[str, str] | None = None) -> li
 
     Args:
         catalog: what there is.
-        groups: the group of each sample by the user's rule, by key, or by the `groups.gone_key` of what is missing.
+        groups: the group of each sample by the user's rule, by id, or by the `groups.gone_key` of what is missing.
     """
     found: list[Absent] = []
     for row in (*catalog.missing, *catalog.unread):

@@ -1,0 +1,156 @@
+"""A split as a map-style dataset."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from torch.utils.data import Dataset
+
+from ..errors import DefectError
+from ..images import quiet_codecs
+from ..pairing import LONE, is_mask
+from ..root import root_path, show
+from .listing import list_split
+from .pixels import Mode, Shape
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    import torch
+
+    from ..geometry import Fit
+
+_HAS_TORCHVISION = find_spec("torchvision") is not None
+
+
+class ImageDataset(Dataset[Any]):
+    """The samples of a split, decoded and brought to one size when they are asked for.
+
+    What an item is depends on what the split holds:
+
+    - pairs, and images with masks: `{"before": image, "after": image, "key": "cats/x"}`, or by the roles there are;
+    - class folders: `(image, class_index)`, with `classes` and `class_to_idx` as torchvision's `ImageFolder` has them;
+    - lone images without folders: `{"image": image, "key": "x"}`.
+
+    An image is uint8, shape (channels, height, width), range 0 to 255; a mask has its values, shape (height, width).
+    Where torchvision is installed they are `tv_tensors.Image` and `Mask`, so that one transform of
+    `torchvision.transforms.v2` hits all roles alike. All images of a sample get the same geometry.
+
+    A root needs no `.imgstage`: any folder with `train/`, `val/` and `test/` will do.
+
+    Args:
+        root: the folder that holds the splits.
+        split: which of them, such as "train".
+        size: (height, width) in pixels; None keeps each image's own.
+        fit: how an image of another aspect comes to the size: "stretch" changes the aspect, "cover" fills it and cuts
+            off what is over in the middle, "pad" stays within and adds black.
+        transform: called with an item's images: the dictionary, or the image of a class folder; with `as_tuple`, with
+            all images at once.
+        roles: those that are wanted, in this order.
+        as_tuple: an item is a tuple of its images, in the order of the roles.
+        mode: "RGB", or "L" for one channel of grey.
+        exact: the very pixels that `imgstage resize` makes. By default a JPEG may be decoded at a reduced scale, and
+            PyTorch's kernel resizes: at 43 dB or more from them, in a fraction of the time.
+
+    Raises:
+        RefusedError: there is no such split yet, or nothing whole in it.
+        UsageError: a wish makes no sense.
+    """
+
+    def __init__(
+        self,
+        root: str | Path,
+        split: str,
+        size: tuple[int, int] | None = None,
+        *,
+        fit: Fit = "stretch",
+        transform: Callable[..., Any] | None = None,
+        roles: Sequence[str] | None = None,
+        as_tuple: bool = False,
+        mode: Mode = "RGB",
+        exact: bool = False,
+    ) -> None:
+        self.shape = Shape(tuple(size) if isinstance(size, (list, tuple)) else size, fit, mode, exact)  # type: ignore[arg-type]
+        self.shape.check()
+        self.transform = transform
+        self.split = split
+        self._listing = list_split(root_path(root), split, roles)
+        self._as_tuple = as_tuple
+        labels = [entry.label for entry in self._listing.entries]
+        self._is_classes = self.roles == LONE.roles and all(labels) and not as_tuple
+        self.classes: list[str] = sorted(set(labels)) if self._is_classes else []
+        self.class_to_idx: dict[str, int] = {name: number for number, name in enumerate(self.classes)}
+        self.targets: list[int] = [self.class_to_idx[label] for label in labels] if self._is_classes else []
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """What each sample has, such as `("before", "after")`."""
+        return self._listing.roles
+
+    @property
+    def left_out(self) -> int:
+        """How many images of the split belong to no whole sample, and are not in here."""
+        return self._listing.left_out
+
+    def __len__(self) -> int:
+        return len(self._listing.entries)
+
+    def __repr__(self) -> str:
+        what = f"{len(self.classes)} classes" if self.classes else " + ".join(self.roles)
+        return f"ImageDataset({str(self._listing.folder)!r}, {self.split!r}: {len(self):,} samples, {what})"
+
+    def key(self, index: int) -> str:
+        """What the names of a sample's images have in common, with their folders."""
+        return self._listing.entries[index].key
+
+    def paths(self, index: int) -> tuple[tuple[Path, ...], ...]:
+        """The files of a sample, by role: usually one each."""
+        of = self._listing.entries[index].images
+        return tuple(tuple(self._listing.folder / path for path in paths) for paths in of)
+
+    def load(self, index: int) -> list[torch.Tensor]:
+        """The images of a sample, one for each role, before any transform.
+
+        Raises:
+            DefectError: one cannot be read or decoded; the message names it.
+        """
+        paths = self.paths(index)
+        try:
+            files = [[path.read_bytes() for path in of] for of in paths]
+        except OSError as error:
+            problem = f"{show(str(error.filename))} cannot be read ({error.strerror})"
+            raise DefectError(problem) from error
+        try:
+            with quiet_codecs():
+                found = self.shape.load(self.roles, files)
+        except DefectError as error:
+            names = " and ".join(show(str(path)) for of in paths for path in of)
+            problem = f"{names}: {error}"
+            raise DefectError(problem) from error
+        return [_wrapped(tensor, role) for tensor, role in zip(found, self.roles, strict=True)]
+
+    def __getitem__(self, index: int) -> Any:
+        if not -len(self) <= index < len(self):
+            raise IndexError(index)
+        images = self.load(index)
+        transform = self.transform
+        if self._is_classes:
+            return (transform(images[0]) if transform else images[0]), self.targets[index]
+        if self._as_tuple:
+            if transform is None:
+                return tuple(images)
+            return tuple(transform(*images)) if len(images) > 1 else (transform(*images),)
+        item = {**dict(zip(self.roles, images, strict=True)), "key": self.key(index)}
+        return transform(item) if transform else item
+
+
+def _wrapped(tensor: torch.Tensor, role: str) -> torch.Tensor:
+    """As what torchvision's transforms know what to do with."""
+    if not _HAS_TORCHVISION:
+        return tensor
+    from torchvision import tv_tensors
+
+    wrapped: torch.Tensor = tv_tensors.Mask(tensor) if is_mask(role) else tv_tensors.Image(tensor)
+    return wrapped

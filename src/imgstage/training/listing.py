@@ -1,0 +1,131 @@
+"""Which samples a split has, by the names of its files alone: a hundred thousand are found in a second."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING, NamedTuple
+
+from .. import ledger, pairing, settings
+from ..errors import RefusedError, UsageError
+from ..formats import SUFFIXES
+from ..pairing import SIDECAR
+from ..root import Root, find_layout, show
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+
+class Entry(NamedTuple):
+    """A sample.
+
+    Attributes:
+        key: what its images' names have in common, with their folders.
+        label: the first folder of its key: the class, where images are sorted into class folders.
+        images: of each role, in the order of `Listing.roles`, the paths below the root's folder.
+    """
+
+    key: str
+    label: str
+    images: tuple[tuple[str, ...], ...]
+
+
+class Listing(NamedTuple):
+    """The samples of a split.
+
+    Attributes:
+        folder: the root's folder.
+        roles: what each sample has, such as `("before", "after")`.
+        entries: sorted by label, then by folder and name, as torchvision's `ImageFolder` has them.
+        left_out: images that belong to no whole sample.
+    """
+
+    folder: Path
+    roles: tuple[str, ...]
+    entries: tuple[Entry, ...]
+    left_out: int
+
+
+def list_split(folder: Path, split: str, roles: Sequence[str] | None = None) -> Listing:
+    """Find the samples of a split: those that lie in its folder, else those that `splits.csv` gives to it.
+
+    Args:
+        folder: a root, or any folder that holds a folder for each split.
+        split: its name.
+        roles: those that are wanted, in this order; None takes all that the names tell.
+
+    Raises:
+        RefusedError: there is no such split yet, or nothing whole in it; or its names can be read in two ways.
+        UsageError: its samples have no such roles, or are of several kinds.
+    """
+    root = Root(folder)
+    places = {path.partition("/")[2]: path for path in _images(folder, find_layout(folder, [split]).folder(split))}
+    if not places:
+        rows = [row for row in ledger.read(root) if row.split == split and row.role != SIDECAR]
+        there = [row.path for row in rows if (folder / row.path).is_file()]
+        places = {path.partition("/")[2]: path for path in there}
+    if not places:
+        problem = f"{show(str(folder))} holds no images of the split {split!r}"
+        raise RefusedError(problem, f"Make it with: imgstage -C {show(str(folder))} split")
+    found = pairing.detect(places, settings.read(root).pairing)
+    samples: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    keys: dict[str, str] = {}
+    whole: dict[str, tuple[str, ...]] = {}
+    for name, slot in pairing.read_all(found).items():
+        samples[slot.sample][slot.role].append(name)
+        keys.setdefault(slot.sample, slot.name)
+        whole[slot.sample] = slot.rule.roles
+    complete = {
+        sample: of
+        for sample, of in samples.items()
+        if of.keys() == set(whole[sample]) and (roles is None or set(roles) <= of.keys())
+    }
+    chosen = _chosen(folder, split, [whole[sample] for sample in complete], roles, set().union(*whole.values()))
+    entries = [
+        Entry(keys[sample], keys[sample].partition("/")[0] if "/" in keys[sample] else "", _paths(of, chosen, places))
+        for sample, of in complete.items()
+    ]
+    used = sum(len(paths) for of in complete.values() for paths in of.values())
+    return Listing(folder, chosen, tuple(sorted(entries, key=_rank)), len(places) - used)
+
+
+def _images(folder: Path, within: str) -> Iterator[str]:
+    """Paths of all files that are called as images, in no order."""
+    start = os.fspath(folder / within)
+    for base, folders, names in os.walk(start):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        ahead = within + base[len(start) :] + "/"
+        for name in names:
+            if name[0] != "." and name[name.rfind(".") :].lower() in SUFFIXES:
+                yield ahead + name
+
+
+def _chosen(
+    folder: Path, split: str, kinds: list[tuple[str, ...]], roles: Sequence[str] | None, known: set[str]
+) -> tuple[str, ...]:
+    """The roles that every sample has, in their order."""
+    where = f"{show(str(folder))}, split {split!r}"
+    if roles is not None and not kinds:
+        problem = f"In {where}, no sample has the roles {', '.join(roles)}"
+        raise UsageError(problem, f"There are: {', '.join(sorted(known)) or 'none'}")
+    if not kinds:
+        problem = f"In {where}, no sample is whole"
+        raise RefusedError(problem, f"See what is wrong with: imgstage -C {show(str(folder))} status")
+    if roles is not None:
+        return tuple(roles)
+    counts = Counter(kinds)
+    if len(counts) > 1:
+        told = "; ".join(f"{count:,} with {', '.join(kind)}" for kind, count in counts.most_common(3))
+        problem = f"In {where}, samples are of several kinds: {told}"
+        raise UsageError(problem, "Say with roles= which are wanted")
+    return kinds[0]
+
+
+def _paths(of: dict[str, list[str]], roles: tuple[str, ...], places: dict[str, str]) -> tuple[tuple[str, ...], ...]:
+    return tuple(tuple(places[name] for name in sorted(of[role])) for role in roles)
+
+
+def _rank(entry: Entry) -> tuple[str, str, str]:
+    base, _, name = entry.images[0][0].rpartition("/")
+    return entry.label, base, name
