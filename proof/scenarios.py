@@ -32,7 +32,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-_LATE = ("imgstage.likeness", "imgstage.leaks", "imgstage.assign.balance")
+_LATE = (
+    "imgstage.assign.program",
+    "imgstage.leaks",
+    "imgstage.likeness.prints",
+    "imgstage.verbs.resize",
+    "pyvips",
+    "scipy.optimize",
+    "scipy.sparse.csgraph",
+)
 for _module in (*(f"imgstage.cli.{command}" for command in COMMANDS), *_LATE):
     import_module(_module)  # what is imported on the way would count among the calls, and take its time each time
 

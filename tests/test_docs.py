@@ -55,7 +55,10 @@ def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.Monke
     pytest.importorskip("torch", reason="the extra imgstage[torch] is not installed")
     assert run(["-C", "data", "split"]) == 0
     names: dict[str, Any] = {}
-    exec(compile(training.replace("(512, 512)", "(128, 128)"), "README.md", "exec"), names)
+    exec(
+        compile(training.replace("(512, 512)", "(128, 128)").replace("(960, 640)", "(200, 160)"), "README.md", "exec"),
+        names,
+    )
     assert names["before"].shape[1:] == names["after"].shape[1:] == (3, 128, 128)
 
 

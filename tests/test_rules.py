@@ -255,3 +255,27 @@ def test_other_words_than_the_stored_ones_are_told(empty: Dataset) -> None:
     ]
     assert set(told) == {'near_duplicates = "tie"', 'unlisted = "alone"', 'rounding = "truncate"'}
     assert empty.plan_split(near_duplicates="ignore").report.details["add_to_settings"] == []
+
+
+def test_a_table_may_name_samples_by_their_keys(empty: Dataset) -> None:
+    for number in range(6):
+        for role in ("before", "after"):
+            write(stage(empty) / f"day/{number}_{role}.png", picture(10 * number + len(role), "PNG"))
+    where = table(empty, {f"day/{number}": "ab"[number % 2] for number in range(6)})
+    plan = empty.plan_split(label=f"{where}:what", ratios="train=1", near_duplicates="ignore")
+    assert counts(plan) == {"a": {"train": 3}, "b": {"train": 3}}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("file;what\n0.png;a\n", "seems to be divided by ';'"),
+        ("file\twhat\n0.png\ta\n", "seems to be divided by"),
+        ("file,what,what\n0.png,a,b\n", "2 columns called 'what'"),
+    ],
+)
+def test_a_table_of_another_kind_is_refused(empty: Dataset, text: str, message: str) -> None:
+    lone(empty, 3)
+    path = write(empty.root.path / "t.csv", text.encode())
+    with pytest.raises(UsageError, match=message):
+        empty.plan_split(label=f"{path}:what")

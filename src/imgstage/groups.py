@@ -106,7 +106,7 @@ def read_table(data: bytes, name: str, column: str) -> list[dict[str, str]]:
         One mapping a row.
 
     Raises:
-        UsageError: it is not UTF-8, empty, or lacks the column.
+        UsageError: it is not UTF-8, empty, divided otherwise, or lacks the column, or has it twice.
     """
     try:
         text = data.decode("utf-8-sig")
@@ -120,6 +120,12 @@ def read_table(data: bytes, name: str, column: str) -> list[dict[str, str]]:
     except csv.Error as error:
         problem = f"{name} is no CSV table ({error})"
         raise UsageError(problem, "Save it as comma-separated values") from error
+    if len(columns) == 1 and (other := next((mark for mark in ";\t|" if mark in columns[0]), "")):
+        problem = f"{name} has one column only, {show(columns[0])!r}, and seems to be divided by {other!r}"
+        raise UsageError(problem, "Save it as comma-separated values")
+    if columns.count(column) > 1:
+        problem = f"{name} has {columns.count(column)} columns called {column!r}"
+        raise UsageError(problem, "Give each a name of its own")
     if column not in columns:
         problem = f"{name} has no column {column!r}"
         raise UsageError(problem, did_you_mean(column, tuple(columns)))
@@ -157,7 +163,7 @@ def by_column(rows: Sequence[Mapping[str, str]], column: str, paths: Mapping[str
     for row in rows:
         hits.update(other for other, value in row.items() if other != column and _named(value) in names)
     if not hits:
-        problem = f"No column of the table beside {column!r} names any of the {len(paths)} images"
+        problem = f"No column of the table beside {column!r} names any of the images"
         raise UsageError(problem, "It must have a column with the images' paths in the root, file names or stems")
     best = min(hits, key=lambda other: (-hits[other], other))
     groups: dict[str, set[str]] = defaultdict(set)

@@ -238,8 +238,9 @@ def _unlisted(table: str, samples: Iterable[Sample]) -> dict[str, str]:
 
 
 def _owners(what: Catalog) -> dict[str, str]:
-    """The id of each file's sample."""
-    return {record.path: sample.id for sample in what.samples for record in sample.files}
+    """The id of each file's sample, and that of each sample by its key, as if it were a path too."""
+    keys = {f"{sample.place}/{sample.key}": sample.id for sample in what.samples}
+    return keys | {record.path: sample.id for sample in what.samples for record in sample.files}
 
 
 def _read_column(base: Path, table: str, setting: str, owners: Mapping[str, str]) -> dict[str, set[str]]:

@@ -70,9 +70,8 @@ class Planning(SplitPlanning):
                 folders; nothing was changed.
         """
         seen = self._look_to_change(labelled=False)
-        if any(
-            manifest(split) in seen.draft.tables for split in seen.splits
-        ):  # else no table is left that tells labels
+        tables = {manifest(split) for split in seen.splits}
+        if not tables.isdisjoint(seen.draft.tables):  # these stay, and tell labels
             seen = self._labelled(seen)
         with thinking(self._progress, "Planning"):
             return self._bound(plan_unsplit(seen.catalog, seen.draft, trust))

@@ -2,7 +2,7 @@
 
 from ..errors import DefectError
 from ..formats import MAX_PIXELS
-from .arrays import COUNTER_CLOCKWISE, Kernel, orient, resize, resize_upright, turned_left
+from .arrays import COUNTER_CLOCKWISE, Kernel, inherits_libvips, orient, resize, resize_upright, turned_left
 from .codecs import defects, quiet_codecs
 from .drawing import caption, stacked_bars, thumbnail
 from .inspection import SIDEWAYS, Header, Inspected, inspect, read_header
@@ -24,6 +24,7 @@ __all__ = [
     "defects",
     "encode",
     "in_mode",
+    "inherits_libvips",
     "inspect",
     "orient",
     "quiet_codecs",

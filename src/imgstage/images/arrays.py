@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from ..errors import RefusedError
-
 if TYPE_CHECKING:
     from types import ModuleType
 
@@ -139,24 +137,22 @@ def _nearest(there: int, wished: int) -> NDArray[np.intp]:
     return ((np.arange(wished, dtype=np.int64) * 2 + 1) * there // (2 * wished)).astype(np.intp)
 
 
-def _vips() -> ModuleType:
-    """libvips, loaded when it is first needed.
+def inherits_libvips() -> bool:
+    """Whether this process was forked from one that has used libvips: there it may wait for ever for threads that only
+    the other one has."""
+    return _LOADED_IN not in ([], [os.getpid()])
 
-    Raises:
-        RefusedError: the process was forked from one that has used it: there it would hang.
-    """
-    module, process = _load_vips()
-    if process != os.getpid():
-        problem = "libvips was used before this process was forked, and would hang in it"
-        raise RefusedError(problem, "Start workers anew, with multiprocessing_context='spawn'")
-    return module
+
+_LOADED_IN: list[int] = []
 
 
 @cache
-def _load_vips() -> tuple[ModuleType, int]:
+def _vips() -> ModuleType:
+    """libvips, loaded when it is first needed."""
     import pyvips
 
     pyvips.cache_set_max(0)  # nothing comes twice
     pyvips.concurrency_set(1)  # the images are what is done side by side, not their parts
+    _LOADED_IN.append(os.getpid())
     module: ModuleType = pyvips
-    return module, os.getpid()
+    return module

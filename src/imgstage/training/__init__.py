@@ -1,4 +1,4 @@
-"""From a split to tensors: `ImageDataset`, a map-style dataset for PyTorch. Needs the extra `imgstage[torch]`."""
+"""From a split to batches for PyTorch: `ImageDataset`, `Loader`, `to_device`. Needs the extra `imgstage[torch]`."""
 
 try:
     import torch as torch
@@ -7,5 +7,6 @@ except ImportError as error:
     raise ImportError(_problem) from error
 
 from .dataset import ImageDataset
+from .loader import Loader, to_device
 
-__all__ = ["ImageDataset"]
+__all__ = ["ImageDataset", "Loader", "to_device"]

@@ -10,7 +10,7 @@ import torch
 from torch.nn.functional import interpolate
 
 from .. import images
-from ..errors import DefectError, UsageError
+from ..errors import DefectError, RefusedError, UsageError
 from ..geometry import FITS, MisfitError, SizeWish, check_word
 from ..pairing import is_mask
 from ..resizing import placed, shaped
@@ -78,7 +78,11 @@ class Shape:
 
         Raises:
             DefectError: one cannot be decoded, or they do not fit each other.
+            RefusedError: the exact way does not go in this process.
         """
+        if self.exact and images.inherits_libvips():
+            problem = "libvips was used before this process was forked, and might hang in it"
+            raise RefusedError(problem, "Start workers anew, with multiprocessing_context='spawn'")
         headers = [images.read_header(data) for of in files for data in of]
         frames = self._frames([header.size for header in headers])
         parts = iter(zip(headers, frames, strict=True))

@@ -1,0 +1,260 @@
+"""Batches of a split, in an order that can be taken up again at any step, by any number of processes."""
+
+from __future__ import annotations
+
+import warnings
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import torch
+from torch import distributed
+from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
+
+from ..errors import DefectError, ImgstageError, UsageError
+from ..parallel import default_threads
+from .order import Walk
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Mapping, Sequence
+
+OnError = Literal["raise", "skip"]
+
+_SHOWN = 3  # samples that could not be loaded are named in a warning
+_BITS = 255.0
+
+
+class Loader:
+    """An iterable of batches: one pass is one epoch.
+
+    Decoding goes on in worker processes (PyTorch's `DataLoader`), a few batches ahead. The order of an epoch depends on
+    the seed and its number alone, and is never held in memory. Which batches were taken is told by `state_dict`: with
+    it, another loader goes on at the very next one, also with other numbers of workers or processes; what all processes
+    together have had is never drawn again in that epoch.
+
+    Args:
+        dataset: such as `ImageDataset`; its items are collated as PyTorch does it.
+        batch_size: samples a batch, in each process.
+        seed: of the order; any whole number.
+        shuffle: False takes samples as they stand.
+        drop_last: leave out the last, smaller batch.
+        workers: processes that decode; 0 decodes here. None means one for each core.
+        prefetch: batches that each worker makes ahead.
+        on_error: "raise" ends the epoch at a sample that cannot be loaded; "skip" leaves it out of its batch, and warns
+            at the end of the epoch.
+        pin_memory: whether batches lie in memory that a GPU reads faster; None means where CUDA is there.
+        rank: the number of this process; None asks `torch.distributed`, where that is initialised.
+        world_size: how many processes train together; None asks as well. All of them get equally many batches: where
+            the samples do not go round, some from the beginning of the epoch come twice, which a warning says.
+
+    Raises:
+        UsageError: a number makes no sense.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset[Any],
+        batch_size: int,
+        *,
+        seed: int = 0,
+        shuffle: bool = True,
+        drop_last: bool = False,
+        workers: int | None = None,
+        prefetch: int = 2,
+        on_error: OnError = "raise",
+        pin_memory: bool | None = None,
+        rank: int | None = None,
+        world_size: int | None = None,
+    ) -> None:
+        together = distributed.is_available() and distributed.is_initialized()
+        rank = rank if rank is not None else distributed.get_rank() if together else 0
+        world_size = world_size if world_size is not None else distributed.get_world_size() if together else 1
+        workers = default_threads() if workers is None else workers
+        count = len(dataset)  # type: ignore[arg-type]
+        _check(batch_size=batch_size, prefetch=prefetch, world_size=world_size, samples=count)
+        if not 0 <= rank < world_size or workers < 0 or on_error not in ("raise", "skip"):
+            problem = f"rank {rank} of {world_size}, {workers} workers and on_error={on_error!r} make no sense"
+            raise UsageError(problem, "rank is below world_size, workers 0 or more, on_error 'raise' or 'skip'")
+        walk = Walk(count, batch_size, seed, shuffle, drop_last, rank, world_size)
+        if not walk.steps():
+            problem = f"{count:,} samples fill no batch of {batch_size} in {world_size} processes, with drop_last"
+            raise UsageError(problem, "Choose a smaller batch_size, or drop_last=False")
+        self._on_error = on_error
+        self._at = _Place(walk)
+        self.skipped: list[str] = []
+        self._new_engine = partial(
+            DataLoader,
+            _Guarded(dataset),
+            batch_sampler=_Steps(self._at),
+            num_workers=workers,
+            collate_fn=_collate,
+            pin_memory=torch.cuda.is_available() if pin_memory is None else pin_memory,
+            persistent_workers=workers > 0,
+            prefetch_factor=prefetch if workers else None,
+        )
+        self._engine: DataLoader[Any] = self._new_engine()
+
+    def __len__(self) -> int:
+        """Batches of a whole epoch."""
+        return self._at.walk.steps()
+
+    @property
+    def epoch(self) -> int:
+        """The number of the epoch that the next batch is of."""
+        return self._at.epoch
+
+    def __iter__(self) -> Iterator[Any]:
+        """The batches of this epoch that were not taken yet; then the next epoch begins.
+
+        Raises:
+            DefectError: a sample cannot be loaded, and that is not to be skipped; the message names it.
+            RuntimeError: a worker died; the next pass starts others, at the batch that did not come.
+        """
+        at, walk = self._at, self._at.walk
+        if padding := walk.padding(at.cursor):
+            told = f"{walk.samples:,} samples do not go round in {walk.world_size} processes: {padding} come twice"
+            warnings.warn(told, stacklevel=2)
+        with closing(self._made()) as made:
+            for batch, failures in made:
+                for failure in failures:
+                    if self._on_error == "raise" or not isinstance(failure, DefectError):
+                        self._engine = self._new_engine()  # the old one, and its workers, end here
+                        raise failure
+                    self.skipped.append(str(failure))
+                at.cursor = min(at.cursor + walk.stride, walk.samples)
+                if batch is not None:
+                    yield batch
+        at.epoch, at.cursor = at.epoch + 1, 0
+        if self.skipped:
+            skipped, self.skipped = self.skipped, []
+            shown = "; ".join(skipped[:_SHOWN]) + (" …" if len(skipped) > _SHOWN else "")
+            warnings.warn(f"{len(skipped)} samples were left out of this epoch: {shown}", stacklevel=2)
+
+    def _made(self) -> Generator[_Batch]:
+        try:
+            yield from self._engine
+        except (RuntimeError, OSError, EOFError) as error:
+            self._engine = self._new_engine()
+            if isinstance(error, RuntimeError):
+                raise
+            problem = "A worker process died while it handed over a batch; memory may have run out"
+            raise RuntimeError(problem) from error
+
+    def state_dict(self) -> dict[str, int]:
+        """Where this loader is: the seed, the epoch, and how many samples of it all processes have had."""
+        at = self._at
+        return {"seed": at.walk.seed, "epoch": at.epoch, "cursor": at.cursor, "samples": at.walk.samples}
+
+    def load_state_dict(self, state: Mapping[str, int]) -> None:
+        """Go on where another loader was.
+
+        Raises:
+            UsageError: that one had another number of samples.
+        """
+        at = self._at
+        if state["samples"] != at.walk.samples:
+            problem = f"The state is of {state['samples']:,} samples, and there are {at.walk.samples:,} now"
+            raise UsageError(problem, "Begin a new epoch instead: their order is another one")
+        at.walk = at.walk._replace(seed=state["seed"])
+        at.epoch, at.cursor = state["epoch"], state["cursor"]
+
+
+@dataclass
+class _Place:
+    """Where a loader is. It does not know the loader: a ring would be cleared away late, and the workers with it."""
+
+    walk: Walk
+    epoch: int = 0
+    cursor: int = 0
+
+
+class _Steps(Sampler[list[int]]):
+    """What the engine asks for the next batches; it runs ahead of what was taken."""
+
+    def __init__(self, at: _Place) -> None:
+        self._at = at
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return self._at.walk.batches(self._at.epoch, self._at.cursor)
+
+    def __len__(self) -> int:
+        return self._at.walk.steps()
+
+
+class _Guarded(Dataset[Any]):
+    """A dataset that hands over what went wrong with a sample instead of raising it: from a worker, it would come as a
+    traceback."""
+
+    def __init__(self, dataset: Dataset[Any]) -> None:
+        self._dataset = dataset
+
+    def __getitem__(self, index: int) -> Any:
+        try:
+            return self._dataset[index]
+        except (DefectError, ImgstageError) as error:
+            return error
+
+    def __len__(self) -> int:
+        return len(self._dataset)  # type: ignore[arg-type]
+
+
+class _Batch(NamedTuple):
+    """What could be loaded, None where nothing could, and what went wrong with the others."""
+
+    whole: Any
+    failures: list[Exception]
+
+
+def _collate(items: list[Any]) -> _Batch:
+    failures = [item for item in items if isinstance(item, Exception)]
+    whole = [item for item in items if not isinstance(item, Exception)] if failures else items
+    return _Batch(default_collate(whole) if whole else None, failures)
+
+
+def _check(**numbers: int) -> None:
+    for name, number in numbers.items():
+        if number < 1:
+            problem = f"{name} is {number}"
+            raise UsageError(problem, "It must be 1 or more")
+
+
+def to_device(
+    batch: Any,
+    device: torch.device | str,
+    *,
+    dtype: torch.dtype = torch.float32,
+    mean: Sequence[float] = (),
+    std: Sequence[float] = (),
+    channels_last: bool = False,
+) -> Any:
+    """Bring a batch to a device, and make its images numbers to train with there: a quarter of the bytes travel.
+
+    Args:
+        batch: a tensor, or dictionaries, tuples and lists of them; what is no tensor stays.
+        device: such as "cuda".
+        dtype: of images. Images are uint8 tensors of shape (batch, channels, height, width).
+        mean: of each channel, subtracted after the range 0 to 255 was brought to 0 to 1; empty for none.
+        std: of each channel, divided by after that; empty for none.
+        channels_last: whether images lie in memory channel by channel of each pixel, which suits convolutions on a GPU.
+
+    Returns:
+        The same structure. Images have the dtype, and the range 0 to 1 before `mean` and `std`; other tensors keep
+        dtype and values.
+    """
+    part = partial(to_device, device=device, dtype=dtype, mean=mean, std=std, channels_last=channels_last)
+    if isinstance(batch, dict):
+        return {key: part(value) for key, value in batch.items()}
+    if isinstance(batch, (list, tuple)):
+        return type(batch)(map(part, batch))
+    if not isinstance(batch, torch.Tensor):
+        return batch
+    moved = batch.to(device, non_blocking=True)
+    if moved.ndim != 4 or moved.dtype != torch.uint8:
+        return moved
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    images = moved.to(dtype, memory_format=layout).div_(_BITS)
+    for numbers, apply in ((mean, images.sub_), (std, images.div_)):
+        if numbers:
+            apply(torch.tensor(list(numbers), dtype=dtype, device=images.device).view(1, -1, 1, 1))
+    return images

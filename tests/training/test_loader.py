@@ -1,0 +1,203 @@
+"""Batches: their order, going on, skipping, crashes, and the way to the device."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import Dataset as TorchDataset
+
+from imgstage import DefectError, UsageError
+from imgstage.training import ImageDataset, Loader, to_device
+
+from ..helpers import write
+from .test_pixels import encoded
+
+
+class Numbers(TorchDataset[Any]):
+    """Samples that tell who they are."""
+
+    def __init__(self, count: int, bad: tuple[int, ...] = (), deadly: int = -1) -> None:
+        self.count, self.bad, self.deadly = count, bad, deadly
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        if index in self.bad:
+            problem = f"picture {index} is broken"
+            raise DefectError(problem)
+        if index == self.deadly:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return {"number": torch.tensor(index), "key": str(index)}
+
+
+def numbers(batches: Any) -> list[int]:
+    return [int(one) for batch in batches for one in batch["number"]]
+
+
+def shared_memory() -> set[str]:
+    """What PyTorch's processes share, and should leave to nobody."""
+    return {name for name in os.listdir("/dev/shm") if name.startswith("torch_")}
+
+
+def images(folder: Path, count: int) -> Path:
+    for number in range(count):
+        pixels = np.full((20, 30, 3), number, np.uint8)
+        pixels[:, :15] = 255 - number
+        write(folder / f"train/{number:03d}_before.png", encoded(pixels))
+        write(folder / f"train/{number:03d}_after.png", encoded(pixels[::-1]))
+    return folder
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_every_sample_comes_once_an_epoch_in_another_order_each(workers: int) -> None:
+    loader = Loader(Numbers(50), 8, workers=workers)
+    first, second = list(loader), list(loader)
+    assert len(first) == len(second) == len(loader) == 7
+    assert sorted(numbers(first)) == sorted(numbers(second)) == list(range(50))
+    assert numbers(first) != numbers(second)
+    assert numbers(Loader(Numbers(50), 8, workers=0)) == numbers(first), "the workers do not matter"
+    assert numbers(Loader(Numbers(50), 8, seed=1, workers=0)) != numbers(first)
+    assert numbers(Loader(Numbers(50), 8, shuffle=False, workers=0)) == list(range(50))
+    assert len(list(Loader(Numbers(50), 8, drop_last=True, workers=0))) == 6
+
+
+def test_batches_of_pairs_stay_uint8(tmp_path: Path) -> None:
+    found = ImageDataset(images(tmp_path, 10), "train", (10, 16))
+    for batch in Loader(found, 5, workers=2):
+        assert batch["before"].dtype == torch.uint8
+        assert batch["before"].shape == batch["after"].shape == (5, 3, 10, 16)
+        assert torch.equal(
+            batch["before"][:, :, :, -1].float().mean((1, 2)), torch.tensor([float(key) for key in batch["key"]])
+        )
+
+
+@pytest.mark.parametrize("stop", [0, 1, 4, 6])
+@pytest.mark.parametrize("workers", [0, 2])
+def test_another_loader_goes_on_at_the_very_next_batch(stop: int, workers: int) -> None:
+    whole = Loader(Numbers(50), 8, seed=3, workers=0)
+    expected = [numbers(whole), numbers(whole)]
+    broken_off = Loader(Numbers(50), 8, seed=3, workers=workers)
+    taken: list[int] = []
+    for batch in broken_off if stop else ():
+        taken += numbers([batch])
+        if len(taken) >= stop * 8:
+            break
+    state = broken_off.state_dict()
+    again = Loader(Numbers(50), 5, workers=1)
+    again.load_state_dict(state)
+    assert taken + numbers(again) == expected[0]
+    assert again.state_dict() == {"seed": 3, "epoch": 1, "cursor": 0, "samples": 50}
+    assert sorted(numbers(again)) == sorted(expected[1])
+    assert taken + numbers(broken_off) == expected[0], "as does the one that was broken off"
+
+
+def test_processes_get_equally_many_batches_and_padding_is_said() -> None:
+    loaders = [Loader(Numbers(50), 4, workers=0, rank=rank, world_size=3) for rank in range(3)]
+    with pytest.warns(UserWarning, match="50 samples do not go round in 3 processes: 1 come twice"):
+        taken = [list(loader) for loader in loaders]
+    assert [len(of) for of in taken] == [5, 5, 5]
+    together = [one for of in taken for one in numbers(of)]
+    assert set(together) == set(range(50))
+    assert len(together) == 51
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_sample_that_cannot_be_loaded_ends_the_epoch_with_a_sentence(workers: int) -> None:
+    loader = Loader(Numbers(20, bad=(7,)), 4, workers=workers)
+    with pytest.raises(DefectError, match=r"^picture 7 is broken$"):
+        list(loader)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_it_is_left_out_where_that_is_wished_and_told_at_the_end(workers: int) -> None:
+    loader = Loader(Numbers(20, bad=(7, 8, 11, 15, 16)), 4, workers=workers, on_error="skip")
+    with pytest.warns(UserWarning, match=r"5 samples were left out of this epoch: picture \d+ is broken; .* …"):
+        found = numbers(loader)
+    assert sorted(found) == [one for one in range(20) if one not in (7, 8, 11, 15, 16)]
+    nothing = Loader(Numbers(4, bad=(0, 1, 2, 3)), 2, workers=0, on_error="skip")
+    with pytest.warns(UserWarning, match="4 samples were left out"):
+        assert list(nothing) == []
+
+
+def test_a_worker_that_dies_is_an_error_within_seconds_and_leaves_nothing() -> None:
+    shared = shared_memory()
+    start = time.monotonic()
+    dataset = Numbers(40, deadly=23)
+    loader = Loader(dataset, 4, workers=2)
+    taken: list[int] = []
+    for _ in range(5):
+        with pytest.raises(RuntimeError, match="worker"):
+            taken.extend(int(one) for batch in loader for one in batch["number"])
+    assert time.monotonic() - start < 60
+    assert shared_memory() <= shared
+    assert taken == numbers(Loader(Numbers(40), 4, workers=0))[: len(taken)], "each batch came once"
+    assert 23 not in taken
+
+
+def test_ctrl_c_in_an_epoch_ends_it_and_its_workers(tmp_path: Path) -> None:
+    images(tmp_path, 40)
+    code = (
+        "import time\nfrom imgstage.training import ImageDataset, Loader\n"
+        "loader = Loader(ImageDataset('.', 'train', (10, 16)), 2, workers=2)\n"
+        "for batch in loader:\n    print(loader.epoch, flush=True)\n    time.sleep(0.3)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], cwd=tmp_path, stdout=subprocess.PIPE, start_new_session=True
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.wait(20) != 0
+        time.sleep(1)
+        with pytest.raises(ProcessLookupError):
+            os.killpg(process.pid, 0)
+
+
+@pytest.mark.parametrize(
+    ("wishes", "message"),
+    [
+        ({"batch_size": 0}, "batch_size is 0"),
+        ({"prefetch": 0}, "prefetch is 0"),
+        ({"rank": 2, "world_size": 2}, "rank 2 of 2"),
+        ({"workers": -1}, "-1 workers"),
+        ({"on_error": "ignore"}, "on_error='ignore'"),
+        ({"batch_size": 100, "drop_last": True}, "fill no batch of 100"),
+    ],
+)
+def test_numbers_that_make_no_sense_are_refused(wishes: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        Loader(Numbers(10), **{"batch_size": 2, **wishes})
+
+
+def test_a_state_of_another_set_is_refused() -> None:
+    loader = Loader(Numbers(10), 2, workers=0)
+    with pytest.raises(UsageError, match="of 9 samples, and there are 10 now"):
+        loader.load_state_dict({"seed": 0, "epoch": 0, "cursor": 4, "samples": 9})
+
+
+def test_images_become_numbers_on_the_device_and_nothing_else_changes() -> None:
+    image = torch.randint(0, 256, (2, 3, 4, 5), dtype=torch.uint8)
+    mask = torch.randint(0, 9, (2, 4, 5), dtype=torch.uint8)
+    batch = {"before": image, "mask": mask, "key": ["a", "b"], "more": (image, 3)}
+    moved = to_device(batch, "cpu", mean=(0.5, 0.25, 0.0), std=(0.5, 1.0, 2.0), channels_last=True)
+    expected = (image.double() / 255 - torch.tensor([0.5, 0.25, 0.0]).view(1, 3, 1, 1)) / torch.tensor(
+        [0.5, 1, 2]
+    ).view(1, 3, 1, 1)
+    assert torch.allclose(moved["before"].double(), expected, atol=1e-6)
+    assert moved["before"].is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(moved["mask"], mask)
+    assert moved["key"] == ["a", "b"]
+    assert torch.equal(moved["more"][0], moved["before"])
+    assert to_device(image, "cpu", dtype=torch.bfloat16).dtype == torch.bfloat16
+    assert torch.equal(to_device(image, "cpu"), image.float() / 255)
+    assert image.dtype == torch.uint8
