@@ -38,8 +38,10 @@ lint: .venv/ready
 types: .venv/ready
 	.venv/bin/mypy
 
+# PyTorch in a process makes each of the thousands of forks of the proof slow: so its tests have one of their own.
 unit: .venv/ready
-	.venv/bin/pytest
+	.venv/bin/pytest --ignore tests/training
+	.venv/bin/pytest tests/training
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
-from xml.etree import ElementTree as ET
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,6 +32,8 @@ def read_voc(data: bytes) -> tuple[str, ...]:
     Raises:
         ValueError: it is no such file.
     """
+    from xml.etree import ElementTree as ET  # takes its time, and few need it
+
     if _UNSAFE.search(data) or b"\0" in data:  # the latter for encodings of two bytes, which would hide the former
         problem = "it defines entities, or is in an encoding of two bytes"
         raise ValueError(problem)

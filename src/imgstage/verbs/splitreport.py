@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from contextlib import suppress
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from ..root import show
@@ -111,6 +110,8 @@ def contradictions(data: bytes, now: Mapping[str, Any]) -> list[str]:
 
 
 def _versions() -> dict[str, str]:
+    from importlib.metadata import PackageNotFoundError, version  # it loads an e-mail parser, a zip reader and more
+
     found: dict[str, str] = {}
     for name in _DECISIVE:
         with suppress(PackageNotFoundError):  # libvips may come with the system
