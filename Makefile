@@ -14,7 +14,7 @@ test: lint types unit
 test-core: .venv-core/ready
 	.venv-core/bin/pytest
 
-# The tables in README; twenty minutes, best on a machine that does nothing else.
+# Tables in README; half an hour, best on a machine that does nothing else.
 bench: .venv/ready
 	.venv/bin/python -m benchmarks.start
 	.venv/bin/python -m benchmarks.scan
@@ -22,6 +22,7 @@ bench: .venv/ready
 	.venv/bin/python -m benchmarks.resize
 	.venv/bin/python -m benchmarks.match
 	.venv/bin/python -m benchmarks.assign
+	.venv/bin/python -m benchmarks.loader
 
 # Every single fault, double faults, a second hand, histories: README's tables; most of an hour, as root.
 prove: .venv/ready
