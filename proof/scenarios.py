@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _LATE = (
+    "importlib.metadata",
     "imgstage.assign.program",
     "imgstage.leaks",
     "imgstage.likeness.prints",
