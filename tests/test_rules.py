@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from imgstage import Dataset, Plan, UsageError
+from imgstage import Dataset, Plan, RefusedError, UsageError
 
 from .helpers import kit, picture, stage, write
 from .test_labels import voc
@@ -227,6 +227,36 @@ def test_rename_keeps_what_a_table_of_labels_looks_for(empty: Dataset) -> None:
     )
     empty.rename(prefix="new_")
     assert empty.check() == []
+
+
+def test_rename_gives_no_sample_the_labels_of_another(empty: Dataset) -> None:
+    """By numbers that begin elsewhere, each name would be found, in the row of another image."""
+    for number in range(1, 7):
+        write(stage(empty) / f"x_0{number}.png", picture(number, "PNG"))
+    where = table(empty, {f"x_0{number}.png": "ab"[number % 2] for number in range(1, 8)})
+    empty.split(label=f"{where}:what", ratios="train=1", near_duplicates="ignore")
+    with pytest.raises(UsageError, match="reads groups or labels from names"):
+        empty.plan_rename(prefix="x_", start=2)
+
+
+def test_where_too_few_are_left_it_is_said_what_is_held(empty: Dataset) -> None:
+    lone(empty, 12)
+    where = table(empty, {"00.png": "a"})
+    with pytest.raises(RefusedError, match=r"11 more are held, .*--unlisted alone"):
+        empty.plan_split(label=f"{where}:what")
+
+
+def test_a_separator_goes_with_its_table(empty: Dataset) -> None:
+    lone(empty, 10)
+    where = table(empty, {f"{number:02d}.png": "a|b" for number in range(10)})
+    given = {"ratios": "train=1", "near_duplicates": "ignore"}
+    empty.split(label=f"{where}:what", label_separator="|", **given)  # type: ignore[arg-type]
+    (empty.root.path / "imgstage.toml").write_text('near_duplicates = "ignore"\nratios = "train=1"\n')
+    assert set(counts(empty.plan_split())) == {"a", "b"}, "that of the last split"
+    assert empty.plan_split().report.details["add_to_settings"] == [], "which need not be stored"
+    assert set(counts(empty.plan_split(label=f"{where}:what"))) == {"a|b"}, "another table may mean something else"
+    (empty.root.path / "imgstage.toml").write_text('near_duplicates = "ignore"\nlabel_separator = "|"\n')
+    assert set(counts(empty.plan_split(label=f"{where}:what"))) == {"a", "b"}
 
 
 def test_labels_that_settings_do_not_name_are_those_of_the_last_split(empty: Dataset) -> None:

@@ -45,7 +45,7 @@ def read_voc(data: bytes) -> tuple[str, ...]:
     if root.tag != "annotation":
         problem = f"it holds <{root.tag}>, not <annotation>"
         raise ValueError(problem)
-    found = {(item.findtext("name") or "").strip() for item in root.iter("object")}
+    found = {(item.findtext("name") or "").strip() for item in root.findall("object")}
     return tuple(sorted(found - {""}))
 
 

@@ -118,8 +118,8 @@ class LabelRule(NamedTuple):
             UsageError: it is none.
         """
         base = root.path if label is None else Path()
-        last, last_separator = _of_last_split(report) if stored.label is None else ("", "")
-        source = label if label is not None else stored.label or last or labels.FOLDER
+        last = _of_last_split(report) if label is None and stored.label is None else ("", "")
+        source = label if label is not None else stored.label or last[0] or labels.FOLDER
         if source not in labels.SOURCES:
             if ":" not in source:
                 problem = f"There is no source of labels {source!r}"
@@ -128,8 +128,8 @@ class LabelRule(NamedTuple):
         elif separator is not None:
             problem = f"--label-separator says how cells of a table are divided, and labels come from {source!r}"
             raise UsageError(problem, "Leave it out, or give --label FILE:COLUMN")
-        known = stored.label_separator if stored.label is not None else last_separator
-        return cls(source, (separator if separator is not None else known) or "", base)
+        known = last[1] if stored.label_separator is None else stored.label_separator
+        return cls(source, known if separator is None else separator, base)
 
     @property
     def is_table(self) -> bool:
@@ -147,9 +147,9 @@ class LabelRule(NamedTuple):
             UsageError: it is no UTF-8.
         """
         lines = [groups.setting("label", self.stored(root))]
-        return (
-            [*lines, groups.setting("label_separator", self.separator)] if self.separator and self.is_table else lines
-        )
+        if self.is_table and self.separator:
+            lines.append(groups.setting("label_separator", self.separator))
+        return lines
 
     def apply(self, what: Catalog, root: Root) -> Labelled:
         """Find the labels of all samples.
@@ -171,12 +171,12 @@ class LabelRule(NamedTuple):
         of: dict[str, tuple[str, ...]] = {}
         unread: dict[str, str] = {}
         unlisted: dict[str, str] = {}
-        tables = [r.path for r in what.index.files if r.path.endswith(f"/{labels.NAMES}") and r.digest]
+        voc = self.source == "voc"
+        tables = [r.path for r in what.index.files if not voc and r.path.endswith(f"/{labels.NAMES}") and r.digest]
         names = {path: labels.read_names(read_regular(root.path / path)) for path in tables}
         for sample, path in _annotations(what, labels.SUFFIXES[self.source]):
             try:
                 data = read_regular(root.path / path)
-                voc = self.source == "voc"
                 found = labels.read_voc(data) if voc else labels.read_yolo(data, labels.names_for(path, names))
                 of[sample.id] = tuple(sorted({*of.get(sample.id, ()), *found}))
             except (OSError, ValueError) as error:

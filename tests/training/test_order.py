@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imgstage.training.order import Walk, permuted
+from imgstage.training.order import Schedule, permuted
 
 
-def walk(samples: int, batch_size: int = 4, **wishes: object) -> Walk:
-    base = Walk(samples, batch_size, seed=7, shuffle=True, drop_last=False, rank=0, world_size=1)
+def schedule(samples: int, batch_size: int = 4, **wishes: object) -> Schedule:
+    base = Schedule(samples, batch_size, seed=7, shuffle=True, drop_last=False, rank=0, world_size=1)
     return base._replace(**wishes)  # type: ignore[arg-type]
 
 
@@ -59,20 +59,21 @@ def test_where_each_sample_comes_is_even_over_many_epochs() -> None:
 @settings(deadline=None, max_examples=60)
 @given(st.integers(1, 400), st.integers(1, 9), st.integers(1, 5), st.booleans())
 def test_processes_share_an_epoch_evenly(samples: int, batch_size: int, world_size: int, drop_last: bool) -> None:
-    walks = [
-        walk(samples, batch_size, world_size=world_size, rank=rank, drop_last=drop_last) for rank in range(world_size)
+    schedules = [
+        schedule(samples, batch_size, world_size=world_size, rank=rank, drop_last=drop_last)
+        for rank in range(world_size)
     ]
-    taken = [list(one.batches(3)) for one in walks]
+    taken = [list(one.batches(3)) for one in schedules]
     assert len({len(of) for of in taken}) == 1
-    assert len(taken[0]) == walks[0].steps()
+    assert len(taken[0]) == schedules[0].steps()
     assert all(len({len(of[step]) for of in taken}) == 1 for step in range(len(taken[0])))
     times = Counter(one for of in taken for batch in of for one in batch)
     if drop_last:
         assert set(times.values()) <= {1}
-        assert sum(times.values()) == samples // walks[0].stride * walks[0].stride
+        assert sum(times.values()) == samples // schedules[0].stride * schedules[0].stride
     else:
         assert set(times) == set(range(samples))
-        assert sum(times.values()) - samples == walks[0].padding()
+        assert sum(times.values()) - samples == schedules[0].padding()
 
 
 @settings(deadline=None, max_examples=60)
@@ -83,12 +84,12 @@ def test_an_epoch_that_goes_on_with_other_numbers_has_every_sample_once(
     cursor = 0
     seen: list[int] = []
     for world_size, batch_size, steps in [*phases, (1, 8, 10**9)]:
-        walks = [walk(samples, batch_size, world_size=world_size, rank=rank) for rank in range(world_size)]
-        whole = (samples - cursor) // walks[0].stride  # the last step may repeat some
+        schedules = [schedule(samples, batch_size, world_size=world_size, rank=rank) for rank in range(world_size)]
+        whole = (samples - cursor) // schedules[0].stride  # the last step may repeat some
         take = min(steps, whole) if world_size > 1 else steps
-        for one in walks:
+        for one in schedules:
             seen += itertools.chain.from_iterable(itertools.islice(one.batches(1, cursor), take))
-        cursor = min(samples, cursor + take * walks[0].stride)
+        cursor = min(samples, cursor + take * schedules[0].stride)
     assert sorted(seen) == list(range(samples))
 
 
@@ -97,16 +98,16 @@ def test_a_million_samples_are_taken_up_at_once_and_all_come_once() -> None:
     cursor, seen = 0, np.zeros(samples, np.int64)
     for world_size, batch_size, steps in ((3, 256, 900), (5, 128, 400), (1, 512, 10**9)):
         for rank in range(world_size):
-            one = walk(samples, batch_size, world_size=world_size, rank=rank)
+            one = schedule(samples, batch_size, world_size=world_size, rank=rank)
             for batch in itertools.islice(one.batches(9, cursor), steps):
                 seen[batch] += 1
         cursor = min(samples, cursor + steps * batch_size * world_size)
     assert (seen == 1).all()
     start = time.process_time()
-    next(walk(10**9, 32).batches(0, 876_543_210))
+    next(schedule(10**9, 32).batches(0, 876_543_210))
     assert time.process_time() - start < 0.05, "nothing before it is worked out"
 
 
 def test_without_shuffling_samples_come_as_they_stand() -> None:
-    assert list(walk(7, 3, shuffle=False).batches(5)) == [[0, 1, 2], [3, 4, 5], [6]]
-    assert list(walk(7, 3, shuffle=False, drop_last=True).batches(5)) == [[0, 1, 2], [3, 4, 5]]
+    assert list(schedule(7, 3, shuffle=False).batches(5)) == [[0, 1, 2], [3, 4, 5], [6]]
+    assert list(schedule(7, 3, shuffle=False, drop_last=True).batches(5)) == [[0, 1, 2], [3, 4, 5]]

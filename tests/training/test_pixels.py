@@ -16,7 +16,7 @@ from imgstage import DefectError, UsageError
 from imgstage.geometry import Fit, SizeWish
 from imgstage.images import decode, quiet_codecs
 from imgstage.resizing import shaped
-from imgstage.training.pixels import Shape
+from imgstage.training.pixels import Preprocessing
 
 from ..helpers import photo
 
@@ -28,10 +28,10 @@ def encoded(pixels: NDArray[Any] | Image.Image, image_format: str = "PNG", **opt
 
 
 def load(data: bytes, size: tuple[int, int] | None = None, role: str = "image", **wishes: Any) -> torch.Tensor:
-    shape = Shape(size, wishes.get("fit", "stretch"), wishes.get("mode", "RGB"), wishes.get("exact", False))
-    shape.check()
+    way = Preprocessing(size, wishes.get("fit", "stretch"), wishes.get("mode", "RGB"), wishes.get("exact", False))
+    way.check()
     with quiet_codecs():
-        return shape.load([role], [[data]])[0]
+        return way.load([role], [[data]])[0]
 
 
 def psnr(one: torch.Tensor, other: torch.Tensor) -> float:
@@ -162,7 +162,7 @@ def test_several_masks_become_one_by_their_numbers() -> None:
     first, second = np.zeros((20, 30), np.uint8), np.zeros((20, 30), np.uint8)
     first[:10], second[5:, 20:] = 255, 1
     with quiet_codecs():
-        (found,) = Shape(None, "stretch", "RGB", False).load(["masks"], [[encoded(first), encoded(second)]])
+        (found,) = Preprocessing(None, "stretch", "RGB", False).load(["masks"], [[encoded(first), encoded(second)]])
     expected = np.where(second > 0, 2, np.where(first > 0, 1, 0))
     assert torch.equal(found, torch.from_numpy(expected.astype(np.uint8)))
 
@@ -171,12 +171,12 @@ def test_all_roles_get_one_geometry() -> None:
     image = photo("coffee")
     short = image[:-2]  # a row or two that a camera cut off
     with quiet_codecs():
-        one, other = Shape((100, 150), "cover", "RGB", False).load(
+        one, other = Preprocessing((100, 150), "cover", "RGB", False).load(
             ["before", "after"], [[encoded(image)], [encoded(short)]]
         )
         assert one.shape == other.shape == (3, 100, 150)
         with pytest.raises(DefectError, match="different shapes"):
-            Shape((100, 150), "cover", "RGB", False).load(
+            Preprocessing((100, 150), "cover", "RGB", False).load(
                 ["before", "after"], [[encoded(image)], [encoded(image[:200])]]
             )
 

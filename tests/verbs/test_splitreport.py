@@ -229,6 +229,18 @@ def test_folds_keep_the_test_split_that_is_there(empty: Dataset) -> None:
     assert codes(empty) == []
 
 
+def test_who_is_tied_to_a_test_split_that_stays_goes_there(empty: Dataset) -> None:
+    for number in range(30):
+        write(stage(empty) / f"p{number % 10}_{number}.png", picture(number, "PNG"))
+    empty.split(group="^(p.)_", near_duplicates="ignore")
+    tested = {sample.key[:2] for sample in empty.samples if sample.split == "test"}
+    for number in range(30, 60):
+        write(stage(empty) / f"p{number % 10}_{number}.png", picture(number, "PNG"))
+    empty.split(folds=3, ratios="test=0.1", reshuffle=True)
+    assert tested
+    assert all((sample.split == "test") == (sample.key[:2] in tested) for sample in empty.samples)
+
+
 def test_what_was_held_out_and_is_drawn_anew_is_told(empty: Dataset) -> None:
     classes(empty, 25)
     empty.split(near_duplicates="ignore")

@@ -101,7 +101,7 @@ class SplitPlanning(Reading):
         stored_rules = GroupRule.of(None, None, stored, self.root).lines(self.root)
         if stored.label is not None or label_rule.source != FOLDER:
             rules += label_rule.lines(self.root)
-            stored_rules += LabelRule.of(None, None, stored, self.root).lines(self.root)
+            stored_rules += self._label_rule(seen).lines(self.root)
         wish = SplitWish(
             ratios=shares,
             seed=seed if seed is not None else stored.seed or 0,

@@ -12,7 +12,7 @@ from ..images import quiet_codecs
 from ..pairing import LONE, is_mask
 from ..root import root_path, show
 from .listing import list_split
-from .pixels import Mode, Shape
+from .pixels import Mode, Preprocessing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -72,8 +72,8 @@ class ImageDataset(Dataset[Any]):
         mode: Mode = "RGB",
         exact: bool = False,
     ) -> None:
-        self.shape = Shape(tuple(size) if isinstance(size, (list, tuple)) else size, fit, mode, exact)  # type: ignore[arg-type]
-        self.shape.check()
+        self._preprocessing = Preprocessing(tuple(size) if isinstance(size, (list, tuple)) else size, fit, mode, exact)  # type: ignore[arg-type]
+        self._preprocessing.check()
         self.transform = transform
         self.split = split
         self._listing = list_split(root_path(root), split, roles)
@@ -124,7 +124,7 @@ class ImageDataset(Dataset[Any]):
             raise DefectError(problem) from error
         try:
             with quiet_codecs():
-                found = self.shape.load(self.roles, files)
+                found = self._preprocessing.load(self.roles, files)
         except DefectError as error:
             names = " and ".join(show(str(path)) for of in paths for path in of)
             problem = f"{names}: {error}"

@@ -1,4 +1,4 @@
-"""Which samples a split has, by the names of its files alone: a hundred thousand are found in a second."""
+"""Which samples a split has, by the names of its files alone."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
 from ..errors import DefectError, ImgstageError, UsageError
 from ..parallel import default_threads
-from .order import Walk
+from .order import Schedule
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -76,28 +76,28 @@ class Loader:
         if not 0 <= rank < world_size or workers < 0 or on_error not in ("raise", "skip"):
             problem = f"rank {rank} of {world_size}, {workers} workers and on_error={on_error!r} make no sense"
             raise UsageError(problem, "rank is below world_size, workers 0 or more, on_error 'raise' or 'skip'")
-        walk = Walk(count, batch_size, seed, shuffle, drop_last, rank, world_size)
-        if not walk.steps():
+        schedule = Schedule(count, batch_size, seed, shuffle, drop_last, rank, world_size)
+        if not schedule.steps():
             problem = f"{count:,} samples fill no batch of {batch_size} in {world_size} processes, with drop_last"
             raise UsageError(problem, "Choose a smaller batch_size, or drop_last=False")
         self._on_error = on_error
-        self._at = _Place(walk)
+        self._at = _Position(schedule)
         self.skipped: list[str] = []
-        self._new_engine = partial(
+        self._new_loader = partial(
             DataLoader,
             _Guarded(dataset),
-            batch_sampler=_Steps(self._at),
+            batch_sampler=_BatchSampler(self._at),
             num_workers=workers,
             collate_fn=_collate,
             pin_memory=torch.cuda.is_available() if pin_memory is None else pin_memory,
             persistent_workers=workers > 0,
             prefetch_factor=prefetch if workers else None,
         )
-        self._engine: DataLoader[Any] = self._new_engine()
+        self._loader: DataLoader[Any] = self._new_loader()
 
     def __len__(self) -> int:
         """Batches of a whole epoch."""
-        return self._at.walk.steps()
+        return self._at.schedule.steps()
 
     @property
     def epoch(self) -> int:
@@ -111,18 +111,20 @@ class Loader:
             DefectError: a sample cannot be loaded, and that is not to be skipped; the message names it.
             RuntimeError: a worker died; the next pass starts others, at the batch that did not come.
         """
-        at, walk = self._at, self._at.walk
-        if padding := walk.padding(at.cursor):
-            told = f"{walk.samples:,} samples do not go round in {walk.world_size} processes: {padding} come twice"
+        at, schedule = self._at, self._at.schedule
+        if padding := schedule.padding(at.cursor):
+            told = (
+                f"{schedule.samples:,} samples do not go round in {schedule.world_size} processes: {padding} come twice"
+            )
             warnings.warn(told, stacklevel=2)
-        with closing(self._made()) as made:
-            for batch, failures in made:
+        with closing(self._batches()) as batches:
+            for batch, failures in batches:
                 for failure in failures:
                     if self._on_error == "raise" or not isinstance(failure, DefectError):
-                        self._engine = self._new_engine()  # the old one, and its workers, end here
+                        self._loader = self._new_loader()  # the old one, and its workers, end here
                         raise failure
                     self.skipped.append(str(failure))
-                at.cursor = min(at.cursor + walk.stride, walk.samples)
+                at.cursor = min(at.cursor + schedule.stride, schedule.samples)
                 if batch is not None:
                     yield batch
         at.epoch, at.cursor = at.epoch + 1, 0
@@ -131,11 +133,11 @@ class Loader:
             shown = "; ".join(skipped[:_SHOWN]) + (" …" if len(skipped) > _SHOWN else "")
             warnings.warn(f"{len(skipped)} samples were left out of this epoch: {shown}", stacklevel=2)
 
-    def _made(self) -> Generator[_Batch]:
+    def _batches(self) -> Generator[_Batch]:
         try:
-            yield from self._engine
+            yield from self._loader
         except (RuntimeError, OSError, EOFError) as error:
-            self._engine = self._new_engine()
+            self._loader = self._new_loader()
             if isinstance(error, RuntimeError):
                 raise
             problem = "A worker process died while it handed over a batch; memory may have run out"
@@ -144,7 +146,7 @@ class Loader:
     def state_dict(self) -> dict[str, int]:
         """Where this loader is: the seed, the epoch, and how many samples of it all processes have had."""
         at = self._at
-        return {"seed": at.walk.seed, "epoch": at.epoch, "cursor": at.cursor, "samples": at.walk.samples}
+        return {"seed": at.schedule.seed, "epoch": at.epoch, "cursor": at.cursor, "samples": at.schedule.samples}
 
     def load_state_dict(self, state: Mapping[str, int]) -> None:
         """Go on where another loader was.
@@ -153,33 +155,33 @@ class Loader:
             UsageError: that one had another number of samples.
         """
         at = self._at
-        if state["samples"] != at.walk.samples:
-            problem = f"The state is of {state['samples']:,} samples, and there are {at.walk.samples:,} now"
+        if state["samples"] != at.schedule.samples:
+            problem = f"The state is of {state['samples']:,} samples, and there are {at.schedule.samples:,} now"
             raise UsageError(problem, "Begin a new epoch instead: their order is another one")
-        at.walk = at.walk._replace(seed=state["seed"])
+        at.schedule = at.schedule._replace(seed=state["seed"])
         at.epoch, at.cursor = state["epoch"], state["cursor"]
 
 
 @dataclass
-class _Place:
+class _Position:
     """Where a loader is. It does not know the loader: a ring would be cleared away late, and the workers with it."""
 
-    walk: Walk
+    schedule: Schedule
     epoch: int = 0
     cursor: int = 0
 
 
-class _Steps(Sampler[list[int]]):
-    """What the engine asks for the next batches; it runs ahead of what was taken."""
+class _BatchSampler(Sampler[list[int]]):
+    """What PyTorch's loader asks for the next batches; it runs ahead of what was taken."""
 
-    def __init__(self, at: _Place) -> None:
+    def __init__(self, at: _Position) -> None:
         self._at = at
 
     def __iter__(self) -> Iterator[list[int]]:
-        return self._at.walk.batches(self._at.epoch, self._at.cursor)
+        return self._at.schedule.batches(self._at.epoch, self._at.cursor)
 
     def __len__(self) -> int:
-        return self._at.walk.steps()
+        return self._at.schedule.steps()
 
 
 class _Guarded(Dataset[Any]):

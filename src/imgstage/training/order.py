@@ -58,8 +58,8 @@ def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return values ^ values >> np.uint64(31)
 
 
-class Walk(NamedTuple):
-    """One process's way through an epoch.
+class Schedule(NamedTuple):
+    """Which samples one process gets at each step of an epoch.
 
     Attributes:
         samples: how many there are.

@@ -31,7 +31,7 @@ _MARGIN = 1.75  # what a reduced decode leaves to the kernel at least: with less
 
 
 @dataclass(frozen=True)
-class Shape:
+class Preprocessing:
     """What every image becomes.
 
     Attributes:

@@ -103,7 +103,7 @@ def plan_split(catalog: Catalog, wish: SplitWish, draft: Draft) -> Plan:
     wishes |= tables
     is_ours = is_own_table(draft, REPORT)
     if is_ours and (moves or wishes.moves or contradictions(draft.report, counts)):  # else it would tell of other words
-        wishes |= write_table(draft, REPORT, describe(counts, details, wish))
+        wishes |= write_table(draft, REPORT, describe(details, wish))
     places = {layout.folder(split) for split in set(splits.values())}
     journeys, steps = arrange_wishes(draft, catalog, moves, wishes, places)
     report = replace(
@@ -130,7 +130,7 @@ def _assign(
     if wish.reshuffle:
         earlier = {group: of & wish.kept for group, of in earlier.items()}
     groups = [part for group, samples in members.items() for part in _parts(catalog, group, samples, past, earlier)]
-    outcome = assign(groups, wish.ratios, wish.seed, wish.rounding)
+    outcome = _draw(catalog, groups, wish)
     splits = dict(past)
     if wish.reshuffle:  # what is held has no say, but goes where its group goes
         held = [sample for sample in catalog.samples if sample.held and sample.split]
@@ -144,6 +144,23 @@ def _assign(
             between[group] = fresh
     reasons = why_bridged(catalog, between, ties, past, pictures.absent) if between else {}
     return splits, {s.id: reasons[group] for group, samples in between.items() for s in samples}, outcome
+
+
+def _draw(catalog: Catalog, groups: list[Group], wish: SplitWish) -> Assignment:
+    """The draw.
+
+    Raises:
+        RefusedError: there are too few groups; it tells of what is held for want of a group or label.
+    """
+    try:
+        return assign(groups, wish.ratios, wish.seed, wish.rounding)
+    except RefusedError as error:
+        unlisted = sum(is_because(sample.held, Why.UNLISTED) for sample in catalog.samples)
+        if not unlisted:
+            raise
+        problem = f"{error.problem}; {unlisted:,} more are held, for no table or annotation tells their group or label"
+        remedy = "Give their images rows there, or take them as they are with --unlisted alone"
+        raise RefusedError(problem, remedy) from error
 
 
 def _parts(
@@ -279,7 +296,7 @@ def _details(
         "new_samples": {name: fresh[name] for name in wish.ratios},
         "asked": format_ratios(wish.ratios),
         "shares": {name: float(share) for name, share in wish.ratios.items()},
-        "reached": {name: round(count / total, 4) if total else 0 for name, count in samples.items()},
+        "reached": {name: round(number / total, 4) if total else 0 for name, number in samples.items()},
         "targets": {name: outcome.targets[name] for name in wish.ratios},
         "seed": wish.seed,
         "rounding": wish.rounding,

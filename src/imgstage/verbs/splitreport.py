@@ -41,21 +41,18 @@ def count(catalog: Catalog, splits: Mapping[str, str], samples: Iterable[Sample]
     return {"samples": {name: sizes[name] for name in sorted(sizes)}, "labels": table}
 
 
-def describe(counts: Mapping[str, Any], details: Mapping[str, Any], wish: SplitWish) -> bytes:
+def describe(details: Mapping[str, Any], wish: SplitWish) -> bytes:
     """The content of `splits.json`. The same split has the same.
 
     Args:
-        counts: see `count`.
         details: of the plan's report.
         wish: what was asked.
     """
-    samples = {name: counts["samples"].get(name, 0) for name in wish.ratios}
-    labels = {label: {name: of.get(name, 0) for name in wish.ratios} for label, of in counts["labels"].items()}
-    total = sum(samples.values())
+    samples, labels = details["samples"], details["labels"]
     errors = [abs(n - wish.ratios[name] * sum(of.values())) for of in labels.values() for name, n in of.items()]
     report = {
         "asked": dict(part.split("=") for part in format_ratios(wish.ratios).split(",")),
-        "reached": {name: round(number / total, 6) if total else 0 for name, number in samples.items()},
+        "reached": details["reached"],
         "targets": details["targets"],
         "samples": samples,
         "size_deviation": max(abs(number - details["targets"][name]) for name, number in samples.items()),
