@@ -157,6 +157,13 @@ def test_what_is_no_source_is_refused(empty: Dataset, label: str, message: str) 
         empty.plan_split(label=label)
 
 
+@pytest.mark.parametrize("source", ["voc", "yolo"])
+def test_without_any_annotation_there_is_nothing_to_read_labels_from(empty: Dataset, source: str) -> None:
+    lone(empty, 4)
+    with pytest.raises(UsageError, match="No image has an annotation"):
+        empty.plan_split(label=source)
+
+
 def test_a_stored_table_that_is_gone_is_found_by_check(empty: Dataset) -> None:
     lone(empty, 10)
     where = table(empty, {f"{number:02d}.png": "a" for number in range(10)})

@@ -155,7 +155,7 @@ class LabelRule(NamedTuple):
         """Find the labels of all samples.
 
         Raises:
-            UsageError: the table cannot be read, or names nothing.
+            UsageError: the table cannot be read, or names nothing; or there is no annotation at all.
         """
         if self.source == labels.FOLDER:
             return Labelled(what, {}, {})
@@ -182,6 +182,9 @@ class LabelRule(NamedTuple):
             except (OSError, ValueError) as error:
                 unread[path] = getattr(error, "strerror", None) or str(error)
                 unlisted[sample.id] = because(Why.UNLISTED, f"{show(path)} cannot be read: {unread[path]}")
+        if what.samples and not of and not unread:
+            problem = f"No image has an annotation ({labels.SUFFIXES[self.source]}) beside it or in a parallel folder"
+            raise UsageError(problem, "Add the annotations, or choose another source with --label")
         return Labelled(replace(what, labels=of), unlisted, unread)
 
 

@@ -220,7 +220,7 @@ def _write(
     from ..errors import UsageError
     from ..root import show
 
-    path, told = Path(name), show(name)
+    path, told = Path(name), show(name) or "an empty name"
     try:
         if path.exists() and not (path.is_file() and re.match(beginning, path.read_bytes()[:_HEAD], re.DOTALL)):
             problem = f"{told} exists, and is not what {option} wrote"
