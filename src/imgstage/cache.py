@@ -55,6 +55,13 @@ class Stamp(NamedTuple):
         """The stamp of a file with this status."""
         return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
+    @property
+    def tells(self) -> bool:
+        """Whether a later change of the content would change the stamp: not where it is young, or kept coarsely."""
+        youngest = max(self.mtime_ns, self.ctime_ns)
+        coarse = self.ctime_ns == self.mtime_ns and youngest % _COARSE_NS == 0
+        return not coarse and time.time_ns() - youngest >= _TRUSTED_AGE_NS
+
 
 class Content(NamedTuple):
     """What a file holds.
@@ -136,9 +143,7 @@ class Cache:
     def put(self, stamp: Stamp, content: Content) -> None:
         """Remember what was just read."""
         if self._write:
-            youngest = max(stamp.mtime_ns, stamp.ctime_ns)
-            coarse = stamp.ctime_ns == stamp.mtime_ns and youngest % _COARSE_NS == 0
-            if coarse or time.time_ns() - youngest < _TRUSTED_AGE_NS:
+            if not stamp.tells:
                 stamp = stamp._replace(size=_UNTRUSTED)
             self._new.append((stamp, content))
 

@@ -103,6 +103,46 @@ def test_another_loader_goes_on_at_the_very_next_batch(stop: int, workers: int) 
     assert taken + numbers(broken_off) == expected[0], "as does the one that was broken off"
 
 
+@pytest.mark.parametrize("as_tuple", [False, True])
+@pytest.mark.parametrize("workers", [None, 0, 2])
+def test_batches_of_the_cache_are_those_that_are_decoded(tmp_path: Path, workers: int | None, as_tuple: bool) -> None:
+    root = images(tmp_path, 10)
+    plain = Loader(ImageDataset(root, "train", (10, 16), as_tuple=as_tuple), 4, workers=0)
+    ready = Loader(ImageDataset(root, "train", (10, 16), as_tuple=as_tuple, cache=True), 4, workers=workers)
+    for _ in range(2):
+        expected, found = list(plain), list(ready)  # all held at once
+        assert len(found) == len(expected) == 3
+        for one, other in zip(expected, found, strict=True):
+            assert type(one) is type(other)
+            for role in range(2) if as_tuple else ("before", "after"):
+                assert torch.equal(one[role], other[role])
+                assert type(one[role]) is type(other[role]) is torch.Tensor
+            assert as_tuple or one["key"] == other["key"]
+    taken = next(iter(ready))
+    assert torch.equal(taken[0] if as_tuple else taken["before"], next(iter(plain))[0 if as_tuple else "before"])
+    assert ready.state_dict()["cursor"] == 4, "what was made ahead was not taken"
+
+
+def test_a_class_folder_from_the_cache_has_its_targets(tmp_path: Path) -> None:
+    for number in range(9):
+        write(tmp_path / f"train/{'abc'[number % 3]}/{number}.png", encoded(np.full((20, 30, 3), number, np.uint8)))
+    for workers in (None, 1):
+        loader = Loader(ImageDataset(tmp_path, "train", (10, 16), cache=True), 9, workers=workers)
+        ((pictures, targets),) = list(loader)
+        assert torch.equal(pictures[:, 0, 0, 0] % 3, targets.to(torch.uint8))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_images_of_different_sizes_make_no_batch_and_that_is_said(tmp_path: Path, workers: int) -> None:
+    for number in range(4):
+        write(tmp_path / f"train/a/{number}.png", encoded(np.zeros((20 + number, 30, 3), np.uint8)))
+    for wishes in ({"size": None}, {"size": (10, 10), "fit": "contain"}):
+        loader = Loader(ImageDataset(tmp_path, "train", **wishes), 4, workers=workers)
+        with pytest.raises(UsageError, match=r"^The images of a batch have different shapes: 3x\d+x\d+ and 3x"):
+            list(loader)
+    assert ImageDataset(tmp_path, "train", (10, 10), fit="contain")[0][0].shape == (3, 7, 10)
+
+
 def test_processes_get_equally_many_batches_and_padding_is_said() -> None:
     loaders = [Loader(Numbers(50), 4, workers=0, rank=rank, world_size=3) for rank in range(3)]
     with pytest.warns(UserWarning, match="50 samples do not go round in 3 processes: 1 come twice"):

@@ -189,7 +189,6 @@ def test_all_roles_get_one_geometry() -> None:
         ({"size": (10.5, 3)}, "two whole numbers above zero"),
         ({"size": (True, 3)}, "two whole numbers above zero"),
         ({"size": (10**6, 10**6)}, "pixels that an image may have"),
-        ({"size": (10, 10), "fit": "contain"}, "make no batch"),
         ({"size": (10, 10), "fit": "crop"}, "no fit 'crop'"),
         ({"mode": "BGR"}, "no mode 'BGR'"),
     ],

@@ -56,7 +56,7 @@ finished: list[str] = []
 def open_dataset(root: str | None, *, threads: int | None = None, dry_run: bool = False) -> Dataset:
     """The dataset a command works on, with a progress bar on stderr."""
     from ..dataset import Dataset
-    from .progress import Bar
+    from ..progress import Bar
 
     return Dataset(root, threads=threads, progress=Bar(), remember=not dry_run)
 

@@ -43,11 +43,13 @@ def orient(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
     Returns:
         The same dtype and range; height and width are exchanged by 5 to 8. The very array for 1.
     """
+    if orientation == 1:
+        return pixels
     exchanged, flipped, mirrored = _WAYS[orientation]
     seen = pixels.swapaxes(0, 1) if exchanged else pixels
     seen = seen[:: -1 if flipped else 1, :: -1 if mirrored else 1]
-    if seen is pixels or seen.flags.c_contiguous:
-        return pixels if orientation == 1 else seen
+    if seen.flags.c_contiguous:
+        return seen
     upright = np.empty(seen.shape, seen.dtype)
     planes = [(upright, seen)] if seen.ndim == 2 else [(upright[..., c], seen[..., c]) for c in range(seen.shape[2])]
     for top in range(0, len(seen), _STRIPE):  # plane by plane, for numpy is slow where three bytes lie together
@@ -140,7 +142,7 @@ def _nearest(there: int, wished: int) -> NDArray[np.intp]:
 def inherits_libvips() -> bool:
     """Whether this process was forked from one that has used libvips: there it may wait for ever for threads that only
     the other one has."""
-    return _LOADED_IN not in ([], [os.getpid()])
+    return any(process != os.getpid() for process in _LOADED_IN)
 
 
 _LOADED_IN: list[int] = []

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -10,10 +12,12 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import torch
 from torch import distributed
-from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
+from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
+from torch.utils.data._utils.collate import collate, default_collate_fn_map
 
 from ..errors import DefectError, ImgstageError, UsageError
 from ..parallel import default_threads
+from .buffers import Buffers
 from .order import Schedule
 
 if TYPE_CHECKING:
@@ -28,9 +32,10 @@ _BITS = 255.0
 class Loader:
     """An iterable of batches: one pass is one epoch.
 
-    Decoding goes on in worker processes (PyTorch's `DataLoader`), a few batches ahead. The order of an epoch depends on
-    the seed and its number alone, and is never held in memory. Which batches were taken is told by `state_dict`: with
-    it, another loader goes on at the very next one, also with other numbers of workers or processes; what all processes
+    Decoding goes on in worker processes (PyTorch's `DataLoader`), a few batches ahead; what the dataset's cache has
+    ready made, with no transform to come, a thread of this process copies. The order of an epoch depends on the seed
+    and its number alone, and is never held in memory. Which batches were taken is told by `state_dict`: with it,
+    another loader goes on at the very next one, also with other numbers of workers or processes; what all processes
     together have had is never drawn again in that epoch.
 
     Args:
@@ -39,7 +44,7 @@ class Loader:
         seed: of the order; any whole number.
         shuffle: False takes samples as they stand.
         drop_last: leave out the last, smaller batch.
-        workers: processes that decode; 0 decodes here. None means one for each core.
+        workers: processes that decode; 0 decodes here. None means one for each core, or 0 where all is ready made.
         prefetch: batches that each worker makes ahead.
         on_error: "raise" ends the epoch at a sample that cannot be loaded; "skip" leaves it out of its batch, and warns
             at the end of the epoch.
@@ -70,7 +75,8 @@ class Loader:
         together = distributed.is_available() and distributed.is_initialized()
         rank = rank if rank is not None else distributed.get_rank() if together else 0
         world_size = world_size if world_size is not None else distributed.get_world_size() if together else 1
-        workers = default_threads() if workers is None else workers
+        ready = bool(getattr(dataset, "is_ready_made", False))
+        workers = (0 if ready else default_threads()) if workers is None else workers
         count = len(dataset)  # type: ignore[arg-type]
         _check(batch_size=batch_size, prefetch=prefetch, world_size=world_size, samples=count)
         if not 0 <= rank < world_size or workers < 0 or on_error not in ("raise", "skip"):
@@ -81,6 +87,7 @@ class Loader:
             problem = f"{count:,} samples fill no batch of {batch_size} in {world_size} processes, with drop_last"
             raise UsageError(problem, "Choose a smaller batch_size, or drop_last=False")
         self._on_error = on_error
+        self._ahead = prefetch if ready and not workers else 0
         self._at = _Position(schedule)
         self.skipped: list[str] = []
         self._new_loader = partial(
@@ -88,7 +95,7 @@ class Loader:
             _Guarded(dataset),
             batch_sampler=_BatchSampler(self._at),
             num_workers=workers,
-            collate_fn=_collate,
+            collate_fn=_Collate(Buffers()),
             pin_memory=torch.cuda.is_available() if pin_memory is None else pin_memory,
             persistent_workers=workers > 0,
             prefetch_factor=prefetch if workers else None,
@@ -135,7 +142,7 @@ class Loader:
 
     def _batches(self) -> Generator[_Batch]:
         try:
-            yield from self._loader
+            yield from _made_ahead(iter(self._loader), self._ahead) if self._ahead else self._loader
         except (RuntimeError, OSError, EOFError) as error:
             self._loader = self._new_loader()
             if isinstance(error, RuntimeError):
@@ -193,12 +200,26 @@ class _Guarded(Dataset[Any]):
 
     def __getitem__(self, index: int) -> Any:
         try:
-            return self._dataset[index]
+            lend = getattr(self._dataset, "lend", None)
+            return lend(index) if lend else self._dataset[index]
         except (DefectError, ImgstageError) as error:
             return error
 
     def __len__(self) -> int:
         return len(self._dataset)  # type: ignore[arg-type]
+
+
+def _made_ahead(batches: Iterator[_Batch], ahead: int) -> Generator[_Batch]:
+    """The same batches, made by a thread while others are used."""
+    with ThreadPoolExecutor(1) as thread:
+        pending = deque(thread.submit(next, batches, None) for _ in range(ahead))
+        try:
+            while (batch := pending.popleft().result()) is not None:
+                pending.append(thread.submit(next, batches, None))
+                yield batch
+        finally:
+            for waiting in pending:
+                waiting.cancel()
 
 
 class _Batch(NamedTuple):
@@ -208,10 +229,35 @@ class _Batch(NamedTuple):
     failures: list[Exception]
 
 
-def _collate(items: list[Any]) -> _Batch:
-    failures = [item for item in items if isinstance(item, Exception)]
-    whole = [item for item in items if not isinstance(item, Exception)] if failures else items
-    return _Batch(default_collate(whole) if whole else None, failures)
+@dataclass
+class _Collate:
+    """Makes a batch of items as PyTorch does, and says what is wrong with them. In the process that uses the batches,
+    they lie in memory that earlier ones had.
+    """
+
+    buffers: Buffers
+
+    def __call__(self, items: list[Any]) -> _Batch:
+        failures = [item for item in items if isinstance(item, Exception)]
+        whole = [item for item in items if not isinstance(item, Exception)] if failures else items
+        ways = {**default_collate_fn_map, torch.Tensor: self._stack}
+        try:
+            return _Batch(collate(whole, collate_fn_map=ways) if whole else None, failures)
+        except UsageError as error:
+            return _Batch(None, [*failures, error])
+
+    def _stack(self, tensors: Sequence[torch.Tensor], **_: object) -> torch.Tensor:
+        shapes = {tuple(tensor.shape) for tensor in tensors}
+        if len(shapes) > 1:
+            shown = " and ".join("x".join(map(str, shape)) for shape in sorted(shapes)[:2])
+            problem = f"The images of a batch have different shapes: {shown}"
+            raise UsageError(problem, "Give the dataset a size, with fit='stretch', 'cover' or 'pad', or a transform")
+        first = tensors[0]
+        if get_worker_info() is not None or first.dtype != torch.uint8:
+            stacked: torch.Tensor = default_collate_fn_map[torch.Tensor](tensors)
+            return stacked
+        memory = self.buffers.take((len(tensors), *first.shape))
+        return torch.stack([tensor.as_subclass(torch.Tensor) for tensor in tensors], out=memory)
 
 
 def _check(**numbers: int) -> None:

@@ -60,9 +60,6 @@ class Preprocessing:
                 problem = f"size={self.size!r} is no (height, width) of two whole numbers above zero"
                 raise UsageError(problem, "Give size=(960, 640), or size=None to keep each image's own")
             SizeWish(size=self.size, fit=self.fit).check()
-            if self.fit == "contain":
-                problem = "fit='contain' leaves images of different sizes, which make no batch"
-                raise UsageError(problem, "Choose 'pad', which adds black, or 'cover', which cuts")
 
     def load(self, roles: Sequence[str], files: Sequence[Sequence[bytes]]) -> list[torch.Tensor]:
         """Decode the images of one sample, and give all the same geometry. Call it inside `quiet_codecs`.

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from imgstage.cli import progress
+from imgstage import progress
 
 
 @pytest.fixture
