@@ -5,6 +5,8 @@ Where it cannot be opened (a read-only medium, a broken file), everything is rea
 
 from __future__ import annotations
 
+import errno
+import os
 import sqlite3
 import time
 from contextlib import closing, contextmanager, suppress
@@ -15,9 +17,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from blake3 import blake3
 
 from .formats import ImageInfo
+from .root import STATE
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterator
     from pathlib import Path
 
@@ -165,6 +167,19 @@ class Cache:
             connection.executemany("INSERT OR REPLACE INTO fingerprints VALUES (?, ?)", prints)
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder below `.imgstage`, and those above it; the root itself must exist.
+
+    Raises:
+        OSError: it cannot be made, or one of them is a link, which might lead out of the root.
+    """
+    depth = folder.parts[::-1].index(STATE)
+    for one in (*folder.parents[:depth][::-1], folder):
+        one.mkdir(exist_ok=True)
+        if one.is_symlink():
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+
+
 def _rows(connection: sqlite3.Connection, device: int) -> dict[int, Any]:
     """What is known of the files of one device, by inode."""
     rows = connection.execute(
@@ -181,10 +196,9 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection]:
         OSError: there is no root, or no place in it.
         sqlite3.Error: the file is none.
     """
-    for folder in (path.parent.parent, path.parent):  # the root itself must exist
-        folder.mkdir(exist_ok=True)
-        if folder.is_symlink() or path.is_symlink():
-            raise OSError
+    make_folder(path.parent)
+    if path.is_symlink():
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
     with closing(sqlite3.connect(path)) as connection, connection:
         if connection.execute("PRAGMA user_version").fetchone()[0] != _VERSION:
             connection.executescript(

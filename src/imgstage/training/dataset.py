@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import warnings
 from importlib.metadata import version
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from blake3 import blake3
@@ -30,7 +29,10 @@ if TYPE_CHECKING:
     from ..geometry import Fit
     from ..parallel import Progress
 
-_HAS_TORCHVISION = find_spec("torchvision") is not None
+try:  # here, for it takes seconds, and workers that are forked have it then
+    from torchvision import tv_tensors
+except ImportError:
+    tv_tensors = None
 
 
 class ImageDataset(Dataset[Any]):
@@ -230,9 +232,7 @@ class ImageDataset(Dataset[Any]):
 
 
 def _as_tv_tensor(tensor: torch.Tensor, role: str) -> torch.Tensor:
-    if not _HAS_TORCHVISION:
+    if tv_tensors is None:
         return tensor
-    from torchvision import tv_tensors
-
     wrapped: torch.Tensor = tv_tensors.Mask(tensor) if is_mask(role) else tv_tensors.Image(tensor)
     return wrapped

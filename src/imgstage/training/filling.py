@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 import shutil
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from blake3 import blake3
 
-from ..cache import Stamp
+from ..cache import Stamp, make_folder
 from ..errors import DefectError, RefusedError
 from ..parallel import map_ordered
 from ..root import Root, show
@@ -75,10 +74,7 @@ def fill(wanted: Wanted, progress: Progress) -> PixelStore:
 
 @contextmanager
 def _locked(folder: Path, progress: Progress) -> Iterator[None]:
-    for one in (*reversed(folder.parents[:3]), folder):  # the root itself must exist
-        one.mkdir(exist_ok=True)
-        if one.is_symlink():
-            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+    make_folder(folder)
     with _file(folder / "lock") as descriptor:
         progress.start("another process fills the cache", 0)
         try:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections import Counter, defaultdict
-from typing import TYPE_CHECKING, NamedTuple
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import ledger, pairing, settings
 from ..errors import RefusedError, UsageError
 from ..formats import SUFFIXES
 from ..pairing import SIDECAR
 from ..root import Root, find_layout, show
+from .listings import KeptListing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -60,11 +63,24 @@ def list_split(folder: Path, split: str, roles: Sequence[str] | None = None) -> 
         UsageError: its samples have no such roles, or are of several kinds.
     """
     root = Root(folder)
-    places = {path.partition("/")[2]: path for path in _images(folder, find_layout(folder, [split]).folder(split))}
-    if not places:
+    within = find_layout(folder, [split]).folder(split)
+    kept = KeptListing(root, f"{within} {roles}")
+    with _no_cycles():
+        if found := kept.recall():
+            return _from_json(folder, found)
+        folders = kept.stamps(_folders(folder, within))
+        places = {path.partition("/")[2]: path for path in _images(folder, within)}
+        if places:
+            listing = _list(root, split, roles, places)
+            kept.keep(folders, len(places), _as_json(listing))
+            return listing
         rows = [row for row in ledger.read(root) if row.split == split and row.role != SIDECAR]
         there = [row.path for row in rows if (folder / row.path).is_file()]
-        places = {path.partition("/")[2]: path for path in there}
+        return _list(root, split, roles, {path.partition("/")[2]: path for path in there})
+
+
+def _list(root: Root, split: str, roles: Sequence[str] | None, places: dict[str, str]) -> Listing:
+    folder = root.path
     if not places:
         problem = f"{show(str(folder))} holds no images of the split {split!r}"
         raise RefusedError(problem, f"Make it with: imgstage -C {show(str(folder))} split")
@@ -82,12 +98,47 @@ def list_split(folder: Path, split: str, roles: Sequence[str] | None = None) -> 
         if of.keys() == set(whole[sample]) and (roles is None or set(roles) <= of.keys())
     }
     chosen = _chosen(folder, split, [whole[sample] for sample in complete], roles, set().union(*whole.values()))
-    entries = [
-        Entry(keys[sample], keys[sample].partition("/")[0] if "/" in keys[sample] else "", _paths(of, chosen, places))
-        for sample, of in complete.items()
-    ]
+    entries = [_entry(keys[sample], _paths(of, chosen, places)) for sample, of in complete.items()]
     used = sum(len(paths) for of in complete.values() for paths in of.values())
     return Listing(folder, chosen, tuple(sorted(entries, key=_rank)), len(places) - used)
+
+
+def _entry(key: str, images: tuple[tuple[str, ...], ...]) -> Entry:
+    label, slash, _ = key.partition("/")
+    return Entry(key, label if slash else "", images)
+
+
+@contextmanager
+def _no_cycles() -> Iterator[None]:
+    """Without Python's cycle collector, which would look for cycles among a million small tuples, and find none."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+def _as_json(listing: Listing) -> dict[str, Any]:
+    return {
+        "roles": listing.roles,
+        "left_out": listing.left_out,
+        "samples": [[entry.key, entry.images] for entry in listing.entries],
+    }
+
+
+def _from_json(folder: Path, found: dict[str, Any]) -> Listing:
+    entries = tuple(_entry(key, tuple(map(tuple, images))) for key, images in found["samples"])
+    return Listing(folder, tuple(found["roles"]), entries, found["left_out"])
+
+
+def _folders(folder: Path, within: str) -> Iterator[str]:
+    """The folder of a split, and all below."""
+    start = os.fspath(folder / within)
+    for base, folders, _ in os.walk(start):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield within + base[len(start) :]
 
 
 def _images(folder: Path, within: str) -> Iterator[str]:
