@@ -19,6 +19,7 @@ from ..errors import DefectError, ImgstageError, UsageError
 from ..parallel import default_threads
 from .buffers import Buffers
 from .order import Schedule
+from .randomness import drawn_alike
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -36,7 +37,8 @@ class Loader:
     ready made, with no transform to come, a thread of this process copies. The order of an epoch depends on the seed
     and its number alone, and is never held in memory. Which batches were taken is told by `state_dict`: with it,
     another loader goes on at the very next one, also with other numbers of workers or processes; what all processes
-    together have had is never drawn again in that epoch.
+    together have had is never drawn again in that epoch. What a transform draws from PyTorch's, Python's or NumPy's
+    generators depends on the seed, the epoch and the sample alone, so that it is the same whoever loads it.
 
     Args:
         dataset: such as `ImageDataset`; its items are collated as PyTorch does it.
@@ -178,14 +180,24 @@ class _Position:
     cursor: int = 0
 
 
-class _BatchSampler(Sampler[list[int]]):
+class _Draw(NamedTuple):
+    """A sample that is to be loaded, and what its randomness comes from."""
+
+    seed: int
+    epoch: int
+    sample: int
+
+
+class _BatchSampler(Sampler[list[_Draw]]):
     """What PyTorch's loader asks for the next batches; it runs ahead of what was taken."""
 
     def __init__(self, at: _Position) -> None:
         self._at = at
 
-    def __iter__(self) -> Iterator[list[int]]:
-        return self._at.schedule.batches(self._at.epoch, self._at.cursor)
+    def __iter__(self) -> Iterator[list[_Draw]]:
+        at, seed = self._at, self._at.schedule.seed
+        for indices in at.schedule.batches(at.epoch, at.cursor):
+            yield [_Draw(seed, at.epoch, index) for index in indices]
 
     def __len__(self) -> int:
         return self._at.schedule.steps()
@@ -198,10 +210,12 @@ class _Guarded(Dataset[Any]):
     def __init__(self, dataset: Dataset[Any]) -> None:
         self._dataset = dataset
 
-    def __getitem__(self, index: int) -> Any:
+    def __getitem__(self, draw: _Draw) -> Any:
         try:
-            lend = getattr(self._dataset, "lend", None)
-            return lend(index) if lend else self._dataset[index]
+            if getattr(self._dataset, "is_ready_made", False):
+                return self._dataset.lend(draw.sample)  # type: ignore[attr-defined]
+            with drawn_alike(*draw):
+                return self._dataset[draw.sample]
         except (DefectError, ImgstageError) as error:
             return error
 
