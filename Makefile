@@ -46,7 +46,7 @@ unit: .venv/ready
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	.venv/bin/python $(PIP) -e '.[dev,torch]'
+	.venv/bin/python $(PIP) -e '.[dev,dev-torch]'
 	@.venv/bin/python $(PIP) pdqhash || echo 'pdqhash needs a C++ compiler; the tests that compare with it are skipped'
 	touch $@
 

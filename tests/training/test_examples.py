@@ -1,0 +1,73 @@
+"""The example trains to a better picture, and an interruption changes nothing."""
+
+from __future__ import annotations
+
+import csv
+import re
+import signal
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from imgstage import Dataset
+from imgstage.demo import write_photos
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "denoise_unet.py"
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("example")
+    dataset = Dataset.create(folder / "data")
+    dataset.add(write_photos(folder / "photos").first)
+    dataset.split()
+    return dataset.root.path
+
+
+def train(root: Path, epochs: int) -> subprocess.Popen[str]:
+    command = [sys.executable, str(EXAMPLE), str(root), "--epochs", str(epochs)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def losses(root: Path) -> list[str]:
+    with (root / "models/losses.csv").open() as file:
+        return [row["loss"] for row in csv.DictReader(file)]
+
+
+def test_it_gains_two_decibels_and_an_interruption_changes_nothing(root: Path) -> None:
+    with train(root, 6) as whole:
+        told = whole.communicate()[0]
+    assert whole.returncode == 0
+    found = re.search(r"test, 10 pairs: ([\d.]+) dB noisy, ([\d.]+) dB restored", told)
+    assert found
+    assert float(found[2]) >= float(found[1]) + 2
+    expected, weights = losses(root), load_file(root / "models/unet.safetensors")
+    assert len(expected) == 6 * 12
+    assert tomllib.loads((root / "models/model.toml").read_text()) == {
+        "channels": "RGB",
+        "range": [0.0, 1.0],
+        "size_multiple": 4,
+    }
+    with Image.open(root / "models/test.png") as picture:
+        assert picture.size == (3 * 132 + 4, 4 * 132 + 4)
+
+    for path in (root / "models").iterdir():
+        path.unlink()
+    with train(root, 6) as broken_off:
+        assert broken_off.stdout is not None
+        for line in broken_off.stdout:
+            if line.startswith("epoch  3/6"):
+                break
+        broken_off.send_signal(signal.SIGKILL)
+    with train(root, 6) as again:
+        told = again.communicate()[0]
+    assert told.startswith("Going on after 36 steps\nepoch  4/6")
+    assert losses(root) == expected
+    later = load_file(root / "models/unet.safetensors")
+    assert all(torch.equal(later[name], of) for name, of in weights.items())
