@@ -12,11 +12,11 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import version
 from multiprocessing import get_context
+from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -68,6 +68,28 @@ def in_a_new_process(
     """What a job returns that is done in a fresh process, so that no other one's memory and caches are in it."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         return pool.submit(job, *arguments, **options).result()
+
+
+def family() -> set[int]:
+    """The numbers of this process and all its descendants."""
+    parents = {int(name): fields[1] for name in os.listdir("/proc") if name.isdigit() and (fields := _stat(name))}
+    found = {os.getpid()}
+    while more := {one for one, parent in parents.items() if int(parent) in found} - found:
+        found |= more
+    return found
+
+
+def cpu_s(processes: set[int]) -> float:
+    """CPU seconds of processes, and of their children that have ended."""
+    return sum(sum(map(int, _stat(str(one))[11:15])) for one in processes) / os.sysconf("SC_CLK_TCK")
+
+
+def _stat(process: str) -> list[str]:
+    """The fields of a process after its name; zeros when it is over."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return ["0"] * 20
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -1,21 +1,26 @@
-"""From JPEGs to batches: `imgstage.training` beside torchvision's `ImageFolder`, which people are told to use.
+"""From JPEGs to batches: `imgstage.training` beside torchvision's `ImageFolder`, which people are told to use, and
+beside other loaders, as far as they are installed.
 
     python -m benchmarks.loader [--repeats 3]
 
-Photographs of scikit-image are written. All ways read the same files from a warm page cache, with two workers that
-persist; each in a process of its own, interleaved, medians of the last of three epochs: CPU milliseconds an image
-(workers included), images a second, and seconds to the first batch. ImageFolder is tuned: its workers persist, and one
-row has it with a single one.
+Photographs of scikit-image are written. All ways read the same files from a warm page cache, with two workers (or
+threads) that persist; each in a process of its own, interleaved, medians of the last of three epochs: CPU milliseconds
+an image (workers included), images a second, and seconds to the first batch. ImageFolder is tuned: its workers persist,
+and one row has it with a single one. Ways that only copy go through the files many times an epoch.
+
+Peers (`pip install webdataset litdata datasets spdl nvidia-dali-cuda130`) that are not there are left out, and named.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
+import multiprocessing
 import statistics
 import sys
 import tempfile
 import time
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -23,14 +28,15 @@ import numpy as np
 from PIL import Image
 from skimage import data
 
-from benchmarks.common import in_a_new_process, print_table, versions
+from benchmarks import loader_peers as peers
+from benchmarks.common import cpu_s, family, in_a_new_process, print_table, versions
 from imgstage.images import encode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterator
 
-_BATCH = 32
 _EPOCHS = 3
+_PASSES = 20  # of what only copies, an epoch
 
 
 class Job(NamedTuple):
@@ -50,8 +56,9 @@ class Job(NamedTuple):
 
 
 JOBS = {
-    "1280x1920 -> 640x960": Job((1280, 1920), 64, (640, 960)),
-    "375x500 -> RandomResizedCrop 224": Job((375, 500), 512, (224, 224), crop=True),
+    "1280x1920 -> 640x960": Job((1280, 1920), 128, (640, 960)),
+    "375x500 -> RandomResizedCrop 224": Job((375, 500), 1024, (224, 224), crop=True),
+    "375x500 -> 224x224": Job((375, 500), 1024, (224, 224)),
 }
 
 
@@ -76,76 +83,110 @@ def write_photos(folder: Path, job: Job) -> None:
         (place / f"{number:04d}.jpg").write_bytes(encode(pixels, "JPEG", quality=92))
 
 
-def image_folder(root: Path, job: Job, workers: int, *, on_tensors: bool) -> Iterable[Any]:
-    """torchvision's way: Pillow, and transforms on its images or on tensors."""
-    import torch
-    from torch.utils.data import DataLoader
-    from torchvision.datasets import ImageFolder
-    from torchvision.transforms import v2
-
-    change = v2.RandomResizedCrop(job.wished, antialias=True) if job.crop else v2.Resize(job.wished, antialias=True)
-    to_tensor = [v2.ToImage()]
-    float_again = [v2.ToDtype(torch.float32, scale=True)]
-    steps = [*to_tensor, change, *float_again] if on_tensors else [change, *to_tensor, *float_again]
-    dataset = ImageFolder(str(root / "train"), v2.Compose(steps))
-    loader = DataLoader(dataset, _BATCH, shuffle=True, num_workers=workers, persistent_workers=True)
-    return (images for _ in range(_EPOCHS) for images, _ in loader)
-
-
-def ours(root: Path, job: Job, workers: int, *, floats: bool) -> Iterable[Any]:
+def ours(root: Path, wish: peers.Wish, *, floats: bool = False, cache: bool = False) -> Iterator[Any]:
     """imgstage's way."""
     from torchvision.transforms import v2
 
     from imgstage.training import ImageDataset, Loader, to_device
 
-    change = v2.RandomResizedCrop(job.wished, antialias=True) if job.crop else None
-    dataset = ImageDataset(root, "train", None if job.crop else job.wished, transform=change)
-    loader = Loader(dataset, _BATCH, workers=workers)
-    batches = (images for _ in range(_EPOCHS) for images, _ in loader)
-    return (to_device(images, "cpu") for images in batches) if floats else batches
+    size, crop = wish
+    change = v2.RandomResizedCrop(size, antialias=True) if crop else None
+    dataset = ImageDataset(root, "train", None if crop else size, transform=change, cache=cache)
+    loader = Loader(dataset, peers.BATCH, workers=None if cache else peers.WORKERS)
+    while True:
+        for images, _ in loader:
+            yield to_device(images, "cpu") if floats else images
 
 
-WAYS: dict[str, tuple[Callable[..., Iterable[Any]], int, dict[str, bool]]] = {
-    "ImageFolder, 1 worker": (image_folder, 1, {"on_tensors": False}),
-    "ImageFolder, 2 workers": (image_folder, 2, {"on_tensors": False}),
-    "ImageFolder, v2 on tensors": (image_folder, 2, {"on_tensors": True}),
-    "imgstage, uint8": (ours, 2, {"floats": False}),
-    "imgstage, float32": (ours, 2, {"floats": True}),
+def memcpy(root: Path, wish: peers.Wish, *, fresh: bool) -> Iterator[Any]:
+    """Nothing but the copy of batches that lie ready in memory."""
+    count = len(list((root / "train").glob("*/*.jpg")))
+    ready = np.random.default_rng(0).integers(0, 256, (count, 3, *wish[0]), np.uint8)
+    batch = np.empty((peers.BATCH, *ready.shape[1:]), np.uint8)
+    while True:
+        for at in range(0, count, peers.BATCH):
+            if fresh:
+                batch = np.empty_like(batch)
+            np.copyto(batch, ready[at : at + peers.BATCH])
+            yield batch
+
+
+WAYS: dict[str, Callable[[Path, peers.Wish], Iterator[Any]]] = {
+    "ImageFolder, 1 worker": partial(peers.image_folder, workers=1),
+    "ImageFolder, 2 workers": peers.image_folder,
+    "ImageFolder, v2 on tensors": partial(peers.image_folder, on_tensors=True),
+    "WebDataset": peers.webdataset,
+    "LitData": peers.litdata,
+    "HF datasets": peers.hugging_face,
+    "SPDL": peers.spdl,
+    "DALI, CPU": peers.dali,
+    "imgstage, float32": partial(ours, floats=True),
+    "imgstage, uint8": ours,
+}
+COPIES: dict[str, Callable[[Path, peers.Wish], Iterator[Any]]] = {
+    "imgstage, cached, uint8": partial(ours, cache=True),
+    "memcpy into fresh memory": partial(memcpy, fresh=True),
+    "memcpy into the same memory": partial(memcpy, fresh=False),
 }
 
 
-def family_cpu() -> float:
-    """CPU seconds of this process and all its children, those at work too."""
-    parents: dict[int, tuple[int, float]] = {}
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            try:
-                fields = Path(f"/proc/{entry}/stat").read_text().rpartition(")")[2].split()
-            except OSError:
-                continue
-            parents[int(entry)] = int(fields[1]), sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
-    family = {os.getpid()}
-    while more := {one for one, (parent, _) in parents.items() if parent in family} - family:
-        family |= more
-    return sum(parents[one][1] for one in family)
-
-
-def measure(way: str, root: Path, job: Job) -> Figures:
-    """The last of some epochs."""
+def measure(way: str, root: Path, job: Job) -> Figures | str:
+    """The last of some epochs; or why this way does not go here."""
     import torch
 
     torch.set_num_threads(1)
-    make, workers, options = WAYS[way]
+    import torchvision  # noqa: F401 - its import is nobody's first batch
+
+    multiprocessing.set_start_method("fork", force=True)  # Linux's own, which this process would not have as a child
+    images_an_epoch = job.files * (_PASSES if way in COPIES else 1)
     begin = time.perf_counter()
-    first, seen, start, cpu, seconds, spent = 0.0, 0, 0.0, 0.0, 1.0, 0.0
-    for images in make(root, job, workers, **options):
-        first = first or time.perf_counter() - begin
-        seen += len(images)
-        if seen == job.files * (_EPOCHS - 1):
-            start, cpu = time.perf_counter(), family_cpu()
-        if seen == job.files * _EPOCHS:  # what it takes to end the workers is not counted
-            seconds, spent = time.perf_counter() - start, family_cpu() - cpu
-    return Figures(1000 * spent / job.files, job.files / seconds, first)
+    first, seen, start, cpu = 0.0, 0, 0.0, 0.0
+    try:
+        for images in (WAYS | COPIES)[way](root, (job.wished, job.crop)):
+            first = first or time.perf_counter() - begin
+            seen += len(images)
+            if not start and seen >= images_an_epoch * (_EPOCHS - 1):
+                start, cpu, seen = time.perf_counter(), cpu_s(family()), 0
+            elif start and seen >= images_an_epoch:  # what it takes to end the workers is not counted
+                seconds, spent = time.perf_counter() - start, cpu_s(family()) - cpu
+                return Figures(1000 * spent / seen, seen / seconds, first)
+    except (ImportError, NotImplementedError) as error:
+        return str(error)
+    return "it ended early"
+
+
+def compare(name: str, job: Job, repeats: int) -> None:
+    """Print the table of a job."""
+    ways = [*WAYS, *(() if job.crop else COPIES)]
+    figures: dict[str, list[Figures]] = {way: [] for way in ways}
+    left_out: dict[str, str] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        write_photos(Path(folder), job)
+        for _ in range(repeats):
+            for way in ways:
+                found = left_out.get(way) or in_a_new_process(measure, way, Path(folder), job)
+                if isinstance(found, str):
+                    left_out[way] = found
+                else:
+                    figures[way].append(found)
+    medians = {way: Figures(*map(statistics.median, zip(*of, strict=True))) for way, of in figures.items() if of}
+    tuned = min((of for way, of in medians.items() if way.startswith("ImageFolder")), key=lambda of: of.cpu_ms)
+    fastest = max(of.a_second for way, of in medians.items() if way.startswith("ImageFolder"))
+    rows = [
+        [
+            way,
+            f"{of.cpu_ms:.2f}",
+            f"{tuned.cpu_ms / of.cpu_ms:.2f}x",
+            f"{of.a_second:,.0f}",
+            f"{of.a_second / fastest:.1f}x",
+            f"{of.first_s:.2f}",
+        ]
+        for way, of in medians.items()
+    ]
+    header = ["CPU ms an image", "best ImageFolder / it", "images/s", "it / best ImageFolder", "first batch, s"]
+    print_table([name, *header], rows)
+    sys.stdout.write("\n" + "".join(f"Left out: {way} ({why})\n" for way, why in left_out.items()))
+    sys.stdout.flush()
 
 
 def main() -> None:
@@ -154,21 +195,18 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     given = parser.parse_args()
     for name, job in JOBS.items():
-        figures: dict[str, list[Figures]] = {way: [] for way in WAYS}
-        with tempfile.TemporaryDirectory() as folder:
-            write_photos(Path(folder), job)
-            for _ in range(given.repeats):
-                for way in WAYS:
-                    figures[way].append(in_a_new_process(measure, way, Path(folder), job))
-        medians = {way: Figures(*map(statistics.median, zip(*of, strict=True))) for way, of in figures.items()}
-        best = min(of.cpu_ms for way, of in medians.items() if way.startswith("ImageFolder"))
-        rows = [
-            [way, f"{of.cpu_ms:.2f}", f"{best / of.cpu_ms:.2f}x", f"{of.a_second:.0f}", f"{of.first_s:.2f}"]
-            for way, of in medians.items()
-        ]
-        print_table([name, "CPU ms an image", "best ImageFolder / it", "images/s", "first batch, s"], rows)
-        sys.stdout.write("\n")
-    sys.stdout.write(versions("torch", "torchvision", "pillow", "simplejpeg", "imgstage") + "\n")
+        compare(name, job, given.repeats)
+    names = "torch torchvision pillow simplejpeg webdataset litdata datasets spdl nvidia-dali-cuda130 imgstage".split()
+    sys.stdout.write(versions(*filter(is_installed, names)) + "\n")
+
+
+def is_installed(name: str) -> bool:
+    """Whether a package is there."""
+    try:
+        version(name)
+    except PackageNotFoundError:
+        return False
+    return True
 
 
 if __name__ == "__main__":

@@ -7,9 +7,10 @@ import io
 import logging
 import warnings
 from contextlib import ExitStack, contextmanager, suppress
+from functools import cache
 from importlib.util import find_spec
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from PIL import (
     BmpImagePlugin,
@@ -93,6 +94,18 @@ def _quieted() -> Iterator[None]:
 @contextmanager
 def _quiet_libtiff() -> Iterator[None]:
     """Keep libtiff from printing what is wrong to stderr by itself: each defect is told once, with its file."""
+    setters = _libtiff_setters()
+    earlier = [setter(None) for setter in setters]
+    try:
+        yield
+    finally:
+        for setter, handler in zip(setters, earlier, strict=True):
+            setter(handler)
+
+
+@cache
+def _libtiff_setters() -> list[Any]:
+    """The functions of libtiff that say who is told what is wrong."""
     setters = []
     spec = find_spec("PIL._imaging")
     if spec is not None and spec.origin is not None:
@@ -101,12 +114,7 @@ def _quiet_libtiff() -> Iterator[None]:
             setters = [library.TIFFSetErrorHandler, library.TIFFSetWarningHandler]
     for setter in setters:
         setter.argtypes, setter.restype = [ctypes.c_void_p], ctypes.c_void_p
-    earlier = [setter(None) for setter in setters]
-    try:
-        yield
-    finally:
-        for setter, handler in zip(setters, earlier, strict=True):
-            setter(handler)
+    return setters
 
 
 @contextmanager

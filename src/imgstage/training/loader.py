@@ -114,13 +114,15 @@ class Loader:
         return self._at.epoch
 
     def __iter__(self) -> Iterator[Any]:
-        """The batches of this epoch that were not taken yet; then the next epoch begins.
+        """The batches of this epoch that were not taken yet, or, where all were, of the next.
 
         Raises:
             DefectError: a sample cannot be loaded, and that is not to be skipped; the message names it.
             RuntimeError: a worker died; the next pass starts others, at the batch that did not come.
         """
         at, schedule = self._at, self._at.schedule
+        if not schedule.steps(at.cursor):  # all were taken, but nobody asked for one more
+            self._end_epoch()
         if padding := schedule.padding(at.cursor):
             told = (
                 f"{schedule.samples:,} samples do not go round in {schedule.world_size} processes: {padding} come twice"
@@ -136,11 +138,14 @@ class Loader:
                 at.cursor = min(at.cursor + schedule.stride, schedule.samples)
                 if batch is not None:
                     yield batch
-        at.epoch, at.cursor = at.epoch + 1, 0
+        self._end_epoch()
+
+    def _end_epoch(self) -> None:
+        self._at.epoch, self._at.cursor = self._at.epoch + 1, 0
         if self.skipped:
             skipped, self.skipped = self.skipped, []
             shown = "; ".join(skipped[:_SHOWN]) + (" …" if len(skipped) > _SHOWN else "")
-            warnings.warn(f"{len(skipped)} samples were left out of this epoch: {shown}", stacklevel=2)
+            warnings.warn(f"{len(skipped)} samples were left out of this epoch: {shown}", stacklevel=3)
 
     def _batches(self) -> Generator[_Batch]:
         try:

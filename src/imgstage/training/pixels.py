@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ..images import Header, Traits
 
 _UP = 1 + 1e-12  # a size is a product rounded down, and 3 * (1 / 3) may be less than 1
+_Part = tuple["Header", "Frame"]
 Mode = Literal["RGB", "L"]
 CHANNELS: dict[str, int] = {"RGB": 3, "L": 1}
 
@@ -80,43 +81,44 @@ class Preprocessing:
         if self.exact and images.inherits_libvips():
             problem = "libvips was used before this process was forked, and might hang in it"
             raise RefusedError(problem, "Start workers anew, with multiprocessing_context='spawn'")
-        headers = [images.read_header(data) for of in files for data in of]
-        frames = self._frames([header.size for header in headers])
-        parts = iter(zip(headers, frames, strict=True))
+        parts = iter(self._frames([data for of in files for data in of]))
         found: list[torch.Tensor] = []
         for role, of in zip(roles, files, strict=True):
             if is_mask(role):
-                found.append(_one_mask([_mask(data, *next(parts)) for data in of]))
+                found.append(_one_mask([_mask(data, next(parts)) for data in of]))
             elif len(of) == 1:
-                found.append(self._picture(of[0], *next(parts)))
+                found.append(self._picture(of[0], next(parts)))
             else:
                 problem = f"it has {len(of)} images in the role {role}, which is no mask"
                 raise DefectError(problem)
         return found
 
-    def _frames(self, sizes: Sequence[Size]) -> Sequence[Frame | None]:
+    def _frames(self, files: Sequence[bytes]) -> Sequence[_Part | None]:
+        """How each image of a sample comes to its size; None keeps its own."""
         if self.size is None:
-            return [None] * len(sizes)
+            return [None] * len(files)
+        headers = [images.read_header(data) for data in files]
         try:
-            return SizeWish(size=self.size, fit=self.fit, enlarge=True).frames(sizes)
+            frames = SizeWish(size=self.size, fit=self.fit, enlarge=True).frames([header.size for header in headers])
         except MisfitError as error:
             raise DefectError(str(error)) from error
+        return list(zip(headers, frames, strict=True))
 
-    def _picture(self, data: bytes, header: Header, frame: Frame | None) -> torch.Tensor:
-        at_least = None
-        if frame is not None and not self.exact:
-            high, wide = (int(side * _MARGIN) for side in frame.scaled)
-            at_least = (wide, high) if header.is_sideways else (high, wide)
-        pixels, traits = images.decode(data, at_least=at_least)
-        if frame is None:
+    def _picture(self, data: bytes, part: _Part | None) -> torch.Tensor:
+        if part is None:
+            pixels, traits = images.decode(data)
             made = images.orient(pixels, traits.orientation)
         elif self.exact:
-            made = shaped(pixels, traits, frame)
+            pixels, traits = images.decode(data)
+            made = shaped(pixels, traits, part[1])
         else:
+            header, frame = part
+            high, wide = (int(side * _MARGIN) for side in frame.scaled)
+            pixels, traits = images.decode(data, at_least=(wide, high) if header.is_sideways else (high, wide))
             made = _framed(_of_eight_bits(pixels, traits.mode), traits, header.size, frame)
         planes = images.in_mode(_of_eight_bits(made, traits.mode), traits.mode, self.mode)
-        planes = planes[None] if planes.ndim == 2 else planes.transpose(2, 0, 1)
-        return torch.from_numpy(np.ascontiguousarray(planes))
+        image = torch.from_numpy(planes if planes.flags.writeable and min(planes.strides) > 0 else planes.copy())
+        return image[None] if image.ndim == 2 else image.permute(2, 0, 1)  # as it lies: a batch will copy it anyway
 
 
 def _framed(pixels: NDArray[np.uint8], traits: Traits, size: Size, frame: Frame) -> NDArray[np.uint8]:
@@ -157,14 +159,14 @@ def _of_eight_bits(pixels: NDArray[Any], mode: str) -> NDArray[np.uint8]:
     return seen
 
 
-def _mask(data: bytes, header: Header, frame: Frame | None) -> NDArray[Any]:
+def _mask(data: bytes, part: _Part | None) -> NDArray[Any]:
     pixels, traits = images.decode(data, labels=True)
     if pixels.ndim == 3:
         if (pixels != pixels[..., :1]).any():
             problem = "it is a mask in colours, and only numbers mean labels"
             raise DefectError(problem)
         pixels = pixels[..., 0]
-    made = images.orient(pixels, header.orientation) if frame is None else shaped(pixels, traits, frame, labels=True)
+    made = images.orient(pixels, traits.orientation) if part is None else shaped(pixels, traits, part[1], labels=True)
     return np.ascontiguousarray(made if made.dtype == np.uint8 else made.astype(np.int32))
 
 
