@@ -23,6 +23,7 @@ bench: .venv/ready
 	.venv/bin/python -m benchmarks.match
 	.venv/bin/python -m benchmarks.assign
 	.venv/bin/python -m benchmarks.loader
+	.venv/bin/python -m benchmarks.steps
 
 # Every single fault, double faults, a second hand, histories: README's tables; most of an hour, as root.
 prove: .venv/ready

@@ -5,10 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +119,17 @@ def test_a_damaged_table_is_made_anew(tmp_path: Path, damage: bytes, decoded: li
     assert values(cached(root)) == EXPECTED
     assert len(decoded) == 12
     assert size_of(root) == 6 * 2 * 3 * 20 * 30, "the old file is gone"
+
+
+@pytest.mark.parametrize("damage", ["DELETE FROM store", "UPDATE files SET inode = 'x'", "UPDATE slots SET slot = 'x'"])
+def test_a_table_that_holds_nonsense_is_made_anew(tmp_path: Path, damage: str, decoded: list[Any]) -> None:
+    root = pairs(tmp_path)
+    cached(root)
+    (store,) = stores(root)
+    with closing(sqlite3.connect(store / "index.sqlite")) as table, table:
+        table.execute(damage)
+    assert values(cached(root)) == EXPECTED
+    assert len(decoded) == 12
 
 
 def test_pixels_of_another_version_are_made_anew(

@@ -171,6 +171,39 @@ def test_processes_get_equally_many_batches_and_padding_is_said() -> None:
     assert len(together) == 51
 
 
+def test_processes_that_train_together_share_the_samples(tmp_path: Path) -> None:
+    """By `torch.distributed`, in processes of their own."""
+    code = (
+        "import sys\nfrom torch import distributed\nfrom imgstage.training import Loader\n"
+        "place, rank = sys.argv[1:]\n"
+        "distributed.init_process_group('gloo', init_method=f'file://{place}', rank=int(rank), world_size=2)\n"
+        "print(*(int(one) for batch in Loader(range(22), 4, workers=0) for one in batch))\n"
+        "distributed.destroy_process_group()\n"
+    )
+    commands = [[sys.executable, "-W", "ignore", "-c", code, str(tmp_path / "meet"), str(rank)] for rank in range(2)]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for command in commands]
+    shares = [list(map(int, process.communicate(timeout=120)[0].split())) for process in processes]
+    assert [len(share) for share in shares] == [11, 11]
+    assert sorted(shares[0] + shares[1]) == list(range(22))
+    alone = [int(one) for batch in Loader(range(22), 4, workers=0) for one in batch]  # type: ignore[arg-type]
+    assert shares == [alone[0::2], alone[1::2]]
+
+
+def test_a_file_that_goes_away_during_an_epoch_is_named_or_left_out(tmp_path: Path) -> None:
+    for on_error in ("raise", "skip"):
+        root = images(tmp_path / on_error, 12)
+        loader = Loader(ImageDataset(root, "train", (10, 16)), 2, workers=1, shuffle=False, on_error=on_error)  # type: ignore[arg-type]
+        batches = iter(loader)
+        next(batches)
+        (root / "train/010_after.png").unlink()
+        if on_error == "raise":
+            with pytest.raises(DefectError, match=r"010_after\.png cannot be read"):
+                list(batches)
+        else:
+            with pytest.warns(UserWarning, match=r"1 samples were left out of this epoch: .*010_after\.png"):
+                assert sum(len(batch["key"]) for batch in batches) == 9
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_sample_that_cannot_be_loaded_ends_the_epoch_with_a_sentence(workers: int) -> None:
     loader = Loader(Numbers(20, bad=(7,)), 4, workers=workers)

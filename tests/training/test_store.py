@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from imgstage import DefectError, UsageError
 from imgstage.training import ImageDataset
 from imgstage.training.store import Slot
 
-from ..helpers import photo, write
+from ..helpers import kit, photo, write
 from .test_pixels import encoded
 
 SIZE = (20, 30)
@@ -147,6 +148,16 @@ def test_transforms_come_after_it_anew_each_time_and_do_not_change_it(tmp_path: 
     write(root / "train/0_before.png", encoded(np.indices((40, 60)).sum(0).astype(np.uint8)))
     noisy = cached(root, transform=v2.RandomCrop(10))
     assert len({noisy[0]["before"].numpy().tobytes() for _ in range(30)}) > 5
+
+
+def test_a_real_set_is_the_same_from_the_cache(tmp_path: Path) -> None:
+    shutil.copytree(kit("pairs/polyu_crops"), tmp_path / "train")
+    plain = ImageDataset(tmp_path, "train", (96, 128), fit="cover")
+    ready = ImageDataset(tmp_path, "train", (96, 128), fit="cover", cache=True)
+    assert (len(plain), ready.cached) == (100, 100)
+    for number in range(0, 100, 7):
+        for role in plain.roles:
+            assert torch.equal(plain[number][role], ready[number][role])
 
 
 @pytest.mark.parametrize("start", ["fork", "spawn"])

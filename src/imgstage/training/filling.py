@@ -6,7 +6,7 @@ import fcntl
 import os
 import shutil
 import sqlite3
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import PurePosixPath
@@ -137,15 +137,16 @@ class _Filling:
 
     def _load(self) -> dict[str, Read]:
         """Take over what there is; the files it was made of."""
-        if self.table.execute("PRAGMA user_version").fetchone()[0] == _VERSION:
-            how, name = self.table.execute("SELECT how, pixels FROM store").fetchone()
-            self.pixels = self.folder / name
-            if how == self._how and self.pixels.is_file():
-                whole = self.pixels.stat().st_size // self.wanted.slot.nbytes
-                rows = self.table.execute("SELECT key, slot FROM slots")
-                self.slots = {key: slot for key, slot in rows if slot < whole}
-                files = self.table.execute("SELECT path, digest, device, inode, size, mtime_ns, ctime_ns FROM files")
-                return {path: Read(Stamp(*map(int, stamp)), digest) for path, digest, *stamp in files}
+        with suppress(TypeError, ValueError):  # what no store of ours holds
+            if self.table.execute("PRAGMA user_version").fetchone()[0] == _VERSION:
+                how, name = self.table.execute("SELECT how, pixels FROM store").fetchone()
+                self.pixels = self.folder / PurePosixPath(name).name
+                if how == self._how and self.pixels.is_file():
+                    whole = self.pixels.stat().st_size // self.wanted.slot.nbytes
+                    rows = self.table.execute("SELECT key, slot FROM slots")
+                    self.slots = {key: slot for key, slot in rows if slot < whole}
+                    rows = self.table.execute("SELECT path, digest, device, inode, size, mtime_ns, ctime_ns FROM files")
+                    return {path: Read(Stamp(*map(int, stamp)), digest) for path, digest, *stamp in rows}
         self._begin_anew()
         return {}
 
