@@ -192,7 +192,7 @@ def test_processes_that_train_together_share_the_samples(tmp_path: Path) -> None
 def test_a_file_that_goes_away_during_an_epoch_is_named_or_left_out(tmp_path: Path) -> None:
     for on_error in ("raise", "skip"):
         root = images(tmp_path / on_error, 12)
-        loader = Loader(ImageDataset(root, "train", (10, 16)), 2, workers=1, shuffle=False, on_error=on_error)  # type: ignore[arg-type]
+        loader = Loader(ImageDataset(root, "train", (10, 16)), 2, workers=1, shuffle=False, on_error=on_error)
         batches = iter(loader)
         next(batches)
         (root / "train/010_after.png").unlink()
