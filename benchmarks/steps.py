@@ -205,9 +205,7 @@ def print_steps(root: Path, repeats: int) -> None:
             for feed in FEEDS:
                 found[feed].append(in_a_new_process(steps_a_second, feed, root, apart=apart))
         for feed, rates in found.items():
-            against = statistics.median(
-                rate / other for rate, other in zip(rates, found["mock, one batch"], strict=True)
-            )
+            against = statistics.median(rates) / statistics.median(found["mock, one batch"])
             where = "one core each" if apart else "both on both cores"
             rows.append([where, feed, f"{statistics.median(rates):.2f}", f"{100 * against:.1f} %"])
     print_table(["where", "fed by", "steps/s", "of the mock's"], rows)

@@ -102,7 +102,7 @@ class Training:
         self.optimizer = torch.optim.AdamW(self.model.parameters())
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(self.optimizer, 4e-3, total_steps=epochs * len(self.loader))
         self.losses: list[float] = []
-        self.epochs = epochs
+        self.epochs, self.seed = epochs, seed
         self.folder = folder
         self.checkpoint = folder / "checkpoint.pt"
 
@@ -113,7 +113,7 @@ class Training:
         """Keep where it is; the last checkpoint stays until this one is whole."""
         state = {name: part.state_dict() for name, part in self._parts().items()}
         new = self.checkpoint.with_suffix(".new")
-        torch.save(state | {"losses": self.losses, "epochs": self.epochs}, new)
+        torch.save(state | {"losses": self.losses, "epochs": self.epochs, "seed": self.seed}, new)
         new.replace(self.checkpoint)
 
     def resume(self) -> bool:
@@ -121,8 +121,10 @@ class Training:
         if not self.checkpoint.exists():
             return False
         state = torch.load(self.checkpoint, weights_only=True)
-        if state["epochs"] != self.epochs:
-            sys.exit(f"{self.checkpoint} is of a run of {state['epochs']} epochs. Delete it to begin anew.")
+        if (state["epochs"], state["seed"]) != (self.epochs, self.seed):
+            sys.exit(
+                f"{self.checkpoint} is of another run (--epochs {state['epochs']} --seed {state['seed']}). Delete it."
+            )
         for name, part in self._parts().items():
             part.load_state_dict(state[name])
         self.losses = state["losses"]

@@ -64,6 +64,10 @@ class Stamp(NamedTuple):
         coarse = self.ctime_ns == self.mtime_ns and youngest % _COARSE_NS == 0
         return not coarse and time.time_ns() - youngest >= _TRUSTED_AGE_NS
 
+    def trusted(self) -> Stamp:
+        """Itself, if it tells; else one that no file has. Ask before the file is read: it may change after."""
+        return self if self.tells else self._replace(size=_UNTRUSTED)
+
 
 class Content(NamedTuple):
     """What a file holds.
@@ -145,9 +149,7 @@ class Cache:
     def put(self, stamp: Stamp, content: Content) -> None:
         """Remember what was just read."""
         if self._write:
-            if not stamp.tells:
-                stamp = stamp._replace(size=_UNTRUSTED)
-            self._new.append((stamp, content))
+            self._new.append((stamp.trusted(), content))
 
     def __exit__(self, *_: object) -> None:
         if self._new and self._path is not None:

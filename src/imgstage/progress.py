@@ -57,7 +57,7 @@ class Bar:
 
     def _appear(self) -> None:
         with self._lock:
-            if self._timer is not None:  # else the work was over just now
+            if self._timer is not None and self._drawn is None:  # else the work was over just now
                 self._drawn = self._draw()
 
     def _draw(self) -> tuple[Progress, TaskID]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import shutil
 from pathlib import Path
@@ -15,7 +16,7 @@ from torchvision import tv_tensors
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 
-from imgstage import Dataset, DefectError, UsageError
+from imgstage import Dataset, DefectError, RefusedError, UsageError
 from imgstage.training import ImageDataset
 
 from ..helpers import as_nobody, kit, photo, picture, stage, write
@@ -194,3 +195,32 @@ def test_sizes_that_make_no_sense_are_refused_before_anything_is_read(tmp_path: 
     for size in wrong:
         with pytest.raises(UsageError, match="two whole numbers above zero"):
             ImageDataset(tmp_path / "nowhere", "train", size)
+
+
+@pytest.mark.parametrize(
+    "wishes", [{"split": ""}, {"split": ".."}, {"split": "a/b"}, {"split": None}, {"roles": "image"}, {"roles": []}]
+)
+def test_names_that_are_none_are_refused(tmp_path: Path, wishes: dict[str, Any]) -> None:
+    twins(tmp_path / "train", 1)
+    with pytest.raises(UsageError, match=r"is no name of a split|is no list of roles"):
+        ImageDataset(tmp_path, **{"split": "train", **wishes})
+    with pytest.raises(RefusedError, match="nowhere is no folder"):
+        ImageDataset(tmp_path / "nowhere", "train")
+
+
+def test_a_relative_root_stays_what_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    twins(tmp_path / "train", 2)
+    monkeypatch.chdir(tmp_path)
+    found = ImageDataset(".", "train", (8, 8), cache=True)
+    monkeypatch.chdir("/")
+    assert len(list(map(found.__getitem__, range(2)))) == 2
+
+
+def test_a_pipe_is_no_picture_and_nobody_waits_for_it(tmp_path: Path) -> None:
+    twins(tmp_path / "train", 2)
+    (tmp_path / "train/0001_after.png").unlink()
+    os.mkfifo(tmp_path / "train/0001_after.png")
+    for cache in (False, True):
+        found = ImageDataset(tmp_path, "train", (8, 8), cache=cache)
+        with pytest.raises(DefectError, match="no regular file"):
+            found[1]

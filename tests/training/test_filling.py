@@ -54,8 +54,8 @@ def size_of(root: Path) -> int:
 def test_its_size_is_said_beforehand_and_its_progress(tmp_path: Path) -> None:
     watch = Watch()
     cached(pairs(tmp_path), progress=watch)
-    assert watch.told[-1] == ("caching 6 samples, 0.0 GiB", 6)
-    assert watch.done == {"looking at 6 samples": 6, "caching 6 samples, 0.0 GiB": 6}
+    assert watch.told[-1] == ("caching 6 samples, 0.0 MiB", 6)
+    assert watch.done == {"looking at 6 samples": 6, "caching 6 samples, 0.0 MiB": 6}
     assert size_of(tmp_path) == 6 * 2 * 3 * 20 * 30
     watch = Watch()
     cached(tmp_path, progress=watch)
@@ -65,7 +65,7 @@ def test_its_size_is_said_beforehand_and_its_progress(tmp_path: Path) -> None:
 @pytest.mark.parametrize("limit", [0, 6 * 2 * 3 * 20 * 30 - 1])
 def test_it_does_not_grow_beyond_its_limit(tmp_path: Path, limit: int) -> None:
     root = pairs(tmp_path)
-    with pytest.warns(UserWarning, match=r"would take 0\.00 GiB, and 0\.00 GiB are allowed: images are decoded"):
+    with pytest.warns(UserWarning, match=r"would take 0\.0 MiB, and 0\.0 MiB are allowed: images are decoded"):
         dataset = cached(root, cache_limit=limit)
     assert (dataset.cached, values(dataset), size_of(root)) == (0, EXPECTED, 0)
     assert cached(root, cache_limit=6 * 2 * 3 * 20 * 30).cached == 6
@@ -130,6 +130,34 @@ def test_a_table_that_holds_nonsense_is_made_anew(tmp_path: Path, damage: str, d
         table.execute(damage)
     assert values(cached(root)) == EXPECTED
     assert len(decoded) == 12
+
+
+def test_a_file_that_was_cut_off_gives_no_sample_the_pixels_of_another(tmp_path: Path) -> None:
+    root = pairs(tmp_path)
+    cached(root)
+    (file,) = root.glob(".imgstage/cache/pixels/*/*.u8")
+    os.truncate(file, 3 * 3600)
+    for role in ("before", "after"):
+        (root / f"train/3_{role}.png").rename(tmp_path / role)
+    cached(root)
+    for role in ("before", "after"):
+        (tmp_path / role).rename(root / f"train/3_{role}.png")
+    assert values(cached(root)) == EXPECTED
+
+
+def test_bits_that_flipped_in_the_table_do_no_harm(tmp_path: Path) -> None:
+    root = pairs(tmp_path)
+    cached(root)
+    (table,) = root.glob(".imgstage/cache/pixels/*/index.sqlite")
+    whole, chance = table.read_bytes(), np.random.default_rng(0)
+    for _ in range(40):
+        damaged = bytearray(whole)
+        for place in chance.integers(0, len(whole), 8):
+            damaged[place] = chance.integers(0, 256)
+        table.write_bytes(damaged)
+        assert values(cached(root)) == EXPECTED
+        again = cached(root)
+        assert (values(again), again.cached) == (EXPECTED, 6)
 
 
 def test_pixels_of_another_version_are_made_anew(

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -39,6 +39,13 @@ class Numbers(TorchDataset[Any]):
         if index == self.deadly:
             os.kill(os.getpid(), signal.SIGKILL)
         return {"number": torch.tensor(index), "key": str(index)}
+
+
+class Labelled(NamedTuple):
+    """What somebody else's dataset may give."""
+
+    image: torch.Tensor
+    label: int
 
 
 def numbers(batches: Any) -> list[int]:
@@ -161,6 +168,60 @@ def zip_to(count: int, batches: Any) -> list[Any]:
     return [next(iterator) for _ in range(count)]
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize("cache", [False, True])
+def test_masks_of_few_and_of_many_values_make_one_batch(tmp_path: Path, workers: int, cache: bool) -> None:
+    values = [7, 300, 7, 300, 7, 7]
+    for number, value in enumerate(values):
+        write(tmp_path / f"train/{number}.png", encoded(np.zeros((8, 8, 3), np.uint8)))
+        deep = np.full((8, 8), value, np.uint16 if value > 255 else np.uint8)
+        write(tmp_path / f"train/{number}_mask.png", encoded(deep))
+    dataset = ImageDataset(tmp_path, "train", (8, 8), cache=cache)
+    batches = [batch["mask"] for batch in Loader(dataset, 2, shuffle=False, workers=workers)]
+    assert [int(mask[0, 0]) for batch in batches for mask in batch] == values
+    assert [batch.dtype for batch in batches] == [torch.int32, torch.int32, torch.uint8]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_epoch_draws_nothing_from_the_generator_of_the_model(workers: int) -> None:
+    torch.manual_seed(7)
+    state = torch.get_rng_state()
+    loader = Loader(Numbers(20), 4, workers=workers)
+    for _ in range(2):
+        list(loader)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_what_is_no_sample_s_fault_is_not_skipped(tmp_path: Path) -> None:
+    for number in range(4):
+        write(tmp_path / f"train/a/{number}.png", encoded(np.zeros((20 + number, 30, 3), np.uint8)))
+    with pytest.raises(UsageError, match="different shapes"):
+        list(Loader(ImageDataset(tmp_path, "train"), 4, workers=0, on_error="skip"))
+    together = Loader(Numbers(20), 4, workers=0, on_error="skip", rank=0, world_size=2)
+    with pytest.raises(UsageError, match="different numbers of batches"):
+        list(together)
+
+
+class Missing(Numbers):
+    """A dataset of somebody else that cannot open a file."""
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        raise FileNotFoundError(2, "No such file or directory", f"x{index}.bin")
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_error_of_another_dataset_stays_what_it_is(workers: int) -> None:
+    with pytest.raises(FileNotFoundError, match=r"x\d\.bin"):
+        list(Loader(Missing(8), 4, workers=workers))
+
+
+def test_each_epoch_tells_its_own_failures() -> None:
+    loader = Loader(Numbers(8, bad=(3,)), 4, workers=0, on_error="skip")
+    for _ in range(2):
+        with pytest.warns(UserWarning, match="^1 samples were left out"):
+            list(loader)
+
+
 def test_processes_get_equally_many_batches_and_padding_is_said() -> None:
     loaders = [Loader(Numbers(50), 4, workers=0, rank=rank, world_size=3) for rank in range(3)]
     with pytest.warns(UserWarning, match="50 samples do not go round in 3 processes: 1 come twice"):
@@ -176,8 +237,9 @@ def test_processes_that_train_together_share_the_samples(tmp_path: Path) -> None
     code = (
         "import sys\nfrom torch import distributed\nfrom imgstage.training import Loader\n"
         "place, rank = sys.argv[1:]\n"
+        "loader = Loader(range(22), 4, workers=0)\n"  # made before they meet, as for Lightning
         "distributed.init_process_group('gloo', init_method=f'file://{place}', rank=int(rank), world_size=2)\n"
-        "print(*(int(one) for batch in Loader(range(22), 4, workers=0) for one in batch))\n"
+        "print(*(int(one) for batch in loader for one in batch))\n"
         "distributed.destroy_process_group()\n"
     )
     commands = [[sys.executable, "-W", "ignore", "-c", code, str(tmp_path / "meet"), str(rank)] for rank in range(2)]
@@ -319,6 +381,7 @@ def test_ctrl_c_in_an_epoch_ends_it_and_its_workers(tmp_path: Path) -> None:
     [
         ({"batch_size": 0}, "batch_size is 0"),
         ({"prefetch": 0}, "prefetch is 0"),
+        ({"batch_size": 2.5}, "batch_size is 2.5"),
         ({"rank": 2, "world_size": 2}, "rank 2 of 2"),
         ({"workers": -1}, "-1 workers"),
         ({"on_error": "ignore"}, "on_error='ignore'"),
@@ -332,6 +395,8 @@ def test_numbers_that_make_no_sense_are_refused(wishes: dict[str, Any], message:
 
 def test_a_state_of_another_set_is_refused() -> None:
     loader = Loader(Numbers(10), 2, workers=0)
+    with pytest.raises(UsageError, match="lacks cursor, epoch"):
+        loader.load_state_dict({"seed": 0, "samples": 10})
     with pytest.raises(UsageError, match="of 9 samples, and there are 10 now"):
         loader.load_state_dict({"seed": 0, "epoch": 0, "cursor": 4, "samples": 9})
 
@@ -349,6 +414,8 @@ def test_images_become_numbers_on_the_device_and_nothing_else_changes() -> None:
     assert torch.equal(moved["mask"], mask)
     assert moved["key"] == ["a", "b"]
     assert torch.equal(moved["more"][0], moved["before"])
+    named = Labelled(image, 1)
+    assert torch.equal(to_device(named, "cpu").image, image.float() / 255)
     assert to_device(image, "cpu", dtype=torch.bfloat16).dtype == torch.bfloat16
     assert torch.equal(to_device(image, "cpu"), image.float() / 255)
     assert image.dtype == torch.uint8

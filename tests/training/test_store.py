@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader
 from torchvision.transforms import v2
 
 from imgstage import DefectError, UsageError
+from imgstage.cache import Stamp
 from imgstage.training import ImageDataset
 from imgstage.training.store import Slot
 
@@ -117,6 +118,32 @@ def test_an_image_that_was_changed_is_never_served_as_it_was(tmp_path: Path, dec
     path.unlink()
     with pytest.raises(DefectError, match=r"3_after\.png cannot be read"):
         again[3]
+
+
+def test_a_file_that_changes_within_a_tick_of_the_clock_is_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where times are coarse, a young file may change and look the same for ever."""
+    root = pairs(tmp_path)
+    of = Stamp.of
+    still = {path.stat().st_ino: of(path.stat()) for path in (root / "train").iterdir()}
+    monkeypatch.setattr(Stamp, "of", lambda status: still.get(status.st_ino) or of(status))
+    dataset = cached(root)
+    (root / "train/3_after.png").write_bytes(coloured(203))
+    monkeypatch.setattr("imgstage.cache._TRUSTED_AGE_NS", -(10**12))  # much later
+    expected = [*EXPECTED[:3], (3, 203), *EXPECTED[4:]]
+    assert values(dataset) == expected
+    assert values(cached(root)) == expected
+
+
+def test_names_in_no_encoding_will_do(tmp_path: Path) -> None:
+    for role in ("before", "after"):
+        name = os.fsencode(tmp_path) + b"/train/\xff_" + role.encode() + b".png"
+        write(Path(os.fsdecode(name)), coloured(9))
+    for _ in range(2):
+        dataset = cached(tmp_path)
+        assert int(dataset[0]["after"][0, 0, 0]) == 9
+        assert dataset.cached == 1
 
 
 def test_a_file_that_is_known_to_be_old_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

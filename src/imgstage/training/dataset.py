@@ -14,7 +14,7 @@ from ..errors import DefectError, RefusedError, UsageError
 from ..images import quiet_codecs
 from ..pairing import LONE, is_mask
 from ..progress import Bar
-from ..root import root_path, show
+from ..root import read_regular, root_path, show
 from .filling import Wanted, fill
 from .listing import list_split
 from .pixels import CHANNELS, Mode, Preprocessing
@@ -33,6 +33,9 @@ try:  # here, for it takes seconds, and workers that are forked have it then
     from torchvision import tv_tensors
 except ImportError:
     tv_tensors = None
+
+
+_DECIDE = ("imgstage", "torch", "simplejpeg", "pillow", "pyvips-binary")  # which pixels come of a file
 
 
 class ImageDataset(Dataset[Any]):
@@ -95,7 +98,8 @@ class ImageDataset(Dataset[Any]):
         self._preprocessing.check()
         self.transform = transform
         self.split = split
-        self._listing = list_split(root_path(root), split, roles)
+        _check_names(split, roles)
+        self._listing = list_split(root_path(root).absolute(), split, roles)
         self._as_tuple = as_tuple
         labels = [entry.label for entry in self._listing.entries]
         self._is_classes = self.roles == LONE.roles and all(labels) and not as_tuple
@@ -133,7 +137,7 @@ class ImageDataset(Dataset[Any]):
     @property
     def is_ready_made(self) -> bool:
         """Whether all items are in the cache, with no transform to come."""
-        return self.cached == len(self) and self.transform is None
+        return self.transform is None and self.cached == len(self)
 
     def __len__(self) -> int:
         return len(self._listing.entries)
@@ -186,7 +190,7 @@ class ImageDataset(Dataset[Any]):
     def _decoded(self, index: int) -> list[torch.Tensor]:
         paths = self.paths(index)
         try:
-            files = [[path.read_bytes() for path in of] for of in paths]
+            files = [[read_regular(path) for path in of] for of in paths]
         except OSError as error:
             problem = f"{show(str(error.filename))} cannot be read ({error.strerror})"
             raise DefectError(problem) from error
@@ -216,7 +220,7 @@ class ImageDataset(Dataset[Any]):
         wanted = Wanted(
             self._listing.folder,
             f"{readable}-{blake3(way.encode()).hexdigest(4)}",
-            f"imgstage {version('imgstage')}, torch {version('torch')}",
+            ", ".join(f"{name} {version(name)}" for name in _DECIDE),
             [entry.images for entry in self._listing.entries],
             slot,
             lambda files: self._preprocessing.load(self.roles, files),
@@ -229,6 +233,21 @@ class ImageDataset(Dataset[Any]):
             told = f"{error.problem}: images are decoded each time. {error.remedy}."
             warnings.warn(told, stacklevel=3)
             return None
+
+
+def _check_names(split: object, roles: object) -> None:
+    """Refuse what names no split and no roles, such as a text in the place of several.
+
+    Raises:
+        UsageError: naming it.
+    """
+    if not isinstance(split, str) or split in ("", ".", "..") or "/" in split:
+        problem = f"split={split!r} is no name of a split"
+        raise UsageError(problem, "Give such as 'train'")
+    is_list = isinstance(roles, (list, tuple)) and roles and all(isinstance(role, str) for role in roles)
+    if roles is not None and not is_list:
+        problem = f"roles={roles!r} is no list of roles"
+        raise UsageError(problem, "Give such as ('before', 'after'), or None for all")
 
 
 def _as_tv_tensor(tensor: torch.Tensor, role: str) -> torch.Tensor:

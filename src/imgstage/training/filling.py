@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shutil
@@ -18,7 +19,7 @@ from blake3 import blake3
 from ..cache import Stamp, make_folder
 from ..errors import DefectError, RefusedError
 from ..parallel import map_ordered
-from ..root import Root, show
+from ..root import Root, read_regular, show
 from .store import Files, PixelStore, Read, Slot, flat, key_of
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ STORES = PurePosixPath("cache/pixels")
 _VERSION = 1
 _NONE = -1  # the slot of a sample that does not go into one
 _CHUNK = 2**28  # bytes made between two points from which a run that broke off goes on
-_GIB = 2**30
 
 
 class Wanted(NamedTuple):
@@ -69,7 +69,7 @@ def fill(wanted: Wanted, progress: Progress) -> PixelStore:
     except (OSError, sqlite3.Error) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         problem = f"The cache {show(str(folder))} cannot be written ({reason})"
-        raise RefusedError(problem, "Make room there, or make it writable") from error
+        raise RefusedError(problem, "Make that folder writable, or make room; it may also be deleted") from error
 
 
 @contextmanager
@@ -95,17 +95,21 @@ def _file(path: Path) -> Iterator[int]:
 
 def _opened(path: Path) -> sqlite3.Connection:
     """The table; a new one where there is none that can be read."""
+    if path.is_symlink():
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
     connection = sqlite3.connect(path)
     try:
-        connection.execute("PRAGMA quick_check(1)").fetchone()
+        if connection.execute("PRAGMA integrity_check(1)").fetchone() == ("ok",):
+            return connection
     except sqlite3.OperationalError:
         connection.close()
         raise
-    except sqlite3.DatabaseError:
-        connection.close()
-        path.unlink()
-        connection = sqlite3.connect(path)
-    return connection
+    except (sqlite3.DatabaseError, ValueError):  # also a text that is none
+        pass
+    connection.close()
+    path.unlink()
+    path.with_name(f"{path.name}-journal").unlink(missing_ok=True)
+    return sqlite3.connect(path)
 
 
 @dataclass
@@ -137,16 +141,19 @@ class _Filling:
 
     def _load(self) -> dict[str, Read]:
         """Take over what there is; the files it was made of."""
-        with suppress(TypeError, ValueError):  # what no store of ours holds
+        with suppress(TypeError, ValueError, sqlite3.Error):  # what no store of ours holds
             if self.table.execute("PRAGMA user_version").fetchone()[0] == _VERSION:
                 how, name = self.table.execute("SELECT how, pixels FROM store").fetchone()
                 self.pixels = self.folder / PurePosixPath(name).name
                 if how == self._how and self.pixels.is_file():
                     whole = self.pixels.stat().st_size // self.wanted.slot.nbytes
-                    rows = self.table.execute("SELECT key, slot FROM slots")
-                    self.slots = {key: slot for key, slot in rows if slot < whole}
-                    rows = self.table.execute("SELECT path, digest, device, inode, size, mtime_ns, ctime_ns FROM files")
-                    return {path: Read(Stamp(*map(int, stamp)), digest) for path, digest, *stamp in rows}
+                    self.slots = dict(self.table.execute("SELECT key, slot FROM slots").fetchall())
+                    files = "SELECT path, digest, device, inode, size, mtime_ns, ctime_ns FROM files"
+                    rows = self.table.execute(files).fetchall()
+                    known = {os.fsdecode(path): Read(Stamp(*map(int, stamp)), digest) for path, digest, *stamp in rows}
+                    used = [slot for slot in self.slots.values() if slot != _NONE]
+                    if all(type(slot) is int and 0 <= slot < whole for slot in used) and len(set(used)) == len(used):
+                        return known
         self._begin_anew()
         return {}
 
@@ -165,7 +172,7 @@ class _Filling:
             table.execute("CREATE TABLE store (how TEXT, pixels TEXT)")
             table.execute("CREATE TABLE slots (key BLOB PRIMARY KEY, slot INTEGER) WITHOUT ROWID")
             table.execute(  # text, for inodes may be too large for SQLite's integers
-                "CREATE TABLE files (path TEXT PRIMARY KEY, digest BLOB, device TEXT, inode TEXT, size TEXT,"
+                "CREATE TABLE files (path BLOB PRIMARY KEY, digest BLOB, device TEXT, inode TEXT, size TEXT,"
                 " mtime_ns TEXT, ctime_ns TEXT) WITHOUT ROWID"
             )
             table.execute("INSERT INTO store VALUES (?, ?)", (self._how, self.pixels.name))
@@ -179,8 +186,8 @@ class _Filling:
             file = self.wanted.root / path
             try:
                 stamp = Stamp.of(file.stat())
-                if read is None or read.stamp != stamp or not stamp.tells:
-                    read = Read(stamp, blake3(file.read_bytes()).digest())
+                if read is None or read.stamp != stamp:
+                    read = Read(stamp.trusted(), blake3(read_regular(file)).digest())
             except OSError:
                 return []
             reads.append(read)
@@ -190,7 +197,7 @@ class _Filling:
         nbytes = self.wanted.slot.nbytes
         free = 1 + max(self.slots.values(), default=_NONE)
         self._check_room((free + len(todo)) * nbytes)
-        progress.start(f"caching {len(todo):,} samples, {len(todo) * nbytes / _GIB:.1f} GiB", len(todo))
+        progress.start(f"caching {len(todo):,} samples, {_size(len(todo) * nbytes)}", len(todo))
         with _file(self.pixels) as descriptor:
             try:
                 os.posix_fallocate(descriptor, 0, (free + len(todo)) * nbytes)  # a full disk is told of at once
@@ -221,10 +228,9 @@ class _Filling:
         if limit is None:
             limit = others + here + shutil.disk_usage(self.folder).free // 2
         if others + length > limit:
-            beside = f", beside {others / _GIB:.2f} GiB of other sizes and splits" if others else ""
+            beside = f", beside {_size(others)} of other sizes and splits" if others else ""
             problem = (
-                f"The cache {show(str(self.folder))} would take {length / _GIB:.2f} GiB{beside}, and {limit / _GIB:.2f}"
-                " GiB are allowed"
+                f"The cache {show(str(self.folder))} would take {_size(length)}{beside}, and {_size(limit)} are allowed"
             )
             raise RefusedError(problem, f"Give cache_limit, in bytes, or delete {show(str(self.folder.parent))}")
 
@@ -232,7 +238,7 @@ class _Filling:
         """The key of a sample, by what its files hold now, and its images; none where they do not go into a slot."""
         files = self.wanted.samples[number]
         try:
-            data = [[(self.wanted.root / path).read_bytes() for path in of] for of in files]
+            data = [[read_regular(self.wanted.root / path) for path in of] for of in files]
         except OSError:  # told when the sample is asked for, as is what cannot be decoded
             return b"", []
         key = key_of(files, [blake3(of).digest() for of in chain.from_iterable(data)])
@@ -254,10 +260,15 @@ class _Filling:
         }
         if found == known:
             return
-        rows = ((path, read.digest, *map(str, read.stamp)) for path, read in found.items())
+        rows = ((os.fsencode(path), read.digest, *map(str, read.stamp)) for path, read in found.items())
         with self.table as table:
             table.execute("DELETE FROM files")
             table.executemany("INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+
+
+def _size(nbytes: int) -> str:
+    """Bytes, for people."""
+    return f"{nbytes / 2**30:,.1f} GiB" if nbytes >= 2**30 else f"{nbytes / 2**20:,.1f} MiB"
 
 
 def _chunks(numbers: Sequence[int], size: int) -> Iterator[Sequence[int]]:

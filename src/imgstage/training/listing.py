@@ -63,6 +63,9 @@ def list_split(folder: Path, split: str, roles: Sequence[str] | None = None) -> 
         UsageError: its samples have no such roles, or are of several kinds.
     """
     root = Root(folder)
+    if not folder.is_dir():
+        problem = f"{show(str(folder))} is no folder"
+        raise RefusedError(problem, "Give the one that holds the splits")
     within = find_layout(folder, [split]).folder(split)
     kept = KeptListing(root, f"{within} {roles}")
     with _no_cycles():

@@ -49,8 +49,9 @@ class Loader:
         workers: processes that decode; 0 decodes here. None means one for each core, or 0 where all is ready made.
         prefetch: batches that each worker makes ahead.
         on_error: "raise" ends the epoch at a sample that cannot be loaded; "skip" leaves it out of its batch, and warns
-            at the end of the epoch.
+            at the end of the epoch; it is for one process, for several would get different numbers of batches.
         pin_memory: whether batches lie in memory that a GPU reads faster; None means where CUDA is there.
+        multiprocessing_context: how workers are started, such as "spawn"; None means the usual way.
         rank: the number of this process; None asks `torch.distributed`, where that is initialised.
         world_size: how many processes train together; None asks as well. All of them get equally many batches: where
             the samples do not go round, some from the beginning of the epoch come twice, which a warning says.
@@ -71,12 +72,12 @@ class Loader:
         prefetch: int = 2,
         on_error: OnError = "raise",
         pin_memory: bool | None = None,
+        multiprocessing_context: str | None = None,
         rank: int | None = None,
         world_size: int | None = None,
     ) -> None:
-        together = distributed.is_available() and distributed.is_initialized()
-        rank = rank if rank is not None else distributed.get_rank() if together else 0
-        world_size = world_size if world_size is not None else distributed.get_world_size() if together else 1
+        self._given = rank, world_size
+        rank, world_size = _place(rank, world_size)
         ready = bool(getattr(dataset, "is_ready_made", False))
         workers = (0 if ready else default_threads()) if workers is None else workers
         count = len(dataset)  # type: ignore[arg-type]
@@ -89,7 +90,8 @@ class Loader:
             problem = f"{count:,} samples fill no batch of {batch_size} in {world_size} processes, with drop_last"
             raise UsageError(problem, "Choose a smaller batch_size, or drop_last=False")
         self._on_error = on_error
-        self._ahead = prefetch if ready and not workers else 0
+        self._ahead = prefetch
+        self._dataset = dataset
         self._at = _Position(schedule)
         self.skipped: list[str] = []
         self._new_loader = partial(
@@ -100,13 +102,21 @@ class Loader:
             collate_fn=_Collate(Buffers()),
             pin_memory=torch.cuda.is_available() if pin_memory is None else pin_memory,
             persistent_workers=workers > 0,
+            multiprocessing_context=multiprocessing_context if workers else None,
+            generator=torch.Generator(),  # else each epoch draws from the one that the model draws from
             prefetch_factor=prefetch if workers else None,
         )
         self._loader: DataLoader[Any] = self._new_loader()
 
     def __len__(self) -> int:
         """Batches of a whole epoch."""
-        return self._at.schedule.steps()
+        return self._schedule().steps()
+
+    def _schedule(self) -> Schedule:
+        """As it is now: processes may have met since this loader was made."""
+        rank, world_size = _place(*self._given)
+        self._at.schedule = self._at.schedule._replace(rank=rank, world_size=world_size)
+        return self._at.schedule
 
     @property
     def epoch(self) -> int:
@@ -120,7 +130,10 @@ class Loader:
             DefectError: a sample cannot be loaded, and that is not to be skipped; the message names it.
             RuntimeError: a worker died; the next pass starts others, at the batch that did not come.
         """
-        at, schedule = self._at, self._at.schedule
+        at, schedule = self._at, self._schedule()
+        if schedule.world_size > 1 and self._on_error == "skip":
+            problem = "With on_error='skip', processes that train together would get different numbers of batches"
+            raise UsageError(problem, "Mend or hold what `imgstage check` finds, and use on_error='raise'")
         if not schedule.steps(at.cursor):  # all were taken, but nobody asked for one more
             self._end_epoch()
         if padding := schedule.padding(at.cursor):
@@ -149,7 +162,8 @@ class Loader:
 
     def _batches(self) -> Generator[_Batch]:
         try:
-            yield from _made_ahead(iter(self._loader), self._ahead) if self._ahead else self._loader
+            here = not self._loader.num_workers and getattr(self._dataset, "is_ready_made", False)
+            yield from _made_ahead(iter(self._loader), self._ahead) if here else self._loader
         except (RuntimeError, OSError, EOFError) as error:
             self._loader = self._new_loader()
             if isinstance(error, RuntimeError):
@@ -169,6 +183,9 @@ class Loader:
             UsageError: that one had another number of samples.
         """
         at = self._at
+        if missing := {"seed", "epoch", "cursor", "samples"} - state.keys():
+            problem = f"The state lacks {', '.join(sorted(missing))}"
+            raise UsageError(problem, "Give what state_dict() returned")
         if state["samples"] != at.schedule.samples:
             problem = f"The state is of {state['samples']:,} samples, and there are {at.schedule.samples:,} now"
             raise UsageError(problem, "Begin a new epoch instead: their order is another one")
@@ -221,7 +238,7 @@ class _Guarded(Dataset[Any]):
                 return self._dataset.lend(draw.sample)  # type: ignore[attr-defined]
             with drawn_alike(*draw):
                 return self._dataset[draw.sample]
-        except (DefectError, ImgstageError) as error:
+        except (DefectError, ImgstageError, OSError) as error:
             return error
 
     def __len__(self) -> int:
@@ -272,18 +289,30 @@ class _Collate:
             problem = f"The images of a batch have different shapes: {shown}"
             raise UsageError(problem, "Give the dataset a size, with fit='stretch', 'cover' or 'pad', or a transform")
         first = tensors[0]
-        if get_worker_info() is not None or first.dtype != torch.uint8:
-            stacked: torch.Tensor = default_collate_fn_map[torch.Tensor](tensors)
-            return stacked
-        memory = self.buffers.take((len(tensors), *first.shape))
-        return torch.stack([tensor.as_subclass(torch.Tensor) for tensor in tensors], out=memory)
+        if len({tensor.dtype for tensor in tensors}) > 1:  # masks, of which one has numbers above 255
+            tensors = [tensor.to(torch.int32) for tensor in tensors]
+        elif get_worker_info() is None and first.dtype == torch.uint8:
+            memory = self.buffers.take((len(tensors), *first.shape))
+            return torch.stack([tensor.as_subclass(torch.Tensor) for tensor in tensors], out=memory)
+        stacked: torch.Tensor = default_collate_fn_map[torch.Tensor](tensors)
+        return stacked
+
+
+def _place(rank: int | None, world_size: int | None) -> tuple[int, int]:
+    """The number of this process, and how many there are; what is None is what `torch.distributed` says."""
+    together = distributed.is_available() and distributed.is_initialized()
+    if rank is None:
+        rank = distributed.get_rank() if together else 0
+    if world_size is None:
+        world_size = distributed.get_world_size() if together else 1
+    return rank, world_size
 
 
 def _check(**numbers: int) -> None:
     for name, number in numbers.items():
-        if number < 1:
+        if not isinstance(number, int) or number < 1:
             problem = f"{name} is {number}"
-            raise UsageError(problem, "It must be 1 or more")
+            raise UsageError(problem, "It must be a whole number, 1 or more")
 
 
 def to_device(
@@ -312,11 +341,13 @@ def to_device(
     part = partial(to_device, device=device, dtype=dtype, mean=mean, std=std, channels_last=channels_last)
     if isinstance(batch, dict):
         return {key: part(value) for key, value in batch.items()}
+    if isinstance(batch, tuple) and hasattr(batch, "_fields"):
+        return type(batch)(*map(part, batch))
     if isinstance(batch, (list, tuple)):
         return type(batch)(map(part, batch))
     if not isinstance(batch, torch.Tensor):
         return batch
-    moved = batch.to(device, non_blocking=True)
+    moved = batch.to(device, non_blocking=torch.device(device).type == "cuda")  # else it is used before it is there
     if moved.ndim != 4 or moved.dtype != torch.uint8:
         return moved
     layout = torch.channels_last if channels_last else torch.contiguous_format

@@ -117,7 +117,7 @@ class Preprocessing:
             pixels, traits = images.decode(data, at_least=(wide, high) if header.is_sideways else (high, wide))
             made = _framed(_of_eight_bits(pixels, traits.mode), traits, header.size, frame)
         planes = images.in_mode(_of_eight_bits(made, traits.mode), traits.mode, self.mode)
-        image = torch.from_numpy(planes if planes.flags.writeable and min(planes.strides) > 0 else planes.copy())
+        image = torch.from_numpy(planes if planes.flags.writeable and min(planes.strides) > 0 else np.array(planes))
         return image[None] if image.ndim == 2 else image.permute(2, 0, 1)  # as it lies: a batch will copy it anyway
 
 
