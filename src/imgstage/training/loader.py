@@ -217,9 +217,9 @@ class _BatchSampler(Sampler[list[_Draw]]):
         self._at = at
 
     def __iter__(self) -> Iterator[list[_Draw]]:
-        at, seed = self._at, self._at.schedule.seed
-        for indices in at.schedule.batches(at.epoch, at.cursor):
-            yield [_Draw(seed, at.epoch, index) for index in indices]
+        schedule, epoch = self._at.schedule, self._at.epoch
+        for indices in schedule.batches(epoch, self._at.cursor):
+            yield [_Draw(schedule.seed, epoch, index) for index in indices]
 
     def __len__(self) -> int:
         return self._at.schedule.steps()
