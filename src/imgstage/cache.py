@@ -175,7 +175,8 @@ def make_folder(folder: Path) -> None:
     Raises:
         OSError: it cannot be made, or one of them is a link, which might lead out of the root.
     """
-    depth = folder.parts[::-1].index(STATE)
+    parts = folder.parts[::-1]
+    depth = parts.index(STATE) if STATE in parts else 1
     for one in (*folder.parents[:depth][::-1], folder):
         one.mkdir(exist_ok=True)
         if one.is_symlink():
