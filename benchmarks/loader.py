@@ -91,7 +91,7 @@ def ours(root: Path, wish: peers.Wish, *, floats: bool = False, cache: bool = Fa
     size, crop = wish
     change = v2.RandomResizedCrop(size, antialias=True) if crop else None
     dataset = ImageDataset(root, "train", None if crop else size, transform=change, cache=cache)
-    loader = Loader(dataset, peers.BATCH, workers=None if cache else peers.WORKERS)
+    loader = Loader(dataset, peers.BATCH, num_workers=None if cache else peers.WORKERS)
     while True:
         for images, _ in loader:
             yield to_device(images, "cpu") if floats else images

@@ -1,4 +1,4 @@
-"""Other ways from JPEGs to batches, each as its own documentation has it, with two workers or threads that persist.
+"""Other ways from JPEGs to batches, each in its usual way, with two workers or threads that persist.
 
 Each yields batches of float32 images, shape (batch, 3, height, width), range 0 to 1, epoch after epoch.
 """

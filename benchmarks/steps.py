@@ -7,9 +7,9 @@ each way in a process of its own, interleaved, medians: beside a mock loader tha
 beside threads of the trainer's process that decode, instead of processes. "One core each" pins the trainer to one core
 and whatever decodes to the other.
 
-Memory is proportional set size (shared pages are counted once), of the trainer and its workers together, at its peak,
-less what the same process has when it has imported torch, torchvision and imgstage; of batches of 32 at 640x960, over
-20 epochs. The first batch is of 100,000 names.
+Memory is proportional set size (shared pages are counted once), of the trainer and its workers together, between
+batches, less what the same process has when it has imported torch, torchvision and imgstage; of batches of 32 at
+640x960, over 20 epochs. The first batch is of 100,000 names.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def processes(root: Path, workers: int, *, cache: bool = False) -> Iterator[Any]
     """imgstage's `Loader`."""
     from imgstage.training import Loader
 
-    loader = Loader(_dataset(root, _SMALL, cache=cache), _BATCH, drop_last=True, workers=None if cache else workers)
+    loader = Loader(_dataset(root, _SMALL, cache=cache), _BATCH, drop_last=True, num_workers=None if cache else workers)
     while True:
         for images, _ in loader:
             yield images
@@ -146,7 +146,7 @@ def memory(root: Path, epochs: int) -> list[float]:
 
     torch.set_num_threads(1)
     before = resident(family())
-    loader = Loader(_dataset(root, _LARGE), _BATCH, workers=2)
+    loader = Loader(_dataset(root, _LARGE), _BATCH, num_workers=2)
     return [max((resident(family()) - before) / 1e6 for _ in loader) for _ in range(epochs)]
 
 
@@ -160,7 +160,7 @@ def first_batch(root: Path, folder_of_classes: bool) -> tuple[float, float]:
     from imgstage.training import ImageDataset, Loader
 
     start = time.perf_counter()
-    next(iter(Loader(ImageDataset(root, "train", (48, 64)), _BATCH, workers=2)))
+    next(iter(Loader(ImageDataset(root, "train", (48, 64)), _BATCH, num_workers=2)))
     ours = time.perf_counter() - start
     if not folder_of_classes:
         return ours, 0.0
@@ -189,7 +189,7 @@ def resume_ms() -> float:
     """Milliseconds from a state to the first samples of the next batch, in the middle of a million."""
     from imgstage.training import Loader
 
-    loader = Loader(range(1_000_000), _BATCH, workers=0)  # type: ignore[arg-type]
+    loader = Loader(range(1_000_000), _BATCH, num_workers=0)  # type: ignore[arg-type]
     start = time.perf_counter()
     loader.load_state_dict({"seed": 5, "epoch": 3, "cursor": 499_968, "samples": 1_000_000})
     next(iter(loader))
@@ -223,8 +223,9 @@ def main() -> None:
         write_photos(Path(folder), _LARGE)
         peaks = in_a_new_process(memory, Path(folder), 20)
     sys.stdout.write(
-        f"\nMemory of the loader: {max(peaks):.0f} MB at its peak; {statistics.median(peaks[1:6]):.0f} MB in epochs"
-        f" 2 to 6, {statistics.median(peaks[15:]):.0f} MB in epochs 16 to 20.\n"
+        f"\nMemory of the loader: {max(peaks):.0f} MB at most between batches;"
+        f" {statistics.median(peaks[1:6]):.0f} MB in"
+        f" epochs 2 to 6, {statistics.median(peaks[15:]):.0f} MB in epochs 16 to 20.\n"
         f"Going on in the middle of a million samples: {in_a_new_process(resume_ms):.1f} ms.\n"
     )
     for pairs in (False, True):

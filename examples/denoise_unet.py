@@ -26,6 +26,7 @@ from torch.nn.functional import interpolate, l1_loss, max_pool2d
 from torchvision.transforms import v2
 from torchvision.utils import make_grid, save_image
 
+from imgstage import ImgstageError
 from imgstage.training import ImageDataset, Loader, to_device
 
 MULTIPLE = 4  # two halvings: height and width must be multiples of it
@@ -96,7 +97,7 @@ class Training:
     def __init__(self, root: Path, folder: Path, epochs: int, seed: int) -> None:
         torch.manual_seed(seed)
         augment = v2.Compose([v2.RandomCrop(CROP), v2.RandomHorizontalFlip(), v2.RandomVerticalFlip()])
-        self.loader = Loader(ImageDataset(root, "train", transform=augment), batch_size=8, seed=seed, workers=1)
+        self.loader = Loader(ImageDataset(root, "train", transform=augment), batch_size=8, seed=seed, num_workers=1)
         self.val = ImageDataset(root, "val")
         self.model = UNet().to(memory_format=torch.channels_last)
         self.optimizer = torch.optim.AdamW(self.model.parameters())
@@ -157,8 +158,11 @@ def main() -> None:
     given = parser.parse_args()
     start = time.monotonic()
     folder = given.root / "models"
+    try:
+        training = Training(given.root, folder, given.epochs, given.seed)
+    except ImgstageError as error:
+        sys.exit(str(error))
     folder.mkdir(exist_ok=True)
-    training = Training(given.root, folder, given.epochs, given.seed)
     if training.resume():
         print(f"Going on after {len(training.losses)} steps")
     training.run()

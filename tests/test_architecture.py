@@ -63,12 +63,12 @@ MAY_CHANGE = {
     "cache.py": {"mkdir"},  # its cache, which may be deleted at any time
     "demo.py": {"mkdir", "write_bytes"},  # photographs, into a folder of its own
     "training/filling.py": {"unlink"},  # its cache, which may be deleted at any time
-    "training/listings.py": {"write_bytes"},  # likewise
+    "training/listing_cache.py": {"write_bytes"},  # likewise
     "cli/check.py": {"write_bytes"},  # the report and the plot, where the user wants them
     "cli/demo.py": {"write_bytes"},  # the contact sheet beside them
 }
 
-MAY_OPEN = {"training/filling.py": {"open"}, "training/listings.py": {"replace"}}  # likewise
+MAY_OPEN = {"training/filling.py": {"open"}, "training/listing_cache.py": {"replace"}}  # likewise
 
 MODULES = sorted(path.relative_to(SOURCE).as_posix() for path in SOURCE.rglob("*.py"))
 

@@ -115,3 +115,14 @@ def test_upright_at_once_is_the_same_pixel_for_pixel(orientation: int, size: tup
     labels = pixels[..., 0]
     wished = orient(resize(labels, before, "nearest"), orientation)
     assert np.array_equal(resize_upright(labels, size, "nearest", orientation), wished)
+
+
+@pytest.mark.parametrize("by", [3.0, 4.2, 6.25, 12.0])
+def test_pictures_that_become_much_smaller_are_averaged_as_lanczos_does(by: float) -> None:
+    """libvips takes a short cut where four pixels and more become one, unless it is told not to: stripes tell."""
+    rows, columns = np.indices((500, 700))
+    stripes = (127 + 90 * np.sin(columns / 1.9) * np.cos(rows / 3.1)).astype(np.uint8)
+    pixels = np.stack([stripes, photo("coffee")[:, :, 0].repeat(2, 0).repeat(2, 1)[:500, :700], 255 - stripes], -1)
+    size = (round(500 / by), round(700 / by))
+    expected = np.asarray(Image.fromarray(pixels).resize(size[::-1], Image.Resampling.LANCZOS))
+    assert min(psnr(resize(pixels, size, "lanczos")[..., [c] * 3], expected[..., [c] * 3]) for c in range(3)) > 46

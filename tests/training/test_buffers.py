@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from imgstage.training.buffers import Buffers
+from imgstage.training.buffers import BufferPool
 
 HOLD: dict[str, Callable[[torch.Tensor], Any]] = {
     "itself": lambda batch: batch,
@@ -24,7 +24,7 @@ HOLD: dict[str, Callable[[torch.Tensor], Any]] = {
 
 @pytest.mark.parametrize("hold", HOLD)
 def test_what_is_held_is_never_handed_out_again(hold: str) -> None:
-    buffers = Buffers()
+    buffers = BufferPool()
     held = [HOLD[hold](buffers.take((4, 3)).fill_(number)) for number in range(5)]
     gc.collect()
     later = [buffers.take((4, 3)).fill_(99) for _ in range(5)]
@@ -33,7 +33,7 @@ def test_what_is_held_is_never_handed_out_again(hold: str) -> None:
 
 
 def test_little_is_kept() -> None:
-    buffers = Buffers()
+    buffers = BufferPool()
     for side in range(1, 100):
         buffers.take((side, side))
     assert len(buffers._free) <= 8
@@ -44,7 +44,7 @@ def test_little_is_kept() -> None:
 
 
 def test_what_nobody_holds_is() -> None:
-    buffers = Buffers()
+    buffers = BufferPool()
     places = set()
     for _ in range(20):
         batch = buffers.take((8, 3, 10, 10))

@@ -204,6 +204,9 @@ def test_names_that_are_none_are_refused(tmp_path: Path, wishes: dict[str, Any])
     twins(tmp_path / "train", 1)
     with pytest.raises(UsageError, match=r"is no name of a split|is no list of roles"):
         ImageDataset(tmp_path, **{"split": "train", **wishes})
+    for limit in ("1GB", -1, 1.5):
+        with pytest.raises(UsageError, match="is no number of bytes"):
+            ImageDataset(tmp_path, "train", (8, 8), cache=True, cache_limit=limit)  # type: ignore[arg-type]
     with pytest.raises(RefusedError, match="nowhere is no folder"):
         ImageDataset(tmp_path / "nowhere", "train")
 

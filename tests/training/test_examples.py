@@ -35,6 +35,14 @@ def train(root: Path, epochs: int) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
+def test_a_root_without_a_split_is_told_in_a_sentence(tmp_path: Path) -> None:
+    for place in (tmp_path, tmp_path / "nowhere"):
+        done = subprocess.run([sys.executable, str(EXAMPLE), str(place)], capture_output=True, text=True, check=False)
+        assert done.returncode == 1
+        assert re.fullmatch(r".*(holds no images of the split 'train'|is no folder)\..*\n", done.stderr)
+    assert list(tmp_path.iterdir()) == []
+
+
 def losses(root: Path) -> list[str]:
     with (root / "models/losses.csv").open() as file:
         return [row["loss"] for row in csv.DictReader(file)]

@@ -49,7 +49,7 @@ def trainer(folder: Path, epochs: int) -> Any:
 @pytest.mark.parametrize("own", [True, False])
 def test_two_epochs(tmp_path: Path, own: bool) -> None:
     dataset = ImageDataset(images(tmp_path, 12), "train", (10, 16))
-    loader: Any = Loader(dataset, 4, workers=2) if own else DataLoader(dataset, 4, shuffle=True, num_workers=2)
+    loader: Any = Loader(dataset, 4, num_workers=2) if own else DataLoader(dataset, 4, shuffle=True, num_workers=2)
     learner = Learner()
     trainer(tmp_path, 2).fit(learner, loader)
     assert [len(keys) for keys in learner.seen] == [4] * 6

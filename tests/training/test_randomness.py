@@ -59,12 +59,12 @@ def epochs(loader: Loader, count: int) -> list[dict[int, tuple[float, ...]]]:
 
 
 def test_neither_workers_nor_batches_nor_a_new_start_change_what_is_drawn() -> None:
-    first, second = epochs(Loader(Draws(), 4, seed=1, workers=0), 2)
+    first, second = epochs(Loader(Draws(), 4, seed=1, num_workers=0), 2)
     assert len(first) == len(second) == 12
     assert all(first[index] != second[index] for index in first)
     assert len({values for of in (first, second) for values in of.values()}) == 24
-    assert epochs(Loader(Draws(), 3, seed=1, workers=2), 2) == [first, second]
-    assert epochs(Loader(Draws(), 4, seed=2, workers=0), 1)[0] != first
-    later = Loader(Draws(), 5, workers=1)
+    assert epochs(Loader(Draws(), 3, seed=1, num_workers=2), 2) == [first, second]
+    assert epochs(Loader(Draws(), 4, seed=2, num_workers=0), 1)[0] != first
+    later = Loader(Draws(), 5, num_workers=1)
     later.load_state_dict({"seed": 1, "epoch": 1, "cursor": 0, "samples": 12})
     assert epochs(later, 1) == [second]

@@ -136,6 +136,20 @@ def test_a_file_that_changes_within_a_tick_of_the_clock_is_seen(
     assert values(cached(root)) == expected
 
 
+def test_a_file_that_was_looked_at_when_it_was_young_is_not_trusted_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = pairs(tmp_path)
+    dataset = cached(root)
+    path = root / "train/3_after.png"
+    path.write_bytes(path.read_bytes())
+    of, still = Stamp.of, Stamp.of(path.stat())
+    monkeypatch.setattr(Stamp, "of", lambda status: still if status.st_ino == still.inode else of(status))
+    assert values(dataset) == EXPECTED, "the same bytes again"
+    path.write_bytes(coloured(203))
+    assert values(dataset) == [*EXPECTED[:3], (3, 203), *EXPECTED[4:]]
+
+
 def test_names_in_no_encoding_will_do(tmp_path: Path) -> None:
     for role in ("before", "after"):
         name = os.fsencode(tmp_path) + b"/train/\xff_" + role.encode() + b".png"

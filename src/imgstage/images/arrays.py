@@ -118,7 +118,9 @@ def _scaled(image: Any, size: tuple[int, int]) -> Any:
     """A libvips image of another size."""
     across, down = size[1] / image.width, size[0] / image.height
     if across < 1 or down < 1:
-        image = image.resize(min(across, 1.0), vscale=min(down, 1.0), kernel="lanczos3")
+        # With its own gap of 2, libvips averages boxes first where four pixels and more become one: some pictures were
+        # 37 dB from Lanczos then. With 4, they are above 50, in hardly more time.
+        image = image.resize(min(across, 1.0), vscale=min(down, 1.0), kernel="lanczos3", gap=4.0)
     if across <= 1 and down <= 1:
         return image
     # Of libvips' own ways to enlarge, this is the one that can be told to keep middles where they are: else the picture

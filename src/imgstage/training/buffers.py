@@ -16,7 +16,7 @@ _SHAPES = 8  # the images of a batch have one for each role
 _KEPT = 4  # a batch that is used, and those that are made ahead
 
 
-class Buffers:
+class BufferPool:
     """Hands out tensors of this process's memory. What was handed out comes back by itself when the last tensor or
     array that shares it is gone, never before; little is kept."""
 

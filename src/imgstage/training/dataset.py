@@ -107,6 +107,9 @@ class ImageDataset(Dataset[Any]):
         self.class_to_idx: dict[str, int] = {name: number for number, name in enumerate(self.classes)}
         self.targets: list[int] = [self.class_to_idx[label] for label in labels] if self._is_classes else []
         self._store: PixelStore | None = None
+        if cache_limit is not None and (not isinstance(cache_limit, int) or cache_limit < 0):
+            problem = f"cache_limit={cache_limit!r} is no number of bytes"
+            raise UsageError(problem, "Give such as 20 * 2**30, or None for half of what is free")
         if cache:
             self._store = self._filled(cache_limit, progress or Bar())
 

@@ -20,7 +20,7 @@ from ..cache import Stamp, make_folder
 from ..errors import DefectError, RefusedError
 from ..parallel import map_ordered
 from ..root import Root, read_regular, show
-from .store import Files, PixelStore, Read, Slot, flat, key_of
+from .store import FileRecord, Files, PixelStore, Slot, flat, key_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -126,20 +126,20 @@ class _Filling:
         samples, known = self.wanted.samples, self._load()
         progress.start(f"looking at {len(samples):,} samples", len(samples))
         try:
-            reads = list(map_ordered(lambda files: self._look(files, known), samples, None, progress))
+            records = list(map_ordered(lambda files: self._look(files, known), samples, None, progress))
         finally:
             progress.finish()
-        keys = [key_of(files, (read.digest for read in of)) for files, of in zip(samples, reads, strict=True)]
+        keys = [key_of(files, (record.digest for record in of)) for files, of in zip(samples, records, strict=True)]
         if 2 * len(self.slots.keys() - set(keys)) > len(self.slots):
             self._begin_anew()
-        missing = {key: number for number, key in enumerate(keys) if reads[number] and key not in self.slots}
+        missing = {key: number for number, key in enumerate(keys) if records[number] and key not in self.slots}
         if missing:
             self._fill(list(missing.values()), progress)
-        self._remember(reads, known)
+        self._remember(records, known)
         slots = [self.slots.get(key, _NONE) for key in keys]
-        return PixelStore(self.pixels, self.wanted.slot, self.wanted.root, samples, slots, reads)
+        return PixelStore(self.pixels, self.wanted.slot, self.wanted.root, samples, slots, records)
 
-    def _load(self) -> dict[str, Read]:
+    def _load(self) -> dict[str, FileRecord]:
         """Take over what there is; the files it was made of."""
         with suppress(TypeError, ValueError, sqlite3.Error):  # what no store of ours holds
             if self.table.execute("PRAGMA user_version").fetchone()[0] == _VERSION:
@@ -150,7 +150,9 @@ class _Filling:
                     self.slots = dict(self.table.execute("SELECT key, slot FROM slots").fetchall())
                     files = "SELECT path, digest, device, inode, size, mtime_ns, ctime_ns FROM files"
                     rows = self.table.execute(files).fetchall()
-                    known = {os.fsdecode(path): Read(Stamp(*map(int, stamp)), digest) for path, digest, *stamp in rows}
+                    known = {
+                        os.fsdecode(path): FileRecord(Stamp(*map(int, stamp)), digest) for path, digest, *stamp in rows
+                    }
                     used = [slot for slot in self.slots.values() if slot != _NONE]
                     if all(type(slot) is int and 0 <= slot < whole for slot in used) and len(set(used)) == len(used):
                         return known
@@ -178,20 +180,20 @@ class _Filling:
             table.execute("INSERT INTO store VALUES (?, ?)", (self._how, self.pixels.name))
             table.execute(f"PRAGMA user_version = {_VERSION}")
 
-    def _look(self, files: Files, known: dict[str, Read]) -> list[Read]:
+    def _look(self, files: Files, known: dict[str, FileRecord]) -> list[FileRecord]:
         """What the files of a sample hold; those that were not changed are not read. Nothing where one is gone."""
-        reads: list[Read] = []
+        records: list[FileRecord] = []
         for path in flat(files):
-            read = known.get(path)
+            record = known.get(path)
             file = self.wanted.root / path
             try:
                 stamp = Stamp.of(file.stat())
-                if read is None or read.stamp != stamp:
-                    read = Read(stamp.trusted(), blake3(read_regular(file)).digest())
+                if record is None or record.stamp != stamp:
+                    record = FileRecord(stamp.trusted(), blake3(read_regular(file)).digest())
             except OSError:
                 return []
-            reads.append(read)
-        return reads
+            records.append(record)
+        return records
 
     def _fill(self, todo: Sequence[int], progress: Progress) -> None:
         nbytes = self.wanted.slot.nbytes
@@ -252,15 +254,15 @@ class _Filling:
         )
         return key, images if fits else []  # masks of more than 256 values do not
 
-    def _remember(self, reads: Sequence[Sequence[Read]], known: dict[str, Read]) -> None:
+    def _remember(self, records: Sequence[Sequence[FileRecord]], known: dict[str, FileRecord]) -> None:
         found = {
-            path: read
-            for files, of in zip(self.wanted.samples, reads, strict=True)
-            for path, read in zip(flat(files), of, strict=False)
+            path: record
+            for files, of in zip(self.wanted.samples, records, strict=True)
+            for path, record in zip(flat(files), of, strict=False)
         }
         if found == known:
             return
-        rows = ((os.fsencode(path), read.digest, *map(str, read.stamp)) for path, read in found.items())
+        rows = ((os.fsencode(path), record.digest, *map(str, record.stamp)) for path, record in found.items())
         with self.table as table:
             table.execute("DELETE FROM files")
             table.executemany("INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?)", rows)

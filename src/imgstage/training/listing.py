@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 from collections import Counter, defaultdict
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import ledger, pairing, settings
@@ -13,10 +13,10 @@ from ..errors import RefusedError, UsageError
 from ..formats import SUFFIXES
 from ..pairing import SIDECAR
 from ..root import Root, find_layout, show
-from .listings import KeptListing
+from .listing_cache import ListingCache
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
 
@@ -67,15 +67,14 @@ def list_split(folder: Path, split: str, roles: Sequence[str] | None = None) -> 
         problem = f"{show(str(folder))} is no folder"
         raise RefusedError(problem, "Give the one that holds the splits")
     within = find_layout(folder, [split]).folder(split)
-    kept = KeptListing(root, f"{within} {roles}")
+    kept = ListingCache(root, f"{within} {roles}")
     with _no_cycles():
         if found := kept.recall():
             return _from_json(folder, found)
-        folders = kept.stamps(_folders(folder, within))
-        places = {path.partition("/")[2]: path for path in _images(folder, within)}
-        if places:
-            listing = _list(root, split, roles, places)
-            kept.keep(folders, len(places), _as_json(listing))
+        folders, images = _walk(folder, within, kept.stamp)
+        if images:
+            listing = _list(root, split, roles, {path.partition("/")[2]: path for path in images})
+            kept.keep(folders, len(images), _as_json(listing))
             return listing
         rows = [row for row in ledger.read(root) if row.split == split and row.role != SIDECAR]
         there = [row.path for row in rows if (folder / row.path).is_file()]
@@ -136,23 +135,27 @@ def _from_json(folder: Path, found: dict[str, Any]) -> Listing:
     return Listing(folder, tuple(found["roles"]), entries, found["left_out"])
 
 
-def _folders(folder: Path, within: str) -> Iterator[str]:
-    """The folder of a split, and all below."""
-    start = os.fspath(folder / within)
-    for base, folders, _ in os.walk(start):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        yield within + base[len(start) :]
+def _walk(folder: Path, within: str, stamp: Callable[[str], Any]) -> tuple[dict[str, Any], list[str]]:
+    """The folders below a place, each with the stamp that it had before it was listed, and the files called as images.
 
-
-def _images(folder: Path, within: str) -> Iterator[str]:
-    """Paths of all files that are called as images, in no order."""
-    start = os.fspath(folder / within)
-    for base, folders, names in os.walk(start):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        ahead = within + base[len(start) :] + "/"
-        for name in names:
-            if name[0] != "." and name[name.rfind(".") :].lower() in SUFFIXES:
-                yield ahead + name
+    Paths are below `folder`, in no order. Links to folders are not followed.
+    """
+    stamps: dict[str, Any] = {}
+    images: list[str] = []
+    waiting = [within]
+    while waiting:
+        place = waiting.pop()
+        stamps[place] = stamp(place)
+        with suppress(OSError), os.scandir(folder / place) as entries:
+            for entry in entries:
+                name = entry.name
+                if name[0] == ".":
+                    continue
+                if name[name.rfind(".") :].lower() in SUFFIXES and not entry.is_dir():
+                    images.append(f"{place}/{name}")
+                elif entry.is_dir(follow_symlinks=False):
+                    waiting.append(f"{place}/{name}")
+    return stamps, images
 
 
 def _chosen(

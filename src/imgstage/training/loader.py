@@ -17,7 +17,7 @@ from torch.utils.data._utils.collate import collate, default_collate_fn_map
 
 from ..errors import DefectError, ImgstageError, UsageError
 from ..parallel import default_threads
-from .buffers import Buffers
+from .buffers import BufferPool
 from .order import Schedule
 from .randomness import drawn_alike
 
@@ -46,8 +46,8 @@ class Loader:
         seed: of the order; any whole number.
         shuffle: False takes samples as they stand.
         drop_last: leave out the last, smaller batch.
-        workers: processes that decode; 0 decodes here. None means one for each core, or 0 where all is ready made.
-        prefetch: batches that each worker makes ahead.
+        num_workers: processes that decode; 0 decodes here. None means one for each core, or 0 where all is ready made.
+        prefetch_factor: batches that each worker makes ahead.
         on_error: "raise" ends the epoch at a sample that cannot be loaded; "skip" leaves it out of its batch, and warns
             at the end of the epoch; it is for one process, for several would get different numbers of batches.
         pin_memory: whether batches lie in memory that a GPU reads faster; None means where CUDA is there.
@@ -68,8 +68,8 @@ class Loader:
         seed: int = 0,
         shuffle: bool = True,
         drop_last: bool = False,
-        workers: int | None = None,
-        prefetch: int = 2,
+        num_workers: int | None = None,
+        prefetch_factor: int = 2,
         on_error: OnError = "raise",
         pin_memory: bool | None = None,
         multiprocessing_context: str | None = None,
@@ -79,18 +79,18 @@ class Loader:
         self._given = rank, world_size
         rank, world_size = _place(rank, world_size)
         ready = bool(getattr(dataset, "is_ready_made", False))
-        workers = (0 if ready else default_threads()) if workers is None else workers
+        num_workers = (0 if ready else default_threads()) if num_workers is None else num_workers
         count = len(dataset)  # type: ignore[arg-type]
-        _check(batch_size=batch_size, prefetch=prefetch, world_size=world_size, samples=count)
-        if not 0 <= rank < world_size or workers < 0 or on_error not in ("raise", "skip"):
-            problem = f"rank {rank} of {world_size}, {workers} workers and on_error={on_error!r} make no sense"
-            raise UsageError(problem, "rank is below world_size, workers 0 or more, on_error 'raise' or 'skip'")
+        _check(batch_size=batch_size, prefetch_factor=prefetch_factor, world_size=world_size, samples=count)
+        if not 0 <= rank < world_size or num_workers < 0 or on_error not in ("raise", "skip"):
+            problem = f"rank {rank} of {world_size}, num_workers={num_workers} and on_error={on_error!r} make no sense"
+            raise UsageError(problem, "rank is below world_size, num_workers 0 or more, on_error 'raise' or 'skip'")
         schedule = Schedule(count, batch_size, seed, shuffle, drop_last, rank, world_size)
         if not schedule.steps():
             problem = f"{count:,} samples fill no batch of {batch_size} in {world_size} processes, with drop_last"
             raise UsageError(problem, "Choose a smaller batch_size, or drop_last=False")
         self._on_error = on_error
-        self._ahead = prefetch
+        self._ahead = prefetch_factor
         self._dataset = dataset
         self._at = _Position(schedule)
         self.skipped: list[str] = []
@@ -98,13 +98,13 @@ class Loader:
             DataLoader,
             _Guarded(dataset),
             batch_sampler=_BatchSampler(self._at),
-            num_workers=workers,
-            collate_fn=_Collate(Buffers()),
+            num_workers=num_workers,
+            collate_fn=_Collate(BufferPool()),
             pin_memory=torch.cuda.is_available() if pin_memory is None else pin_memory,
-            persistent_workers=workers > 0,
-            multiprocessing_context=multiprocessing_context if workers else None,
+            persistent_workers=num_workers > 0,
+            multiprocessing_context=multiprocessing_context if num_workers else None,
             generator=torch.Generator(),  # else each epoch draws from the one that the model draws from
-            prefetch_factor=prefetch if workers else None,
+            prefetch_factor=prefetch_factor if num_workers else None,
         )
         self._loader: DataLoader[Any] = self._new_loader()
 
@@ -271,7 +271,7 @@ class _Collate:
     they lie in memory that earlier ones had.
     """
 
-    buffers: Buffers
+    buffers: BufferPool
 
     def __call__(self, items: list[Any]) -> _Batch:
         failures = [item for item in items if isinstance(item, Exception)]
@@ -337,6 +337,9 @@ def to_device(
     Returns:
         The same structure. Images have the dtype, and the range 0 to 1 before `mean` and `std`; other tensors keep
         dtype and values.
+
+    Raises:
+        UsageError: `mean` or `std` has another number of channels than the images.
     """
     part = partial(to_device, device=device, dtype=dtype, mean=mean, std=std, channels_last=channels_last)
     if isinstance(batch, dict):
@@ -353,6 +356,9 @@ def to_device(
     layout = torch.channels_last if channels_last else torch.contiguous_format
     images = moved.to(dtype, memory_format=layout).div_(_BITS)
     for numbers, apply in ((mean, images.sub_), (std, images.div_)):
-        if numbers:
-            apply(torch.tensor(list(numbers), dtype=dtype, device=images.device).view(1, -1, 1, 1))
+        if len(numbers) not in (0, images.shape[1]):
+            problem = f"{len(numbers)} numbers in mean or std do not go with images of {images.shape[1]} channels"
+            raise UsageError(problem, "Give one for each channel, or none")
+        if len(numbers):
+            apply(torch.as_tensor(numbers, dtype=dtype, device=images.device).view(1, -1, 1, 1))
     return images

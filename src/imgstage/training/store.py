@@ -28,7 +28,7 @@ Files = tuple[tuple[str, ...], ...]
 """The paths of a sample below the root's folder, by role."""
 
 
-class Read(NamedTuple):
+class FileRecord(NamedTuple):
     """A file as it was when it was read: its stamp just before, if that is to be trusted, and blake3 of its bytes."""
 
     stamp: Stamp
@@ -74,7 +74,7 @@ class PixelStore:
         root: the folder that paths are below.
         samples: the files of each.
         slots: the slot of each; -1 where it has none.
-        reads: of each, what its files were when they were read last.
+        records: of each, what its files were when they were read last.
     """
 
     pixels: Path
@@ -82,7 +82,7 @@ class PixelStore:
     root: Path
     samples: Sequence[Files]
     slots: Sequence[int]
-    reads: list[list[Read]]
+    records: list[list[FileRecord]]
     _values: torch.Tensor | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
@@ -108,19 +108,19 @@ class PixelStore:
         return self.slot.split(values) if len(values) == self.slot.nbytes else None
 
     def _is_fresh(self, sample: int) -> bool:
-        reads = self.reads[sample]
+        records = self.records[sample]
         for number, path in enumerate(flat(self.samples[sample])):
             file = self.root / path
             try:
                 stamp = Stamp.of(file.stat())
-                if stamp == reads[number].stamp:
+                if stamp == records[number].stamp:
                     continue
                 stamp = stamp.trusted()
-                if blake3(read_regular(file)).digest() != reads[number].digest:
+                if blake3(read_regular(file)).digest() != records[number].digest:
                     return False
             except OSError:
                 return False
-            reads[number] = reads[number]._replace(stamp=stamp)
+            records[number] = records[number]._replace(stamp=stamp)
         return True
 
     def __getstate__(self) -> dict[str, object]:

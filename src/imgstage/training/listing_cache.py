@@ -11,21 +11,18 @@ import os
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from blake3 import blake3
 
 from ..cache import Stamp, make_folder
 from ..root import SETTINGS, Root
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
 LISTINGS = PurePosixPath("cache/listings")
 _WORTH = 1000  # files; what has fewer is quickly listed
 
 
-class KeptListing:
+class ListingCache:
     """The place of one listing.
 
     Args:
@@ -36,25 +33,21 @@ class KeptListing:
     def __init__(self, root: Root, wish: str) -> None:
         self._root = root
         self._path = root.state / LISTINGS / f"{blake3(wish.encode()).hexdigest(8)}.json"
-        self._head = {"imgstage": version("imgstage"), "wish": wish, "settings": self._stamp(SETTINGS)}
+        self._head = {"imgstage": version("imgstage"), "wish": wish, "settings": self.stamp(SETTINGS)}
 
     def recall(self) -> Any | None:
         """What was kept, if it still holds."""
         with suppress(OSError, ValueError, TypeError, KeyError, AttributeError):
             found = json.loads(self._path.read_bytes())
-            if found["head"] == self._head and all(self._stamp(path) == of for path, of in found["folders"].items()):
+            if found["head"] == self._head and all(self.stamp(path) == of for path, of in found["folders"].items()):
                 return found["result"]
         return None
-
-    def stamps(self, folders: Iterable[str]) -> dict[str, Any]:
-        """What folders are recognised by; take it before they are listed."""
-        return {path: self._stamp(path) for path in folders}
 
     def keep(self, folders: dict[str, Any], files: int, result: Any) -> None:
         """Keep what was found, if a later change would be seen, and it is worth it.
 
         Args:
-            folders: the stamps of all that were listed.
+            folders: the stamps that all had before they were listed.
             files: how many were found.
             result: what can be written as JSON.
         """
@@ -68,7 +61,8 @@ class KeptListing:
             new.write_bytes(told.encode())
             new.replace(self._path)
 
-    def _stamp(self, path: str) -> list[int] | None:
+    def stamp(self, path: str) -> list[int] | None:
+        """By what a file or folder is recognised, given its path below the root; None where there is none."""
         try:
             return list(Stamp.of((self._root.path / path).stat()))
         except FileNotFoundError:

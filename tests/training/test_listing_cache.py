@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from imgstage import pairing
-from imgstage.training import listings
+from imgstage.training import listing_cache
 from imgstage.training.listing import list_split
 
 from ..helpers import as_nobody, picture, write
@@ -19,7 +20,7 @@ from ..helpers import as_nobody, picture, write
 @pytest.fixture
 def detected(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many names were read each time that they were; nothing is too little to be kept, or too young."""
-    monkeypatch.setattr(listings, "_WORTH", 1)
+    monkeypatch.setattr(listing_cache, "_WORTH", 1)
     monkeypatch.setattr("imgstage.cache._TRUSTED_AGE_NS", 0)
     counts: list[int] = []
     detect = pairing.detect
@@ -74,6 +75,25 @@ def test_any_change_of_names_is_seen(tmp_path: Path, detected: list[int], change
     assert len(detected) == 3
 
 
+def test_a_file_that_comes_while_the_names_are_read_is_seen_the_next_time(
+    tmp_path: Path, detected: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = root_of(tmp_path)
+    scandir = os.scandir
+
+    def late(place: Path) -> object:
+        found = scandir(place)
+        entries = list(found)
+        if place == root / "train/cat" and not detected:
+            time.sleep(0.05)  # more than a tick of the clock of the file system
+            write(root / "train/cat/9.jpg", picture(1))
+        return nullcontext(entries)
+
+    monkeypatch.setattr(os, "scandir", late)
+    assert len(list_split(root, "train").entries) == 3
+    assert len(list_split(root, "train").entries) == 4
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"head": 1}', b'{"head": {}, "folders": {}, "result": 1}'])
 def test_what_is_damaged_is_made_anew(tmp_path: Path, detected: list[int], content: bytes) -> None:
     root = root_of(tmp_path)
@@ -90,7 +110,7 @@ def test_what_is_damaged_is_made_anew(tmp_path: Path, detected: list[int], conte
 
 
 def test_folders_that_were_changed_just_now_may_change_unseen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listings, "_WORTH", 1)
+    monkeypatch.setattr(listing_cache, "_WORTH", 1)
     root = root_of(tmp_path)
     list_split(root, "train")
     assert not (root / ".imgstage").exists()

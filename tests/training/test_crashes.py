@@ -1,0 +1,117 @@
+"""Workers and trainers that die, or are asked to: nothing stays behind, in processes or in memory."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from imgstage.training import ImageDataset, Loader
+
+from ..helpers import write
+from .test_loader import Numbers, images, numbers
+from .test_pixels import encoded
+
+
+def shared_memory() -> set[str]:
+    """What PyTorch's processes share, and should leave to nobody."""
+    return {name for name in os.listdir("/dev/shm") if name.startswith("torch_")}
+
+
+def children() -> set[int]:
+    """Processes that this one has started, and that are not over."""
+    tasks = Path("/proc/self/task").glob("*/children")
+    return {int(child) for task in tasks for child in task.read_text().split()}
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of PyTorch's line to the dead one
+def test_after_fifty_crashes_of_workers_nothing_is_left() -> None:
+    shared, running = shared_memory(), children()
+    slowest = 0.0
+    loader = Loader(Numbers(40, deadly=23), 4, num_workers=2)
+    taken: list[int] = []
+    for _ in range(50):
+        start = time.monotonic()
+        with pytest.raises(RuntimeError, match="worker"):
+            taken.extend(int(one) for batch in loader for one in batch["number"])
+        slowest = max(slowest, time.monotonic() - start)
+    assert slowest < 20, "it is an error within seconds"
+    assert taken == numbers(Loader(Numbers(40), 4, num_workers=0))[: len(taken)], "each batch came once"
+    assert 23 not in taken
+    del loader
+    gc.collect()
+    assert shared_memory() <= shared
+    assert children() <= running
+
+
+@pytest.mark.parametrize("cache", [False, True])
+def test_memory_does_not_grow_over_twenty_epochs(tmp_path: Path, cache: bool) -> None:
+    for number in range(24):
+        pixels = np.random.default_rng(number).integers(0, 256, (300, 400, 3), np.uint8)
+        write(tmp_path / f"train/a/{number}.jpg", encoded(pixels, "JPEG"))
+    loader = Loader(ImageDataset(tmp_path, "train", (200, 300), cache=cache), 8, num_workers=None if cache else 1)
+
+    def used() -> int:
+        processes = [os.getpid(), *(children() if not cache else ())]
+        pages = (int(Path(f"/proc/{process}/statm").read_text().split()[1]) for process in processes)
+        return sum(pages) * os.sysconf("SC_PAGE_SIZE")
+
+    after: list[int] = []
+    for _ in range(20):
+        for _batch in loader:
+            pass
+        gc.collect()
+        after.append(used())
+    assert after[19] - after[4] < 24 * 200 * 300 * 3, "15 epochs less than one epoch's images"
+
+
+@contextmanager
+def training(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A trainer with two workers in a process group of its own, which has had its first batch."""
+    images(folder, 40)
+    code = (
+        "import time\nfrom imgstage.training import ImageDataset, Loader\n"
+        "loader = Loader(ImageDataset('.', 'train', (10, 16)), 2, num_workers=2)\n"
+        "for batch in loader:\n    print(loader.epoch, flush=True)\n    time.sleep(0.3)\n"
+    )
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, start_new_session=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        yield process
+
+
+def wait_for_the_end_of(group: int) -> None:
+    """Until none of a group of processes is there: workers look every five seconds whether their parent is."""
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.1)
+    pytest.fail("a process is left")
+
+
+def test_a_trainer_that_is_killed_leaves_no_worker_and_no_memory(tmp_path: Path) -> None:
+    shared = shared_memory()
+    with training(tmp_path) as process:
+        process.kill()
+    wait_for_the_end_of(process.pid)
+    assert shared_memory() <= shared
+
+
+def test_ctrl_c_in_an_epoch_ends_it_and_its_workers(tmp_path: Path) -> None:
+    with training(tmp_path) as process:
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.wait(20) != 0
+    wait_for_the_end_of(process.pid)
