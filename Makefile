@@ -24,6 +24,7 @@ bench: .venv/ready
 	.venv/bin/python -m benchmarks.assign
 	.venv/bin/python -m benchmarks.loader
 	.venv/bin/python -m benchmarks.steps
+	.venv/bin/python -m benchmarks.memory
 
 # Every single fault, double faults, a second hand, histories: README's tables; most of an hour, as root.
 prove: .venv/ready
@@ -41,9 +42,10 @@ types: .venv/ready
 	.venv/bin/mypy
 
 # PyTorch in a process makes each of the thousands of forks of the proof slow: so its tests have one of their own.
+TORCH = tests/training tests/networks tests/memory
 unit: .venv/ready
-	.venv/bin/pytest --ignore tests/training
-	.venv/bin/pytest tests/training
+	.venv/bin/pytest $(addprefix --ignore ,$(TORCH))
+	.venv/bin/pytest $(TORCH)
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

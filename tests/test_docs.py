@@ -42,8 +42,15 @@ def test_the_transcripts_of_the_readme_are_what_the_commands_print(
     for command, expected in transcripts(README):
         program, *words = shlex.split(command)
         assert program == "imgstage"
-        assert run(words) == 0
-        assert capsys.readouterr().out.rstrip("\n") == expected, command
+        if "--model" in words:  # PyTorch stays out of the process that runs the tests
+            if find_spec("torch") is None:
+                continue
+            whole = [sys.executable, "-m", *shlex.split(command)]
+            output = subprocess.run(whole, capture_output=True, text=True, check=True).stdout
+        else:
+            assert run(words) == 0
+            output = capsys.readouterr().out
+        assert output.rstrip("\n") == expected, command
         ran += 1
     assert ran > 5
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -14,7 +13,6 @@ from .common import (
     advised,
     all_option,
     carry_out,
-    complain,
     dry_run_option,
     json_option,
     open_dataset,
@@ -23,9 +21,10 @@ from .common import (
 )
 from .render import counted, print_json
 from .splittext import NOT_COMPARED
+from .writing import png_with, write_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from ..bonds import Cluster
     from ..checks import Finding
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
     from ..plan import Plan
 
 _FIRST = 5
-_HEAD = 1000  # bytes by which a file is recognised
 
 
 @click.command("check", short_help="Find what is wrong or odd.")
@@ -174,7 +172,7 @@ def _write_report(dataset: Dataset, name: str, *, dry_run: bool) -> None:
         page = b"" if dry_run else render(dataset.root.path, leaks).encode()
         return page, f"{counted(len(leaks), 'leak')} between splits; {'would be' if dry_run else 'now'} in {show(name)}"
 
-    _write(dataset, name, "--report", re.escape(MARK.encode()), make, dry_run=dry_run)
+    write_file(name, "--report", re.escape(MARK.encode()), make, among=dataset, dry_run=dry_run)
 
 
 def _write_plot(dataset: Dataset, name: str, *, dry_run: bool) -> None:
@@ -192,46 +190,4 @@ def _write_plot(dataset: Dataset, name: str, *, dry_run: bool) -> None:
         labels = counted(len(counts["labels"]), "label")
         return drawn, f"{labels}; {'would be' if dry_run else 'now'} drawn in {show(name)}"
 
-    _write(dataset, name, "--plot", b"\x89PNG.{0,200}" + re.escape(MARK.encode()), make, dry_run=dry_run)
-
-
-def _write(
-    dataset: Dataset,
-    name: str,
-    option: str,
-    beginning: bytes,
-    make: Callable[[], tuple[bytes, str]],
-    *,
-    dry_run: bool,
-) -> None:
-    """Write a file where the user wants it.
-
-    Args:
-        dataset: among its images, no such file may lie.
-        name: of the file.
-        option: that asks for it.
-        beginning: a regular expression: nothing is overwritten but an earlier one, which begins so.
-        make: the file's content, and what to say of it.
-        dry_run: write nothing.
-
-    Raises:
-        UsageError: something else has that name, it would lie among the images, or it cannot be written.
-    """
-    from ..errors import UsageError
-    from ..root import show
-
-    path, told = Path(name), show(name) or "an empty name"
-    try:
-        if path.exists() and not (path.is_file() and re.match(beginning, path.read_bytes()[:_HEAD], re.DOTALL)):
-            problem = f"{told} exists, and is not what {option} wrote"
-            raise UsageError(problem, f"Choose another name for {option}")
-        if dataset.keeps(path):
-            problem = f"{told} would lie among the images of {show(str(dataset.root.path))}"
-            raise UsageError(problem, f"Choose another place for {option}, such as the root itself")
-        content, sentence = make()
-        if not dry_run:
-            path.write_bytes(content)
-    except (OSError, ValueError) as error:  # a name with a zero byte is a ValueError
-        problem = f"{told} cannot be written ({getattr(error, 'strerror', None) or error})"
-        raise UsageError(problem, f"Choose another place for {option}") from error
-    complain(sentence)
+    write_file(name, "--plot", png_with(MARK), make, among=dataset, dry_run=dry_run)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -135,6 +136,11 @@ class Reading:
         seen = self._look()
         own = {STATE, STAGE, HELD, *(seen.catalog.layout.folder(split) for split in seen.splits)}
         return real.relative_to(self.root.path).parts[0] in own and real.parent != self.root.path
+
+    def image_sizes(self) -> Counter[tuple[int, int]]:
+        """How many images there are of each (height, width) in pixels, as seen; of samples that are held, none."""
+        files = (file for sample in self.samples if not sample.held for of in sample.images.values() for file in of)
+        return Counter((file.image.height, file.image.width) for file in files if file.image is not None)
 
     def label_counts(self) -> dict[str, Any]:
         """How many usable samples each split has, and how many of each label: `samples` and `labels`.

@@ -4,7 +4,7 @@ from ..errors import DefectError
 from ..formats import MAX_PIXELS
 from .arrays import COUNTER_CLOCKWISE, Kernel, inherits_libvips, orient, resize, resize_upright, turned_left
 from .codecs import defects, quiet_codecs
-from .drawing import caption, stacked_bars, thumbnail
+from .drawing import area, bars, caption, stacked_bars, thumbnail
 from .inspection import SIDEWAYS, Header, Inspected, inspect, read_header
 from .pictures import MODES_OF, Picture, Traits, decode, encode, in_mode
 
@@ -19,6 +19,8 @@ __all__ = [
     "Kernel",
     "Picture",
     "Traits",
+    "area",
+    "bars",
     "caption",
     "decode",
     "defects",

@@ -89,11 +89,8 @@ def stacked_bars(
     picture = Image.new("RGB", size, "white")
     draw = ImageDraw.Draw(picture)
     draw.text((_EDGE, _EDGE + _ROW // 2), title, fill=ink, font=ImageFont.load_default(16), anchor="lm")
-    left, y = _EDGE + _NAME, _EDGE + _ROW
-    for name, colour in zip(parts, colours, strict=True):
-        draw.rectangle((left, y + 6, left + 12, y + 18), fill=colour)
-        draw.text((left + 18, y + 12), name, fill=ink, font=font, anchor="lm")
-        left += 36 + round(draw.textlength(name, font=font))
+    y = _EDGE + _ROW
+    _legend(draw, (_EDGE + _NAME, y), parts)
     for (name, counts), told in zip(rows, numbers, strict=True):
         y += _ROW
         text = name
@@ -111,3 +108,80 @@ def stacked_bars(
         x = _EDGE + _NAME + round(_BAR * mark)
         draw.line((x, _EDGE + 2 * _ROW, x, size[1] - _EDGE), fill=ink)
     return np.asarray(picture, dtype=np.uint8)
+
+
+def bars(title: str, parts: Sequence[str], rows: Sequence[tuple[str, int, int]]) -> NDArray[np.uint8]:
+    """Draw a bar for each row, as long as its number says.
+
+    Args:
+        title: stands above.
+        parts: what the colours mean.
+        rows: the name of each, its number, and which of the colours it has.
+
+    Returns:
+        RGB, uint8, shape (height, width, 3), range 0 to 255.
+    """
+    font, ink = ImageFont.load_default(14), (30, 30, 30)
+    size = 2 * _EDGE + _NAME + _BAR + 90, 2 * _EDGE + (len(rows) + 2) * _ROW
+    picture = Image.new("RGB", size, "white")
+    draw = ImageDraw.Draw(picture)
+    draw.text((_EDGE, _EDGE + _ROW // 2), title, fill=ink, font=ImageFont.load_default(16), anchor="lm")
+    _legend(draw, (_EDGE + _NAME, _EDGE + _ROW), parts)
+    most = max((number for _, number, _ in rows), default=1)
+    for place, (name, number, colour) in enumerate(rows, 2):
+        y, left = _EDGE + place * _ROW, _EDGE + _NAME
+        draw.text((left - 8, y + 12), name, fill=ink, font=font, anchor="rm")
+        right = left + max(1, round(_BAR * number / most))
+        draw.rectangle((left, y + 3, right, y + _ROW - 5), fill=_COLOURS[colour % len(_COLOURS)])
+        draw.text((right + 8, y + 12), f"{number:,}", fill=ink, font=font, anchor="lm")
+    return np.asarray(picture, dtype=np.uint8)
+
+
+def area(
+    title: str, values: Sequence[float], phases: Sequence[tuple[str, int]], level: tuple[str, float] | None, unit: str
+) -> NDArray[np.uint8]:
+    """Draw values over what happens, as an area whose colours tell phases apart.
+
+    Args:
+        title: stands above.
+        values: one after the other.
+        phases: the name of each, and which value it begins at.
+        level: a line across, with its name; None draws none.
+        unit: of the values.
+
+    Returns:
+        RGB, uint8, shape (height, width, 3), range 0 to 255.
+    """
+    width, height, left = 800, 300, 90
+    picture = Image.new("RGB", (left + width + 2 * _EDGE, height + 4 * _ROW), "white")
+    draw = ImageDraw.Draw(picture)
+    font, ink = ImageFont.load_default(14), (30, 30, 30)
+    draw.text((_EDGE, _EDGE + _ROW // 2), title, fill=ink, font=ImageFont.load_default(16), anchor="lm")
+    _legend(draw, (left, _EDGE + _ROW), [name for name, _ in phases])
+    bottom = _EDGE + 2 * _ROW + 8 + height
+    most = max([*values, level[1] if level else 0.0, 1e-9]) * 1.05
+    starts = [begin for _, begin in phases]
+    for x in range(width):
+        first, last = x * len(values) // width, max(x * len(values) // width + 1, (x + 1) * len(values) // width)
+        piece = values[first:last]  # the highest of those that share a column
+        phase = sum(1 for begin in starts if begin <= first) - 1
+        y = bottom - round(height * max(piece, default=0.0) / most)
+        draw.line((left + x, y, left + x, bottom), fill=_COLOURS[max(0, phase) % len(_COLOURS)])
+    for share in (0.0, 0.5, 1.0):
+        value = max(values, default=0.0) * share
+        y = bottom - round(height * value / most)
+        draw.text((left - 8, y), f"{value:,.2f} {unit}", fill=ink, font=font, anchor="rm")
+    if level:
+        y = bottom - round(height * level[1] / most)
+        draw.line((left, y, left + width, y), fill=ink, width=2)
+        draw.text((left + width, y + 4), level[0], fill=ink, font=font, anchor="ra")
+    return np.asarray(picture, dtype=np.uint8)
+
+
+def _legend(draw: ImageDraw.ImageDraw, at: tuple[int, int], parts: Sequence[str]) -> None:
+    """What the colours mean, in a row."""
+    (left, y), font = at, ImageFont.load_default(14)
+    for number, name in enumerate(parts):
+        draw.rectangle((left, y + 6, left + 12, y + 18), fill=_COLOURS[number % len(_COLOURS)])
+        draw.text((left + 18, y + 12), name, fill=(30, 30, 30), font=font, anchor="lm")
+        left += 36 + round(draw.textlength(name, font=font))

@@ -1,0 +1,67 @@
+"""Which sizes a network takes, found by asking it, with tensors that have no values."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from ..errors import UsageError
+from .trace import output_of, quietly, without_values
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_DIVISORS = (1, 2, 3, 4, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, 64, 80, 96, 112, 128, 192, 224, 256)
+_LEAST = 96  # pixels that a probe has at least: some networks take nothing small
+
+
+class Probe:
+    """A network that is asked which sizes it takes.
+
+    Args:
+        model: stays as it is.
+        channels: of the images.
+        batch: images of a question.
+    """
+
+    def __init__(self, model: nn.Module, channels: int = 3, batch: int = 2) -> None:
+        self._mode = FakeTensorMode(allow_non_fake_inputs=True)
+        self._model = without_values(model, self._mode).eval()
+        self._shape = (batch, channels)
+
+    def takes(self, size: tuple[int, int]) -> bool:
+        """Whether images of a size, (height, width) in pixels, go through."""
+        try:
+            self.output_size(size)
+        except Exception:  # noqa: BLE001 - a network refuses as it likes
+            return False
+        return True
+
+    def output_size(self, size: tuple[int, int]) -> tuple[int, ...]:
+        """The shape of what comes out, beyond batch and channels."""
+        with self._mode, torch.no_grad(), quietly():
+            return tuple(output_of(self._model(torch.empty(*self._shape, *size))).shape[2:])
+
+    def divisor(self) -> int:
+        """What height and width must be multiples of, at least.
+
+        Raises:
+            UsageError: of all sizes that were tried, none goes.
+        """
+        for divisor in _DIVISORS:
+            if all(self.takes((divisor * a, divisor * b)) for a, b in _odd_pairs(divisor)):
+                return divisor
+        only = [size for size in (224, 256, 299, 384, 512) if self.takes((size, size))]
+        if only:
+            problem = f"The network takes no sizes but {', '.join(f'{side}x{side}' for side in only)}"
+            raise UsageError(problem, "Resize to that: imgstage resize")
+        problem = "The network took none of the sizes that were tried"
+        raise UsageError(problem, "Check --channels, and that it takes a batch of images")
+
+
+def _odd_pairs(divisor: int) -> list[tuple[int, int]]:
+    """Multiples that are of nothing larger: two sizes, neither square."""
+    odd = -(-_LEAST // divisor) | 1
+    return [(odd, odd + 2), (odd + 4, odd)]

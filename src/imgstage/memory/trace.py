@@ -1,0 +1,313 @@
+"""A training step, run on tensors that have shapes and no values: what it takes and gives back, in order."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import gc
+import logging
+import warnings
+import weakref
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.nn import functional
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_iter
+from torch.utils.checkpoint import checkpoint
+
+from .cuda import Convolution, LikeCuda, layout, normalised, summed_rows
+from .events import Kind, Step, Trace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from .plan import Training
+
+AMP = {"none": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+_MATMULS = {"mm", "addmm", "bmm", "baddbmm"}
+
+
+class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Notes each storage that comes and goes.
+
+    Args:
+        workspaces: whether to add what CUDA's libraries take for themselves.
+    """
+
+    def __init__(self, *, workspaces: bool = True) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.trace = Trace()
+        self.kind = Kind.ACTIVATIONS
+        self._workspaces = workspaces
+        self._live: dict[int, int] = {}
+        self._joined: dict[int, int] = {}
+        self._sums: set[int] = set()
+        self._multiplied: set[bool] = set()
+        self._is_finished = False
+
+    def note(self, tensors: Iterable[Any], op: str, kind: Kind | None = None) -> None:
+        """Note storages that were not known."""
+        for storage in _storages(tensors):
+            key = storage._cdata  # noqa: SLF001 - the only name that a storage has
+            if key not in self._live and storage.nbytes():
+                number = self._live[key] = self.trace.add(storage.nbytes(), op, self.kind if kind is None else kind)
+                weakref.finalize(storage, self._gone, key, number)
+
+    def mark(self, tensors: Iterable[Any], kind: Kind) -> None:
+        """Say what known storages are for."""
+        for storage in _storages(tensors):
+            number = self._live.get(storage._cdata)  # noqa: SLF001
+            if number is not None:
+                self.trace.kinds[self._joined.get(number, number)] = kind
+
+    def _gone(self, key: int, number: int) -> None:
+        if self._live.get(key) == number:
+            del self._live[key]
+        if self._is_finished:
+            return
+        order = self.trace.order
+        if order and order[-1] in self._sums and self.trace.sizes[order[-1]] == self.trace.sizes[number]:
+            # Autograd adds gradients up in the first one's memory; what has no values is added up in new memory.
+            self._joined[order.pop()] = number
+            return
+        order.append(~number)
+
+    def finish(self) -> Trace:
+        """What was noted; gradients that were added up in place are one."""
+        self._is_finished = True
+        place: dict[int, int] = {}
+        for new, old in self._joined.items():
+            place[new] = place.get(old, old)
+        if place:
+            self.trace.order = [~place.get(~e, ~e) if e < 0 else e for e in self.trace.order]
+        return self.trace
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Run an operation, and note what it takes."""
+        name = func.overloadpacket.__name__
+        backward = name == "convolution_backward"
+        if backward and self._workspaces:
+            self._copy_for(args)
+        result = normalised(name, args) or func(*args, **(kwargs or {}))
+        if name == "lift_fresh":  # a number of Python, which stays with the CPU
+            return result
+        if self._workspaces and name in ("convolution", "convolution_backward"):
+            self._convolve(name, args, result)
+            return result
+        before = len(self.trace.sizes)
+        self.note(tree_iter(result), name)
+        if self._workspaces:
+            self._add_workspaces(name, args)
+        if name == "add" and self.kind is Kind.BACKWARD and not torch.is_grad_enabled():
+            self._sums.update(range(before, len(self.trace.sizes)))
+        return result
+
+    def _add_workspaces(self, name: str, args: Sequence[Any]) -> None:
+        if name in _MATMULS:
+            self._multiply()
+        elif name == "sum" and len(args) > 1 and (of := summed_rows(args[0], args[1])):
+            self.trace.sums[len(self.trace.sizes)] = of
+            self.trace.pass_by(1, name)
+        elif name.startswith("native_layer_norm"):
+            for tensor in args[: 1 + name.endswith("backward")]:
+                if not tensor.is_contiguous():
+                    self.trace.pass_by(tensor.numel() * tensor.element_size(), name)
+
+    def _multiply(self) -> None:
+        """The first product of the forward's thread, and that of the backward's, have a workspace made that stays."""
+        thread = self.kind is Kind.BACKWARD
+        if thread not in self._multiplied:
+            self._multiplied.add(thread)
+            for op in ("cublas",) if thread else ("cublas", "cublaslt"):
+                self.trace.add(0, op, Kind.WORKSPACE)
+
+    def _copy_for(self, args: Sequence[Any]) -> None:
+        """A gradient that is part of another is copied first."""
+        gradient = args[0]
+        if not gradient.is_contiguous(memory_format=layout(args[1:3])):
+            self.trace.pass_by(gradient.numel() * gradient.element_size(), "convolution_backward")
+
+    def _convolve(self, name: str, args: Sequence[Any], result: Any) -> None:
+        if name == "convolution":
+            self.note([result], name)
+            self.trace.pass_by(Convolution.of(args, result, backward=False).output_workspace, name)
+            return
+        of = Convolution.of(args, args[0], backward=True)
+        for gradient, workspace in zip(result, (of.output_workspace, of.weights_workspace, 0), strict=True):
+            if gradient is not None:
+                self.note([gradient], name)
+                self.trace.pass_by(workspace, name)
+
+
+@contextlib.contextmanager
+def quietly() -> Iterator[None]:
+    """Without what PyTorch logs and warns of on the way, and without looking for cycles among so much that is new."""
+    log, collects = logging.getLogger("torch._subclasses.fake_tensor"), gc.isenabled()
+    level = log.level
+    log.setLevel(logging.CRITICAL + 1)
+    gc.disable()  # it would take two thirds of the time
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.setLevel(level)
+        if collects:
+            gc.enable()
+
+
+def _storages(tensors: Iterable[Any]) -> Iterator[torch.UntypedStorage]:
+    return (of.untyped_storage() for of in tensors if isinstance(of, torch.Tensor))
+
+
+def without_values(model: nn.Module, mode: FakeTensorMode) -> nn.Module:
+    """A copy of a model whose parameters and buffers have no values; the model stays as it is."""
+    memo: dict[int, Any] = {}
+    for tensor in (*model.parameters(), *model.buffers()):
+        if id(tensor) not in memo:
+            fake = mode.from_tensor(tensor.detach())
+            memo[id(tensor)] = nn.Parameter(fake, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else fake
+    return copy.deepcopy(model, memo)
+
+
+def trace_training(model: nn.Module, how: Training, *, steps: int = 2, workspaces: bool = True) -> Trace:
+    """Trace the first steps of a training.
+
+    Args:
+        model: stays as it is.
+        how: it is trained.
+        steps: to trace.
+        workspaces: whether to add what CUDA's libraries take for themselves.
+    """
+    mode = FakeTensorMode(allow_non_fake_inputs=True)
+    fake = without_values(model, mode).train()
+    with mode, quietly():
+        if how.channels_last:
+            _lay_pixels_together(fake)
+        if how.checkpoint:
+            _compute_again(fake)
+        return record(fake, how, steps, Recorder(workspaces=workspaces))
+
+
+def record(model: nn.Module, how: Training, steps: int, recorder: Recorder) -> Trace:
+    """Train a model, with values or without, and note what that takes."""
+    with recorder, LikeCuda(autocast=AMP[how.amp] is not None):
+        recorder.note(_as_moved(model), "weights", Kind.WEIGHTS)
+        training = train(model, how, steps, recorder=recorder)
+        for _ in range(steps):  # not to its end, at which all would be given back
+            next(training)
+        return recorder.finish()
+
+
+def train(
+    model: nn.Module, how: Training, steps: int, *, device: str = "cpu", recorder: Recorder | None = None
+) -> Iterator[None]:
+    """Train a model; what a step leaves is there until the next one has what takes its place, as in most loops.
+
+    Args:
+        model: on its device.
+        how: it is trained.
+        steps: of the training.
+        device: where images are made.
+        recorder: is told what each part is for.
+    """
+    watch = recorder or Recorder()
+    dtype = AMP[how.amp]
+    memory = torch.channels_last if how.channels_last else torch.contiguous_format
+    optimizer = _optimizer(how.optimizer, model)
+    for _ in range(steps):
+        begin = len(watch.trace.order)
+        optimizer.zero_grad()
+        watch.kind = Kind.INPUT
+        images = torch.empty((how.batch, how.channels, *how.size), memory_format=memory, device=device)
+        watch.kind = Kind.ACTIVATIONS
+        with torch.autocast(device, dtype=dtype) if dtype is not None else contextlib.nullcontext():
+            output = output_of(model(images))
+            watch.kind = Kind.INPUT
+            truth = _truth(how.loss, output)
+            watch.kind = Kind.ACTIVATIONS
+            loss = _LOSSES[how.loss](output, truth)
+        watch.kind = Kind.BACKWARD
+        backward = len(watch.trace.order)
+        loss.backward()  # type: ignore[no-untyped-call]
+        watch.mark((of.grad for of in model.parameters()), Kind.GRADIENTS)
+        watch.kind = Kind.OPTIMIZER
+        watch.trace.steps.append(Step(begin, backward, len(watch.trace.order)))
+        optimizer.step()
+        yield
+
+
+def _as_moved(module: nn.Module) -> Iterator[torch.Tensor]:
+    """Parameters and buffers in the order in which `Module.to` moves them."""
+    for child in module.children():
+        yield from _as_moved(child)
+    yield from (of for of in (*module._parameters.values(), *module._buffers.values()) if of is not None)  # noqa: SLF001
+
+
+def _optimizer(name: str, model: nn.Module) -> torch.optim.Optimizer:
+    parameters = [of for of in model.parameters() if of.requires_grad]
+    if name == "sgd":
+        return torch.optim.SGD(parameters, lr=1e-3, momentum=0.9, foreach=True)
+    kind = torch.optim.Adam if name == "adam" else torch.optim.AdamW
+    return kind(parameters, lr=1e-3, foreach=True)
+
+
+def output_of(answer: Any) -> torch.Tensor:
+    """The tensor that the loss is taken of: the answer itself, its "out", or its first."""
+    if isinstance(answer, dict) and "out" in answer:
+        answer = answer["out"]
+    for part in tree_iter(answer):
+        if isinstance(part, torch.Tensor):
+            return part
+    message = "the model gives no tensor"
+    raise TypeError(message)
+
+
+def _truth(loss: str, output: torch.Tensor) -> torch.Tensor:
+    if loss == "ce":
+        return torch.zeros((output.shape[0], *output.shape[2:]), dtype=torch.int64, device=output.device)
+    return torch.empty_like(output, dtype=torch.float32)
+
+
+_LOSSES: dict[str, Callable[..., torch.Tensor]] = {
+    "l1": functional.l1_loss,
+    "mse": functional.mse_loss,
+    "ce": functional.cross_entropy,
+}
+
+
+def _lay_pixels_together(model: nn.Module) -> None:
+    for module in model.modules():
+        for name, of in module._parameters.items():  # noqa: SLF001 - Module.to cannot swap what has no values
+            if of is not None and of.dim() == 4:
+                turned = of.detach().contiguous(memory_format=torch.channels_last)
+                module._parameters[name] = nn.Parameter(turned, of.requires_grad)  # noqa: SLF001
+
+
+def _blocks(model: nn.Module) -> Iterator[nn.Module]:
+    for child in model.children():
+        if isinstance(child, nn.ModuleList):
+            yield from _blocks(child)
+        else:
+            yield child
+
+
+def _compute_again(model: nn.Module) -> None:
+    """Let each block of a model forget what is inside it, and compute that again for its gradients."""
+    for block in _blocks(model):
+        if any(True for _ in block.parameters()):
+            block.forward = _forgetful(block.forward)
+
+
+def _forgetful(forward: Callable[..., Any]) -> Callable[..., Any]:
+    def run(*args: Any, **kwargs: Any) -> Any:
+        return checkpoint(
+            forward, *args, use_reentrant=False, preserve_rng_state=False, determinism_check="none", **kwargs
+        )
+
+    return run

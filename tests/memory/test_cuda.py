@@ -1,0 +1,100 @@
+"""What CUDA does otherwise than the CPU."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from imgstage.memory.cuda import Convolution, LikeCuda, summed_rows
+from imgstage.memory.events import Kind, Sum
+from imgstage.memory.plan import Training
+from imgstage.memory.trace import trace_training
+
+
+def workspaces(layer: nn.Module, *, channels_last: bool = False) -> list[int]:
+    """Bytes of the workspaces of a layer's first step, in order."""
+    trace = trace_training(layer, Training((32, 48), 4, channels=64, channels_last=channels_last))
+    first = trace.order[: trace.steps[0].optimizer]
+    return [trace.sizes[event] for event in first if event >= 0 and trace.kinds[event] is Kind.WORKSPACE]
+
+
+def test_copies_hold_input_output_and_weights() -> None:
+    """As recorded: forward, the input's gradient (asked for here by a layer before), the weights' gradient."""
+    pixels = 4 * 64 * 32 * 48 * 4
+    weights = 64 * 64 * 9 * 4
+    layers = nn.Sequential(nn.Conv2d(64, 64, 3, padding=1, bias=False), nn.Conv2d(64, 64, 3, padding=1, bias=False))
+    copies = 2 * pixels + weights + 147
+    parts = 2 << 20  # more than 14 times the weights
+    assert workspaces(layers) == [copies, copies, copies, copies + parts, copies + parts]
+
+
+def test_one_channel_at_a_time_needs_no_copies() -> None:
+    assert workspaces(nn.Conv2d(64, 64, 7, padding=3, groups=64, bias=False)) == []
+
+
+def test_what_lies_pixel_by_pixel_needs_no_copies() -> None:
+    gradient = 4 * 64 * 32 * 48 * 4  # which the loss lays otherwise
+    assert sum(workspaces(nn.Conv2d(64, 64, 3, padding=1, bias=False), channels_last=True)) <= gradient
+
+
+def test_single_pixels_need_them_for_weights_alone() -> None:
+    (nbytes,) = workspaces(nn.Conv2d(64, 64, 1, bias=False))
+    assert 0 < nbytes < 4 * 64 * 32 * 48 * 4
+
+
+def test_few_channels_are_filled_up() -> None:
+    """The last layer of a network that makes images: its three channels are copied as four."""
+    of = Convolution.of(
+        (torch.empty(2, 32, 64, 64), torch.empty(3, 32, 1, 1), None, (1, 1), (0, 0), (1, 1), False, (0, 0), 1),
+        torch.empty(2, 3, 64, 64),
+        backward=False,
+    )
+    assert of.copies == 4 * (2 * 32 * 64 * 64 + 3 * 32 + 2 * 4 * 64 * 64)
+    assert of.output_workspace == 0
+    assert of.weights_workspace > of.copies
+
+
+def test_a_part_of_a_gradient_is_copied_first() -> None:
+    class Joined(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Conv2d(64, 64, 1, bias=False)
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return torch.cat([self.layer(images), images], dim=1)
+
+    assert workspaces(Joined())[0] == 4 * 64 * 32 * 48 * 4
+
+
+def test_autocast_does_losses_and_norms_in_float32() -> None:
+    values = torch.ones(2, 4, dtype=torch.bfloat16)
+    with LikeCuda(autocast=True):
+        assert functional.layer_norm(values, (4,)).dtype is torch.float32
+        assert functional.mse_loss(values, values).dtype is torch.float32
+        assert torch.softmax(values, 1).dtype is torch.float32
+        assert functional.relu(values).dtype is torch.bfloat16
+    with LikeCuda(autocast=False):
+        assert torch.softmax(values, 1).dtype is torch.bfloat16
+
+
+def test_dropout_keeps_a_mask_of_bytes() -> None:
+    trace = trace_training(nn.Sequential(nn.Conv2d(3, 3, 1), nn.Dropout(0.5)), Training((32, 32), 2))
+    drops = [size for size, op in zip(trace.sizes, trace.ops, strict=True) if op == "native_dropout"][:2]
+    assert drops == [2 * 3 * 32 * 32 * 4, 2 * 3 * 32 * 32]
+
+
+def test_products_of_matrices_have_a_workspace_in_each_thread() -> None:
+    layers = nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 8), nn.Linear(8, 8))
+    trace = trace_training(layers, Training((32, 32), 2, loss="ce"))
+    assert trace.ops.count("cublas") == 2
+    assert trace.ops.count("cublaslt") == 1
+
+
+@pytest.mark.parametrize(
+    ("shape", "dims", "expected"),
+    [((5, 7, 3), [0, 1], Sum(35, 3)), ((5, 7, 3), [-3], Sum(5, 21)), ((5, 7, 3), [2], None), ((5, 7), [0, 1], None)],
+)
+def test_sums_over_rows_are_known(shape: tuple[int, ...], dims: list[int], expected: Sum | None) -> None:
+    assert summed_rows(torch.empty(shape), dims) == expected

@@ -1,0 +1,134 @@
+"""Estimates, the largest that fits, and what would help."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from imgstage import UsageError
+from imgstage.memory import Training, estimate, solve
+from imgstage.memory.allocator import GIB, MIB
+from imgstage.memory.planner import Planner, divisor_of
+
+HOW = Training((64, 96), 2)
+
+
+def test_the_old_pages_question() -> None:
+    """Will this U-Net at 1920x1280, batch 8, go onto a card of 24 GB?"""
+    told = estimate("unet", (1920, 1280), 8, gpu="rtx4090")
+    assert told.verdict == "no"
+    assert told.parameters == 31_037_763
+    assert told.allocated_bytes.low > 100 * GIB
+    assert not told.gpu.calibration if told.gpu else False
+    assert any("never measured" in line for line in told.assumptions)
+
+
+def test_a_module_of_the_callers_will_do() -> None:
+    named = estimate("unet:8", (64, 64), 2)
+    given = estimate(Planner("unet:8", HOW).model, (64, 64), 2)
+    assert replace(given, model="unet:8") == named
+    assert given.model == "UNet"
+
+
+def test_another_batch_is_told_from_two_traces_exactly_and_at_once() -> None:
+    planner = Planner("unet:8", HOW, "24GiB")
+    planner.at(2)
+    start = time.perf_counter()
+    told = planner.at(9)
+    assert time.perf_counter() - start < 1  # a hundredth of it, where nothing else runs
+    assert told == planner.plan(HOW._replace(batch=9))
+
+
+def test_the_largest_batch_fits_and_one_more_does_not() -> None:
+    planner = Planner("unet:8", HOW, "24GiB")
+    planner.gpu = (
+        replace(planner.gpu, usable_bytes=planner.plan().process_bytes.high + 40 * MIB) if planner.gpu else None
+    )
+    best = planner.largest_batch()
+    assert best is not None
+    assert best.verdict == "fits"
+    assert planner.at(best.training.batch + 1).verdict != "fits"
+
+
+def test_the_largest_size_has_the_aspect_and_is_safe() -> None:
+    planner = Planner("unet:8", HOW, "24GiB")
+    planner.gpu = (
+        replace(planner.gpu, usable_bytes=planner.plan().process_bytes.high + 40 * MIB) if planner.gpu else None
+    )
+    best = planner.largest_size(16)
+    assert best is not None
+    height, width = best.training.size
+    assert (height % 16, width % 16) == (0, 0)
+    assert abs(height / width - 64 / 96) < 0.12
+    assert width > 96
+    assert planner.plan(HOW._replace(size=(height + 16, width + 16))).verdict != "fits"
+
+
+def test_where_nothing_fits_it_says_so_and_what_helps() -> None:
+    found = solve("unet:32", (512, 512), gpu="0.9GiB")
+    assert not found.fits
+    assert found.plan.training.batch == 1
+    assert found.plan.verdict != "fits"
+    changes = [advice.change for advice in found.advice]
+    assert {"--amp bf16", "--checkpoint", "--size 256x256"} <= set(changes)
+    assert [advice.saved_bytes for advice in found.advice] == sorted(
+        (a.saved_bytes for a in found.advice), reverse=True
+    )
+    assert found.as_json()["solved"] is False
+
+
+def test_a_solution_is_confirmed() -> None:
+    found = solve("unet:8", (64, 64), gpu="1GiB")
+    assert found.fits
+    assert found.plan == replace(estimate("unet:8", (64, 64), found.plan.training.batch, gpu="1GiB"))
+
+
+@pytest.mark.parametrize(("name", "divisor"), [("unet:8", 16), ("torchvision:resnet18", 1), ("timm:convnext_atto", 1)])
+def test_the_divisor_is_found_by_asking(name: str, divisor: int) -> None:
+    assert divisor_of(name) == divisor
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"amp": "bf17"}, {"optimizer": "adman"}, {"loss": "l3"}, {"batch": 0}, {"size": (0, 64)}, {"channels": -1}],
+    ids=str,
+)
+def test_wishes_that_make_no_sense_are_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(UsageError):
+        Planner("unet:8", HOW._replace(**wrong))  # type: ignore[arg-type]
+
+
+def test_a_size_that_is_refused_comes_with_those_that_are_not() -> None:
+    with pytest.raises(UsageError, match="multiples of 16: the nearest are 96x96 and 112x112"):
+        estimate("unet:8", (100, 100), 2)
+
+
+def test_other_channels() -> None:
+    told = estimate("unet:8", (64, 64), 2, channels=1)
+    assert told.breakdown_bytes["input"] <= 2 * 2 * 64 * 64 * 4
+
+
+def test_importing_it_loads_no_torch() -> None:
+    code = "import sys, imgstage.memory, imgstage.cli.memory, imgstage.cli.sizes; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_model_that_counts_its_calls_may() -> None:
+    """Tensors of the model's own that are neither parameters nor buffers are copied with it."""
+
+    class Own(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer, self.mean = nn.Conv2d(3, 3, 1), torch.full((1, 3, 1, 1), 0.5)
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            output: torch.Tensor = self.layer(images - self.mean)
+            return output
+
+    assert estimate(Own(), (32, 32), 2).parameters == 12

@@ -1,0 +1,40 @@
+"""Which sizes a network takes."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from imgstage import UsageError
+from imgstage.memory.probe import Probe
+from imgstage.networks import UNet, build
+
+
+@pytest.mark.parametrize("depth", [0, 1, 2, 3, 4, 5])
+def test_a_unet_takes_multiples_of_its_halvings(depth: int) -> None:
+    probe = Probe(UNet(2, depth))
+    assert probe.divisor() == 2**depth
+    assert probe.output_size((64, 96)) == (64, 96)
+    assert probe.takes((64, 96))
+    assert probe.takes((80, 80)) == (depth < 5)
+
+
+def test_a_network_of_one_size_says_which() -> None:
+    with pytest.raises(UsageError, match="no sizes but 224x224"):
+        Probe(build("torchvision:vit_b_16", with_values=False)).divisor()
+
+
+def test_a_network_that_takes_nothing_is_refused() -> None:
+    with pytest.raises(UsageError, match="none of the sizes"):
+        Probe(nn.Linear(3, 3)).divisor()
+
+
+def test_an_odd_divisor_is_found_too() -> None:
+    class Patches(nn.Module):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            batch, channels, height, width = images.shape
+            patches = images.view(batch, channels, height // 14, 14, width // 14, 14)
+            return patches.sum((3, 5))
+
+    assert Probe(Patches()).divisor() == 14

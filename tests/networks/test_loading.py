@@ -1,0 +1,135 @@
+"""Networks by name."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from imgstage import UsageError
+from imgstage.networks import UNet, build
+
+CODE = """
+from dataclasses import dataclass
+import beside
+from torch import nn
+
+class Net(nn.Conv2d):
+    def __init__(self):
+        super().__init__(3, beside.WIDTH, 1)
+
+class Needs(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+
+def make():
+    return Net()
+
+def number():
+    return 5
+
+def fails():
+    raise ValueError("out of paint")
+
+def leaves():
+    raise SystemExit(3)
+
+ready = Net()
+five = 5
+
+class Space:
+    Inner = Net
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    (tmp_path / "beside.py").write_text("WIDTH = 7\n", encoding="utf-8")
+    path = tmp_path / "my nets 🙂.py"
+    path.write_text(CODE, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("name", ["Net", "make", "ready", "Space.Inner"])
+def test_of_a_file(file: Path, name: str) -> None:
+    network = build(f"{file}:{name}")
+    assert isinstance(network, nn.Conv2d)
+    assert network.out_channels == 7
+    assert str(file.parent) not in sys.path
+
+
+def test_of_a_module_in_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "nets_of_mine"
+    package.mkdir()
+    (package / "__init__.py").write_text("", encoding="utf-8")
+    (package / "one.py").write_text("from torch import nn\nbuild = nn.Identity\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert isinstance(build("nets_of_mine.one:build"), nn.Identity)
+    assert "" not in sys.path or sys.path[0] != ""
+
+
+def test_our_own() -> None:
+    network = build("unet:8", channels=1)
+    assert isinstance(network, UNet)
+    assert network(torch.zeros(1, 1, 32, 32)).shape == (1, 1, 32, 32)
+
+
+def test_of_torchvision_and_timm() -> None:
+    assert type(build("torchvision:resnet18")).__name__ == "ResNet"
+    assert type(build("torchvision:fcn_resnet50", with_values=False)).__name__ == "FCN"
+    pytest.importorskip("timm")
+    network = build("timm:resnet18", channels=5)
+    assert network(torch.zeros(1, 5, 64, 64)).shape == (1, 1000)
+
+
+def test_values_need_not_be_drawn() -> None:
+    """Without values nothing is drawn, and drawing is as before afterwards."""
+    torch.manual_seed(3)
+    drawn = torch.rand(4)
+    torch.manual_seed(3)
+    build("unet:8", with_values=False)
+    assert torch.equal(torch.rand(4), drawn)
+    assert float(next(build("unet:8").parameters()).detach().std()) > 0.01
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("Needs", "missing a required argument: 'width'"),
+        ("number", "gives a int"),
+        ("five", "is a int"),
+        ("fails", "out of paint"),
+        ("leaves", "SystemExit: 3"),
+        ("nowhere", "It has .*Net"),
+    ],
+)
+def test_what_is_no_network_is_told(file: Path, name: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        build(f"{file}:{name}")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("unett", "Give one of: unet"),
+        ("", "Give one of: unet"),
+        ("unet:wide", "no number of channels"),
+        ("unet:0", "no number of channels"),
+        ("no.such.module:X", "cannot be imported"),
+        ("no/such/file.py:X", "is no file"),
+        ("torchvision:resnt18", "nearest are resnet18"),
+    ],
+)
+def test_wrong_names_are_told(name: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        build(name)
+
+
+def test_a_file_that_cannot_be_read_as_python_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "broken_net.py"
+    path.write_text("class Net(:\n", encoding="utf-8")
+    with pytest.raises(UsageError, match="SyntaxError"):
+        build(f"{path}:Net")
