@@ -2,7 +2,7 @@
 PYTHON ?= python3
 PIP = -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-core bench prove prove-full lint types unit clean
+.PHONY: demo test test-core bench prove prove-full lint types unit unit-core unit-torch clean
 
 demo: .venv-demo/ready
 	rm -rf imgstage-demo
@@ -43,8 +43,14 @@ types: .venv/ready
 
 # PyTorch in a process makes each of the thousands of forks of the proof slow: so its tests have one of their own.
 TORCH = tests/training tests/networks tests/memory
+# Each runs on a core of its own.
 unit: .venv/ready
+	$(MAKE) -j2 --output-sync=target unit-core unit-torch
+
+unit-core:
 	.venv/bin/pytest $(addprefix --ignore ,$(TORCH))
+
+unit-torch:
 	.venv/bin/pytest $(TORCH)
 
 .venv/ready: pyproject.toml constraints.txt

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from benchmarks.record_cuda import ACTIONS, build
 from imgstage.memory import MemoryPlan, Training
-from imgstage.memory.allocator import Allocator
+from imgstage.memory.allocator import Allocator, OutOfMemoryError
 from imgstage.memory.gpus import find
 from imgstage.memory.plan import tell
 
@@ -44,9 +44,9 @@ def name_of(record: dict[str, Any]) -> str:
     return " ".join((*words, *record["extras"]))
 
 
-def simulate(record: dict[str, Any]) -> Peaks:
+def simulate(record: dict[str, Any], limit: int | None = None) -> Peaks:
     """Run the recorded allocations through the simulated allocator."""
-    allocator = Allocator(expandable="expandable" in record["extras"])
+    allocator = Allocator(limit, expandable="expandable" in record["extras"])
     live: dict[int, int] = {}
     truth = most = number = 0
     emptied = False
@@ -63,6 +63,15 @@ def simulate(record: dict[str, Any]) -> Peaks:
         elif action == _FREED and address in live:
             allocator.free(live.pop(address))
     return Peaks(most, allocator.peak_reserved)
+
+
+def runs(record: dict[str, Any], limit: int) -> bool:
+    """Whether the recorded allocations go through the simulated allocator when it may reserve so many bytes."""
+    try:
+        simulate(record, limit)
+    except OutOfMemoryError:
+        return False
+    return True
 
 
 def plan(record: dict[str, Any], gpu: Gpu | None = None) -> MemoryPlan:

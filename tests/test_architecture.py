@@ -68,7 +68,7 @@ MAY_CHANGE = {
     "training/listing_cache.py": {"write_bytes"},  # likewise
     "memory/allocator.py": {"remove"},  # of lists
     "networks/loading.py": {"remove"},  # likewise
-    "memory/calibrate.py": {"mkdir", "write_text"},  # what was measured, in the user's own data folder
+    "memory/calibration.py": {"mkdir", "write_text"},  # what was measured, in the user's own data folder
     "cli/writing.py": {"write_bytes"},  # reports and plots, where the user wants them
     "cli/demo.py": {"write_bytes"},  # the contact sheet beside them
 }
@@ -166,7 +166,7 @@ def test_only_the_command_line_prints_and_knows_click(module: str) -> None:
     assert {name.split(".")[0] for name in imports(module)} & terminal == set()
 
 
-TORCH = {f"memory/{name}.py" for name in ("cuda", "trace", "probe", "refusals", "recording", "planner")}
+TORCH = {f"memory/{name}.py" for name in ("cuda", "trace", "loop", "probe", "refusals", "recording", "planner")}
 
 
 @pytest.mark.parametrize("module", [m for m in MODULES if room(m) not in ("training", "networks") and m not in TORCH])

@@ -42,7 +42,8 @@ def test_of_the_roots_own_images(root: str, capsys: pytest.CaptureFixture[str]) 
     assert rows[3][:5] == ["8x8", "1", "3", "too", "small"]
     assert len(rows[3][-1]) == 10
     assert rows[4][:5] == ["50x100", "1", "1", "48x96", "(-7.8%)"]
-    assert out.splitlines()[-1] == "3 of 5 images can go in as they are."
+    assert out.splitlines()[-2] == "3 of 5 images can go in as they are."
+    assert out.splitlines()[-1] == "1 sample held and not looked at; imgstage status says why."
     assert {name for name in snapshot(Path(root)) if "cache" not in name} == {
         name for name in before if "cache" not in name
     }
@@ -91,7 +92,7 @@ def test_many_sizes_are_cut_short(empty: Dataset, capsys: pytest.CaptureFixture[
     ("words", "sentence"),
     [
         (["--size", "12"], "is no size"),
-        (["--size", "0x5"], "A height of 0 makes no sense"),
+        (["--size", "0x5"], "height 0 makes no sense"),
         (["--size", "5x5", "--plot", "x.png"], "cannot go with --plot"),
         (["--depth", "3", "--model", "unet", "--size", "5x5"], "cannot go with --depth"),
     ],

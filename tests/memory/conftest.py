@@ -4,5 +4,5 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-_TORCH = ("command", "trace", "cuda", "probe", "planner", "refusals", "calibrate", "recordings")
+_TORCH = ("command", "trace", "cuda", "probe", "planner", "refusals", "calibrating", "recordings")
 collect_ignore_glob = [] if find_spec("torch") else [f"test_{name}.py" for name in _TORCH]

@@ -14,7 +14,7 @@ from ..cli.calls import call
 def test_a_training(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = call(capsys, "memory", "--model", "unet:8", "--size", "64x96", "--batch", "2", "--gpu", "rtx4090")
     assert code == 0
-    assert "unet:8, 486,571 parameters; images 64x96 (height x width), batch 2, adam, l1, float32" in out
+    assert "unet:8, 486,571 parameters learn; images 64x96 (height x width), batch 2, adam, l1, float32" in out
     assert "On rtx4090, which has 23.28 GiB for it, it fits (unverified: imgstage was never measured" in out
     assert "The most is allocated in the " in out
     assert "Taken for granted:" in out

@@ -56,6 +56,12 @@ def test_few_channels_are_filled_up() -> None:
     assert of.weights_workspace > of.copies
 
 
+def test_transposed_and_grouped_ones_are_no_first_layers() -> None:
+    """Their weights begin otherwise: what counts is the channels of the images."""
+    assert workspaces(nn.ConvTranspose2d(64, 3, 2, 2, bias=False))[0] > 0
+    assert len(workspaces(nn.Conv2d(64, 64, 3, padding=1, groups=16, bias=False))) == 2
+
+
 def test_a_part_of_a_gradient_is_copied_first() -> None:
     class Joined(nn.Module):
         def __init__(self) -> None:
@@ -73,7 +79,10 @@ def test_autocast_does_losses_and_norms_in_float32() -> None:
     with LikeCuda(autocast=True):
         assert functional.layer_norm(values, (4,)).dtype is torch.float32
         assert functional.mse_loss(values, values).dtype is torch.float32
-        assert torch.softmax(values, 1).dtype is torch.float32
+        assert torch.softmax(values, 1).dtype is values.softmax(1).dtype is torch.float32
+        assert values.pow(2).dtype is (values**2).dtype is values.exp().dtype is values.norm().dtype is torch.float32
+        assert values.sum().dtype is torch.sum(values, dim=1).dtype is torch.float32
+        assert values.sum(dtype=torch.bfloat16).dtype is torch.bfloat16
         assert functional.relu(values).dtype is torch.bfloat16
     with LikeCuda(autocast=False):
         assert torch.softmax(values, 1).dtype is torch.bfloat16

@@ -46,6 +46,15 @@ def test_batches_that_do_otherwise_tell_nothing() -> None:
     assert Growth.between(small(2), 2, small(3, steps=3), 3) is None
 
 
+def test_other_operations_or_sums_tell_nothing() -> None:
+    other = small(3)
+    other.ops[1] = "randn"
+    assert Growth.between(small(2), 2, other, 3) is None
+    summed = small(3)
+    summed.sums[1] = Sum(3, 4)
+    assert Growth.between(small(2), 2, summed, 3) is None
+
+
 def test_steps_are_repeated_as_they_would_go_on() -> None:
     for steps in (2, 3, 5):
         made, true = repeated(small(4), steps), small(4, steps)

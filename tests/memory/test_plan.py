@@ -39,6 +39,7 @@ def test_low_is_tensors_and_mid_is_workspaces_too() -> None:
     assert told.allocated_bytes[:2] == (240 * MIB, 340 * MIB)
     assert told.reserved_bytes[:2] == (240 * MIB, 340 * MIB)
     assert told.reserved_bytes.high == int(340 * MIB * (1 + MARGIN))
+    assert told.allocated_bytes.high == int(340 * MIB * (1 + MARGIN / 2))
 
 
 def test_the_breakdown_adds_up_at_the_peak() -> None:
@@ -57,10 +58,18 @@ def test_the_breakdown_adds_up_at_the_peak() -> None:
 
 
 @pytest.mark.parametrize(
-    ("usable", "verdict"), [(400, "fits"), (375, "fits"), (350, "risky"), (250, "risky"), (239, "no"), (1, "no")]
+    ("usable", "verdict"), [(400, "fits"), (375, "fits"), (350, "risky"), (250, "risky"), (234, "no"), (1, "no")]
 )
 def test_the_verdict(usable: int, verdict: str) -> None:
     assert plan(trace(), replace(GPU, usable_bytes=usable * MIB)).verdict == verdict
+
+
+def test_the_verdict_leaves_room_for_the_context() -> None:
+    gpu = replace(GPU, context=Range(10 * MIB, 20 * MIB, 50 * MIB))
+    verdicts = {
+        usable: plan(trace(), replace(gpu, usable_bytes=usable * MIB)).verdict for usable in (425, 424, 246, 244)
+    }
+    assert verdicts == {425: "fits", 424: "fits", 246: "risky", 244: "no"}
 
 
 def test_what_is_cached_does_not_count_against_it() -> None:
@@ -70,7 +79,9 @@ def test_what_is_cached_does_not_count_against_it() -> None:
         made.steps.append(Step(*[len(made.order)] * 3))
         made.order.append(~made.add(size * MIB, "convolution", Kind.ACTIVATIONS))
     assert plan(made).reserved_bytes.mid == 450 * MIB
-    assert plan(made, replace(GPU, usable_bytes=230 * MIB)).verdict == "fits"
+    told = plan(made, replace(GPU, usable_bytes=230 * MIB))
+    assert (told.verdict, told.gives_back) == ("fits", True)
+    assert not plan(made, replace(GPU, usable_bytes=500 * MIB)).gives_back
 
 
 def test_context_and_libraries_are_beside_it() -> None:
@@ -86,7 +97,7 @@ def test_the_gpu_decides_the_size_of_some() -> None:
     made.sums[0] = Sum(16 * 197, 768)
     for op in ("sum", "cublas", "cublaslt"):
         made.add(1, op, Kind.WORKSPACE)
-    assert on_gpu(made, replace(GPU, processors=132, cublas_bytes=5)).sizes == [19_660_800, 5, MIB]
+    assert on_gpu(made, replace(GPU, multiprocessors=132, cublas_bytes=5)).sizes == [19_660_800, 5, MIB]
 
 
 def test_without_a_gpu_there_is_no_verdict() -> None:

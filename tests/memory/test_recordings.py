@@ -8,7 +8,7 @@ from statistics import mean
 from typing import Any
 
 import pytest
-from benchmarks.recordings import load, name_of, peaks_of, plan
+from benchmarks.recordings import load, name_of, peaks_of, plan, runs
 
 from imgstage.memory import MemoryPlan
 from imgstage.memory.gpus import find
@@ -69,10 +69,13 @@ def test_on_average_they_are_nearer() -> None:
 
 @pytest.mark.parametrize("name", CASES)
 def test_no_fits_is_false(name: str) -> None:
-    """Where tensors alone had no room beside the context, the verdict is not that it fits; with a little more than was
-    taken, it is."""
+    """On a GPU of any size near what was taken, where the verdict is that it fits, what was recorded fits indeed; where
+    it is that it does not, that does not. With a little more than was taken it fits."""
     record: dict[str, Any] = RECORDS[name]
     taken = record["driver_bytes"]
     outside = taken - peaks_of(record)[1]
-    assert planned(name, peaks_of(record)[0] + outside - 1).verdict != "fits"
+    for percent in range(84, 121, 4):
+        usable = taken * percent // 100
+        verdict = planned(name, usable).verdict
+        assert verdict == "risky" or runs(record, usable - outside) == (verdict == "fits"), percent
     assert planned(name, int(taken * (1 + 2 * MARGIN))).verdict == "fits"

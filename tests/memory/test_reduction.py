@@ -21,7 +21,7 @@ from imgstage.memory.reduction import buffer_bytes
     ],
 )
 def test_it_is_what_was_recorded(rows: int, columns: int, nbytes: int) -> None:
-    assert buffer_bytes(rows, columns, processors=132, threads_of_each=2048) == nbytes
+    assert buffer_bytes(rows, columns, multiprocessors=132, threads_of_each=2048) == nbytes
 
 
 def test_a_smaller_gpu_takes_no_more() -> None:

@@ -23,6 +23,30 @@ class Item(Base):
         values = self.layer(images)
         return values * values.mean().item()  # ITEM
 
+class Numpy(Base):
+    def forward(self, images):
+        return torch.from_numpy(self.layer(images).detach().numpy())  # NUMPY
+
+class Own_device(Base):
+    def forward(self, images):
+        return self.layer(images) + torch.zeros(1, device="cuda")  # OWN_DEVICE
+
+class Half(Base):
+    def __init__(self):
+        super().__init__()
+        self.half()
+
+    def forward(self, images):
+        return self.layer(images)
+
+class Grey(Base):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Conv2d(1, 3, 1)
+
+    def forward(self, images):
+        return self.layer(images)
+
 class If(Base):
     def forward(self, images):
         values = self.layer(images)
@@ -43,9 +67,9 @@ class Two(Base):
 def own(values: torch.Tensor) -> torch.Tensor:
     return values.clone()
 
-class Own(Base):
+class OwnOp(Base):
     def forward(self, images):
-        return own(self.layer(images))  # OWN
+        return own(self.layer(images))  # OWNOP
 
 class Nothing(nn.Module):
     def forward(self, images):
@@ -66,7 +90,14 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("Item", "asks for values"), ("If", "asks for values"), ("Mask", "asks for values"), ("Own", "register_fake")],
+    [
+        ("Item", "asks for values"),
+        ("Numpy", "asks for values"),
+        ("Own_device", "device=images.device"),
+        ("If", "asks for values"),
+        ("Mask", "asks for values"),
+        ("OwnOp", "register_fake"),
+    ],
 )
 def test_the_line_is_named(file: Path, name: str, words: str) -> None:
     with pytest.raises(UsageError, match=words) as told:
@@ -76,7 +107,14 @@ def test_the_line_is_named(file: Path, name: str, words: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "words"), [("Two", "'time'"), ("Nothing", "no parameters"), ("Words", "cannot be run|no tensor")]
+    ("name", "words"),
+    [
+        ("Two", "'time'"),
+        ("Nothing", "no parameters that learn"),
+        ("Words", "gives no tensor"),
+        ("Half", "--amp"),
+        ("Grey", "--channels"),
+    ],
 )
 def test_others_are_told_too(file: Path, name: str, words: str) -> None:
     with pytest.raises(UsageError, match=words):

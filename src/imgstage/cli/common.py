@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import sys
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +60,22 @@ def open_dataset(root: str | None, *, threads: int | None = None, dry_run: bool 
     from ..progress import Bar
 
     return Dataset(root, threads=threads, progress=Bar(), remember=not dry_run)
+
+
+@contextmanager
+def asking(label: str) -> Iterator[None]:
+    """Run a user's own code: with a bar for as long as it takes, and what it prints on stderr, beside the result."""
+    from contextlib import redirect_stdout
+
+    from ..progress import Bar
+
+    bar = Bar()
+    bar.start(label, 0)
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        bar.finish()
 
 
 def complain(text: str) -> None:

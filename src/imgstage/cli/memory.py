@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from .common import json_option, refuse_beside
+from .common import asking, json_option, refuse_beside
 from .render import print_json, table
 
 if TYPE_CHECKING:
@@ -65,6 +65,8 @@ def command(
     Without --model: the input alone, channels x height x width x bytes of a value x batch. With it, the training step
     is traced on tensors without values, and PyTorch's allocator is simulated: as low, mid and high.
     """
+    from click.core import ParameterSource
+
     from ..errors import UsageError
     from ..geometry import read_size
 
@@ -78,6 +80,9 @@ def command(
         _refuse_without_model(ctx)
         _tell_input(read_size(size), batch, channels, dtype, as_json=as_json)
         return None
+    if ctx.get_parameter_source("dtype") is not ParameterSource.DEFAULT:
+        problem = "--dtype is that of the input alone"
+        raise UsageError(problem, "Give --amp for a training's precision")
     refuse_beside("--model", ctx, "size", "batch", "channels", "gpu", "solve", "plot", *how)
     from ..memory import Training
 
@@ -125,14 +130,9 @@ def _tell_input(size: tuple[int, int], batch: int, channels: int, dtype: str, *,
 
 def _estimate(model: str, training: Training, gpu: str | None) -> MemoryPlan:
     from ..memory import estimate
-    from ..progress import Bar
 
-    bar = Bar()
-    bar.start(f"tracing {model}", 0)
-    try:
+    with asking(f"tracing {model}"):
         return estimate(model, gpu=gpu, **training._asdict())
-    finally:
-        bar.finish()
 
 
 def _solve(
@@ -140,17 +140,12 @@ def _solve(
 ) -> None:
     from ..errors import UsageError
     from ..memory import solve
-    from ..progress import Bar
 
     if gpu is None:
         problem = "What fits depends on the GPU, and none is named"
         raise UsageError(problem, "Give --gpu, such as rtx4090 or 24GiB")
-    bar = Bar()
-    bar.start(f"tracing {model}", 0)
-    try:
+    with asking(f"tracing {model}"):
         found = solve(model, what=what, gpu=gpu, **training._asdict())
-    finally:
-        bar.finish()
     if plot is not None:
         _draw(found.plan, plot)
     if as_json:
@@ -163,7 +158,8 @@ def _solved(found: Solution, what: str) -> list[str]:
     how = found.plan.training
     assert found.plan.gpu is not None
     if not found.fits:
-        return [f"Nothing fits {found.plan.gpu.name} for certain; the least that was tried:", ""]
+        doubt = "" if found.plan.verdict == "no" else " for certain"
+        return [f"Nothing fits {found.plan.gpu.name}{doubt}; the least that was tried:", ""]
     best = f"{how.batch}" if what == "batch" else f"{how.size[0]}x{how.size[1]} (height x width)"
     return [f"The largest {what} that fits {found.plan.gpu.name}: {best}", ""]
 
@@ -173,19 +169,22 @@ def _told(plan: MemoryPlan) -> list[str]:
     words = [how.optimizer, how.loss, "float32" if how.amp == "none" else f"amp {how.amp}"]
     words += ["channels last"] * how.channels_last + ["checkpointed"] * how.checkpoint
     words += ["expandable segments"] * how.expandable
-    title = f"{plan.model}, {plan.parameters:,} parameters; images {how.size[0]}x{how.size[1]} (height x width)"
+    title = f"{plan.model}, {plan.parameters:,} parameters learn; images {how.size[0]}x{how.size[1]} (height x width)"
     lines = [f"{title}, batch {how.batch}, {', '.join(words)}"]
-    rows: list[tuple[str, ...]] = [("GiB at the peak", "low", "mid", "high")]
+    unit, name = (_GIB, "GiB") if plan.process_bytes.high >= 2 * _GIB else (1 << 20, "MiB")
+    rows: list[tuple[str, ...]] = [(f"{name} at the peak", "low", "mid", "high")]
     rows += [
-        _row("allocated", plan.allocated_bytes),
-        _row("reserved by PyTorch", plan.reserved_bytes),
-        _row("the process, with CUDA's context", plan.process_bytes),
+        _row("allocated", plan.allocated_bytes, unit),
+        _row("reserved by PyTorch", plan.reserved_bytes, unit),
+        _row("the process, with CUDA's context", plan.process_bytes, unit),
     ]
     lines += table(rows)
     if plan.gpu is not None and plan.verdict is not None:
         doubt = "" if plan.gpu.calibration else " (unverified: imgstage was never measured on such a GPU)"
         usable = f"{plan.gpu.usable_bytes / _GIB:.2f} GiB"
         lines.append(f"On {plan.gpu.name}, which has {usable} for it, {_WORDS[plan.verdict]}{doubt}.")
+        if plan.gives_back:
+            lines.append("It does so because PyTorch gives back what it keeps cached when memory runs out.")
     else:
         lines.append("Whether that fits, --gpu tells.")
     lines += ["", f"The most is allocated in the {plan.peak_phase} ({plan.peak_operation}):"]
@@ -194,8 +193,8 @@ def _told(plan: MemoryPlan) -> list[str]:
     return lines
 
 
-def _row(name: str, of: Range) -> tuple[str, ...]:
-    return name, *(f"{nbytes / _GIB:,.2f}" for nbytes in of)
+def _row(name: str, of: Range, unit: int) -> tuple[str, ...]:
+    return name, *(f"{nbytes / unit:,.2f}" for nbytes in of)
 
 
 def _next(plan: MemoryPlan) -> list[str]:
@@ -237,7 +236,7 @@ def _draw(plan: MemoryPlan, name: str) -> None:
 
 
 def _calibrate(*, as_json: bool) -> int:
-    from ..memory.calibrate import calibrate
+    from ..memory.calibration import calibrate
     from ..progress import Bar
     from ..root import show
 

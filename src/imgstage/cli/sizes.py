@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .common import all_option, json_option, open_dataset, refuse_beside, threads_option
+from .common import all_option, asking, json_option, open_dataset, refuse_beside, threads_option
 from .render import counted, print_json, table
 
 if TYPE_CHECKING:
@@ -73,6 +73,8 @@ def command(
     if dataset:
         safe = sum(counts[at] for at, of in near.items() if of.is_safe)
         lines.append(f"{safe:,} of {counted(sum(counts.values()), 'image')} can go in as they are.")
+        if held := sum(1 for sample in dataset.samples if sample.held):
+            lines.append(f"{counted(held, 'sample')} held and not looked at; imgstage status says why.")
     click.echo("\n".join(lines))
 
 
@@ -93,14 +95,9 @@ def _of_root(dataset: Dataset | None) -> Counter[tuple[int, int]]:
 
 def _divisor(model: str, channels: int) -> int:
     from ..memory.planner import divisor_of
-    from ..progress import Bar
 
-    bar = Bar()
-    bar.start(f"asking {model}", 0)
-    try:
+    with asking(f"asking {model}"):
         return divisor_of(model, channels)
-    finally:
-        bar.finish()
 
 
 def _row(of: Any, counts: dict[tuple[int, int], int]) -> tuple[str, ...]:

@@ -40,9 +40,9 @@ def check_positive(**numbers: int) -> None:
         UsageError: naming the first that is not positive.
     """
     for name, number in numbers.items():
-        if number < 1:
-            problem = f"A {name} of {number} makes no sense"
-            raise UsageError(problem, "Give 1 or more")
+        if not isinstance(number, int) or number < 1:
+            problem = f"{name} {number!r} makes no sense"
+            raise UsageError(problem, "Give a whole number, 1 or more")
 
 
 @dataclass(frozen=True)

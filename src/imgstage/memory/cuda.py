@@ -34,7 +34,9 @@ class Convolution(NamedTuple):
     Attributes:
         copies: bytes of input, output and weights together, when copied.
         weights: bytes of the weights.
-        shape: outputs, inputs, and the height and width of the kernel (`torch.nn.Conv2d.weight`).
+        channels: of input and output.
+        kernel: its height and width.
+        is_transposed: whether it is the transposed kind.
         is_pointwise: whether it sees single pixels, all of them.
         is_own: whether PyTorch has a kernel of its own for it, or cuDNN does without copies.
         is_half: whether values have two bytes.
@@ -42,7 +44,9 @@ class Convolution(NamedTuple):
 
     copies: int
     weights: int
-    shape: tuple[int, ...]
+    channels: tuple[int, int]
+    kernel: tuple[int, ...]
+    is_transposed: bool
     is_pointwise: bool
     is_own: bool
     is_half: bool
@@ -56,7 +60,9 @@ class Convolution(NamedTuple):
         return cls(
             nbytes + sum(map(_copied, (values, other))),
             nbytes,
-            tuple(weights.shape),
+            (values.shape[1], other.shape[1]),
+            tuple(weights.shape[2:]),
+            transposed,
             {*weights.shape[2:], *stride} == {1} and not transposed,
             layout((values, weights)) is torch.channels_last or groups == values.shape[1] > 1,
             values.element_size() == 2,
@@ -72,14 +78,14 @@ class Convolution(NamedTuple):
         """Bytes for the weights' gradient."""
         if self.is_own or (self._is_first and not self.is_half):
             return 0
-        if self.is_pointwise and min(self.shape[:2]) > _FEW:
+        if self.is_pointwise and min(self.channels) > _FEW:
             return int(self.copies * _POINTWISE)
         return self.copies + _HEAD + min(max(_PARTS * self.weights, _FEWEST), _MOST)
 
     @property
     def _is_first(self) -> bool:
         """Of few channels, and a small kernel."""
-        return self.shape[1] <= _FEW and max(self.shape[2:], default=1) <= 3
+        return self.channels[0] <= _FEW and max(self.kernel, default=1) <= 3 and not self.is_transposed
 
 
 def _copied(tensor: torch.Tensor) -> int:
@@ -126,18 +132,23 @@ def normalised(name: str, args: Sequence[Any]) -> tuple[torch.Tensor | None, ...
     return None
 
 
+_FUNCTIONS = "acos asin cosh exp expm1 log log10 log1p log2 pow reciprocal rsqrt sinh tan norm dist renorm cdist"
+_LOSSES = (
+    "binary_cross_entropy_with_logits cosine_embedding_loss cosine_similarity cross_entropy group_norm"
+    " hinge_embedding_loss huber_loss kl_div l1_loss layer_norm log_softmax margin_ranking_loss mse_loss nll_loss"
+    " poisson_nll_loss smooth_l1_loss soft_margin_loss softmax softmin softplus triplet_margin_loss"
+)
 _TO_FLOAT: set[Callable[..., Any]] = {
-    *(functional.layer_norm, functional.group_norm, functional.softmax, functional.log_softmax, functional.softplus),
-    *(functional.mse_loss, functional.l1_loss, functional.smooth_l1_loss, functional.cross_entropy),
-    *(functional.nll_loss, functional.binary_cross_entropy_with_logits, functional.cosine_similarity),
-    *(functional.normalize, functional.kl_div, functional.cosine_embedding_loss),
-    *(torch.softmax, torch.log_softmax, torch.exp, torch.pow, torch.cumsum, torch.norm, torch.sum, torch.prod),
-    *(torch.log, torch.rsqrt, torch.reciprocal, torch.cosine_similarity, torch.nn.functional.softmin),
-    *(torch.Tensor.softmax, torch.Tensor.log_softmax, torch.Tensor.pow, torch.Tensor.exp, torch.Tensor.norm),
-    *(torch.Tensor.sum, torch.Tensor.prod, torch.Tensor.cumsum, torch.Tensor.log, torch.Tensor.rsqrt),
-    torch.Tensor.__pow__,
+    *(getattr(home, name) for name in _FUNCTIONS.split() for home in (torch, torch.Tensor) if hasattr(home, name)),
+    *(getattr(functional, name) for name in _LOSSES.split()),
+    *(torch.softmax, torch.log_softmax, torch.Tensor.softmax, torch.Tensor.log_softmax, torch.Tensor.__pow__),
 }
-"""What autocast does in float32 on CUDA, and not on the CPU."""
+"""What autocast does in float32 on CUDA, on copies of what has 16 bits; of it, the CPU's does the losses alone."""
+
+_ADDED: set[Callable[..., Any]] = {
+    getattr(home, name) for name in ("sum", "prod", "cumsum", "cumprod") for home in (torch, torch.Tensor)
+}
+"""What autocast does in float32 on CUDA without a copy."""
 
 _HALVES = (torch.bfloat16, torch.float16)
 
@@ -161,6 +172,8 @@ class LikeCuda(TorchFunctionMode):
         if self._autocast and func in _TO_FLOAT:
             args = tuple(map(_as_float, args))
             kwargs = {name: _as_float(value) for name, value in kwargs.items()}
+        elif self._autocast and func in _ADDED and args and getattr(args[0], "dtype", None) in _HALVES:
+            kwargs = {"dtype": torch.float32} | kwargs
         elif func is functional.dropout:
             return self._dropout(*args, **kwargs)
         return func(*args, **kwargs)

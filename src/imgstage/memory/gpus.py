@@ -37,6 +37,7 @@ _LIBRARIES = Range(60 * MIB, 112 * MIB, 160 * MIB)  # H200: 112 MiB
 _MATMUL_LIBRARIES = Range(60 * MIB, 126 * MIB, 180 * MIB)  # H200: 126 MiB
 _CUBLAS = 8_519_680  # bytes of a workspace: pytorch#89027
 _CUBLAS_HOPPER = 32 * MIB  # pytorch#120925
+CUBLASLT = 1 * MIB  # bytes of its workspace: recorded on an H200
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Gpu:
     Attributes:
         name: as it is printed.
         usable_bytes: what a process can get, its context included.
-        processors: streaming multiprocessors.
+        multiprocessors: streaming multiprocessors.
         threads: that each of them runs at once.
         context: bytes that CUDA takes for a process.
         libraries: bytes that code and cuDNN take beside it.
@@ -57,7 +58,7 @@ class Gpu:
 
     name: str
     usable_bytes: int
-    processors: int = 108
+    multiprocessors: int = 108
     threads: int = 2048
     context: Range = _CONTEXT
     libraries: Range = _LIBRARIES
@@ -66,7 +67,7 @@ class Gpu:
     calibration: str = ""
 
 
-# Nominal GiB, processors, threads of each: NVIDIA's data sheets.
+# Nominal GiB, streaming multiprocessors, threads of each: NVIDIA's data sheets.
 _KNOWN: dict[str, tuple[float, int, int]] = {
     "rtx2080ti": (11, 68, 1024),
     "rtx3060": (12, 28, 1536),
@@ -95,50 +96,48 @@ _KNOWN: dict[str, tuple[float, int, int]] = {
     "b200": (180, 148, 2048),
 }
 _MEASURED_MIB = {"rtx3060": 12037, "rtx4060": 7933}  # Stone-ResearchLife/xMem, evaluation_result.json
-_NAMES = {"2080ti": "rtx2080ti", "a6000": "rtxa6000", "6000ada": "rtx6000ada", "a100-40": "a100", "v100-16": "v100"}
+_NAMES = {"a10040": "a100", "v10016": "v100", "a10g": "a10"}
 
 
 def find(name: str) -> Gpu:
     """A GPU by its name, or by its memory alone.
 
     Args:
-        name: `rtx4090`, `H100`, `NVIDIA GeForce RTX 3060`, or `24GiB`, `24GB`, `24576MiB`.
+        name: `rtx4090`, `H100`, `NVIDIA GeForce RTX 3060`, or `24GiB`, `24GB` (the same), `24576MiB`.
 
     Raises:
         UsageError: it is neither; the nearest names are told.
     """
-    if size := re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(g|m)(i?)b?\s*", name.lower()):
-        unit = (GIB if size[2] == "g" else MIB) if size[3] else (10**9 if size[2] == "g" else 10**6)
+    if size := re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(g|m)i?b?\s*", name.lower()):
+        unit = GIB if size[2] == "g" else MIB  # who says GB of a GPU means GiB
         nominal = int(float(size[1]) * unit)
         if not GIB // 4 <= nominal <= 4096 * GIB:
             problem = f"A GPU with {name.strip()} of memory makes no sense"
             raise UsageError(problem, "Give such as 24GiB")
         return Gpu(name.strip(), int(nominal * _USABLE))
-    word = short_name(name)
-    known = next((key for key in (word, f"rtx{word}", _NAMES.get(word, "")) if key in _KNOWN), None)
-    if known is None:
-        near = ", ".join(get_close_matches(word, [*_KNOWN, *_NAMES], 3, 0.5))
-        problem = f"There is no GPU {name!r} in the table"
-        raise UsageError(problem, f"{f'Did you mean one of {near}? ' if near else ''}Or give its memory, as in 24GiB")
-    nominal_gib, processors, threads = _KNOWN[known]
-    usable = _MEASURED_MIB[known] * MIB if known in _MEASURED_MIB else int(nominal_gib * GIB * _USABLE)
-    gpu = Gpu(known, usable, processors, threads)
-    if known.startswith(("h100", "h200", "b200")):
-        gpu = replace(gpu, cublas_bytes=_CUBLAS_HOPPER)
-    return _calibrated(gpu)
+    word = known_as(name)
+    told = next((told for told in calibrations() if told.get("name") == word), {})
+    if word in _KNOWN:
+        nominal_gib, multiprocessors, threads = _KNOWN[word]
+        usable = _MEASURED_MIB[word] * MIB if word in _MEASURED_MIB else int(nominal_gib * GIB * _USABLE)
+        cublas = _CUBLAS_HOPPER if word.startswith(("h100", "h200", "b200")) else _CUBLAS
+        return from_calibration(Gpu(word, usable, multiprocessors, threads, cublas_bytes=cublas), told)
+    if told:
+        return from_calibration(Gpu(word, 0), told)
+    near = f"{word}GiB" if word.isdecimal() else ", ".join(get_close_matches(word, [*_KNOWN, *_NAMES], 3, 0.5))
+    problem = f"There is no GPU {name!r} in the table"
+    raise UsageError(problem, f"{f'Did you mean one of {near}? ' if near else ''}Or give its memory, as in 24GiB")
 
 
-def short_name(name: str) -> str:
-    """A GPU's name without what all of them are called: `NVIDIA GeForce RTX 4090` is `rtx4090`."""
-    return re.sub(r"nvidia|geforce|tesla|laptop|gpu|pcie|sxm\d?|hbm\de?|[\s_]", "", name.lower())
-
-
-def _calibrated(gpu: Gpu) -> Gpu:
-    """With what was measured on such a GPU, on this machine or by imgstage's makers."""
-    for told in calibrations():
-        if told.get("name") == gpu.name:
-            return from_calibration(gpu, told)
-    return gpu
+def known_as(name: str) -> str:
+    """The key of a GPU, as the table has it: `rtx4090` of `NVIDIA GeForce RTX 4090`, `a100-80` of `A100-SXM4-80GB`."""
+    word = re.sub(r"nvidia|geforce|tesla|gpu|generation|pcie|sxm\d?|hbm\de?|[\s_-]", "", name.lower())
+    bare = re.sub(r"\d{2}gb$", "", word)
+    keys = {key.replace("-", ""): key for key in _KNOWN} | _NAMES
+    for guess in (word, f"rtx{word}", word.removesuffix("gb"), bare):
+        if guess in keys:
+            return keys[guess]
+    return word
 
 
 def calibrations() -> Iterator[dict[str, Any]]:
@@ -170,11 +169,13 @@ def from_calibration(gpu: Gpu, told: dict[str, Any]) -> Gpu:
         sizes = {key: int(told[key]) for key in ("total_bytes", "context_bytes", "libraries_bytes")}
         sizes |= {key: int(told[key]) for key in ("matmul_libraries_bytes", "cublas_bytes")}
         words = f"{told['gpu']}, torch {told['torch']}, cuDNN {told['cudnn']}"
+        multiprocessors = int(told["multiprocessors"])
     except (KeyError, TypeError, ValueError):
         return gpu
     return replace(
         gpu,
         usable_bytes=sizes["total_bytes"],
+        multiprocessors=multiprocessors,
         context=_around(sizes["context_bytes"]),
         libraries=_around(sizes["libraries_bytes"]),
         matmul_libraries=_around(sizes["matmul_libraries_bytes"]),

@@ -25,6 +25,7 @@ CHOICES = {
 }
 _ANYWHERE = Gpu("any GPU", 0)
 _MOST = 1 << 16  # images of a batch
+_LONGEST = 1 << 16  # pixels of a side
 _PAIR = (2, 3)  # batches that are traced, for others to be told from
 
 
@@ -109,17 +110,14 @@ class Planner:
         """The most images a step that fit; None where not even one does."""
         training = training or self.training
         at = self._largest(lambda batch: self.at(batch, training).verdict == "fits", _MOST)
-        while at:  # what was told is confirmed
-            confirmed = self.plan(training._replace(batch=at))
-            if confirmed.verdict == "fits":
-                return confirmed
-            at -= 1
-        return None
+        if at and self._fits(training._replace(batch=at)) is None:  # memory that does not grow evenly with the batch
+            at = self._largest(lambda batch: self._fits(training._replace(batch=batch)) is not None, at)
+        return self._fits(training._replace(batch=at)) if at else None
 
     def largest_size(self, divisor: int) -> MemoryPlan | None:
         """The largest size of the wish's aspect that fits, of multiples of a divisor; None where none does."""
         height, width = self.training.size
-        most = max(1, 4 * max(height, width) // divisor)
+        most = max(1, _LONGEST // divisor)
 
         def size(steps: int) -> tuple[int, int]:
             """The multiples nearest to the aspect, with so many in the longer side."""
@@ -130,13 +128,17 @@ class Planner:
         plans: dict[int, MemoryPlan] = {}
 
         def fits(steps: int) -> bool:
-            if steps not in plans:
+            try:
                 plans[steps] = self.plan(self.training._replace(size=size(steps)))
+            except ImgstageError:  # some networks take nothing so small
+                return False
             return plans[steps].verdict == "fits"
 
         def guess(low: int, high: int) -> int:
             """Between the two, where memory that grows with the area would reach the GPU's."""
             assert self.gpu is not None
+            if high not in plans:
+                return (low + high) // 2
             (a, b), (x, y) = (low**2, high**2), (plans[at].process_bytes.high for at in (low, high))
             area = a + (b - a) * (self.gpu.usable_bytes - x) / max(1, y - x)
             return min(max(low + 1, math.isqrt(max(0, int(area)))), high - 1)
@@ -144,10 +146,11 @@ class Planner:
         low, high = 0, max(1, max(height, width) // divisor)
         while high <= most and fits(high):
             low, high = high, 2 * high
-        if high > most:
-            return plans.get(low)
+        high = min(high, most + 1)
+        guesses = True
         while high - low > 1:
-            at = guess(low, high) if low else max(1, high // 2)
+            at = guess(low, high) if low and guesses else (low + high) // 2
+            guesses = not guesses  # guesses come near from one side only
             low, high = (at, high) if fits(at) else (low, at)
         return plans.get(low)
 
@@ -163,10 +166,9 @@ class Planner:
             low, high = (middle, high) if fits(middle) else (low, middle)
         return low
 
-    def advice(self, divisor: int) -> Iterator[Advice]:
-        """What would help, tried out."""
-        now = self.plan()
-        for change, training in self._changes(divisor):
+    def advice(self, now: MemoryPlan, divisor: int) -> Iterator[Advice]:
+        """What would help a plan, tried out."""
+        for change, training in _changes(now.training, divisor):
             try:
                 plan = self.plan(training)
             except ImgstageError:  # not every model can do all of it
@@ -175,21 +177,10 @@ class Planner:
             if saved > 0:
                 yield Advice(change, plan, saved)
 
-    def _changes(self, divisor: int) -> Iterator[tuple[str, Training]]:
-        how = self.training
-        if how.amp == "none":
-            yield "--amp bf16", how._replace(amp="bf16")
-        if not how.checkpoint:
-            yield "--checkpoint", how._replace(checkpoint=True)
-        if how.amp == "none" and not how.checkpoint:
-            yield "--amp bf16 --checkpoint", how._replace(amp="bf16", checkpoint=True)
-        half = safe_sizes((max(1, how.size[0] // 2), max(1, how.size[1] // 2)), divisor).below
-        if half:
-            yield f"--size {half[0]}x{half[1]}", how._replace(size=half)
-        if not how.expandable:
-            yield "--expandable", how._replace(expandable=True)
-        if how.batch > 1:
-            yield f"--batch {how.batch // 2}", how._replace(batch=how.batch // 2)
+    def _fits(self, training: Training) -> MemoryPlan | None:
+        """The plan of a training, if it fits."""
+        plan = self.plan(training)
+        return plan if plan.verdict == "fits" else None
 
     def _grown(self, training: Training) -> Growth | None:
         key = training._replace(batch=0)
@@ -224,7 +215,36 @@ class Planner:
         )
 
 
+def _changes(how: Training, divisor: int) -> Iterator[tuple[str, Training]]:
+    """What can be asked for otherwise, as options, and the training then."""
+    if how.amp == "none":
+        yield "--amp bf16", how._replace(amp="bf16")
+    if not how.checkpoint:
+        yield "--checkpoint", how._replace(checkpoint=True)
+    if how.amp == "none" and not how.checkpoint:
+        yield "--amp bf16 --checkpoint", how._replace(amp="bf16", checkpoint=True)
+    half = safe_sizes((max(1, how.size[0] // 2), max(1, how.size[1] // 2)), divisor).below
+    if half:
+        yield f"--size {half[0]}x{half[1]}", how._replace(size=half)
+    if not how.expandable:
+        yield "--expandable", how._replace(expandable=True)
+    if how.batch > 1:
+        yield f"--batch {how.batch // 2}", how._replace(batch=how.batch // 2)
+
+
+def _wish(size: tuple[int, int], batch: int, how: dict[str, Any]) -> Training:
+    unknown = sorted(how.keys() - set(Training._fields))
+    if unknown:
+        problem = f"There is no {', '.join(unknown)} to say of a training"
+        raise UsageError(problem, f"It has {', '.join(Training._fields)}")
+    return Training(size, batch, **how)
+
+
 def _check(training: Training) -> None:
+    size: Any = training.size
+    if not isinstance(size, tuple | list) or len(size) != 2:
+        problem = f"size {training.size!r} is no (height, width)"
+        raise UsageError(problem, "Give two numbers of pixels, as in (1920, 1280)")
     height, width = training.size
     check_positive(height=height, width=width, batch=training.batch, channels=training.channels)
     for name, choices in CHOICES.items():
@@ -238,6 +258,8 @@ def _assumptions(training: Training, gpu: Gpu | None) -> Iterator[str]:
     yield f"{how} in its usual form (foreach), gradients set to None before each step"
     yield "the batch lies on the GPU as float32; the one before is given back when the next has come"
     yield "cuDNN computes on copies laid out pixel by pixel (TF32 or 16 bits); cudnn.benchmark is off"
+    if training.amp == "fp16":
+        yield "scaling the loss (GradScaler) takes nothing to speak of"
     settings = "expandable_segments:True" if training.expandable else "its own settings"
     yield f"PyTorch's allocator with {settings}; one process, which has the GPU to itself"
     if training.checkpoint:
@@ -292,7 +314,7 @@ def estimate(
     Raises:
         UsageError: a wish that makes no sense; a model that cannot be built, or trained on such images.
     """
-    return Planner(model, Training(size, batch, **how), gpu).plan()
+    return Planner(model, _wish(size, batch, how), gpu).plan()
 
 
 def solve(
@@ -319,13 +341,11 @@ def solve(
     """
     from .probe import Probe
 
-    planner = Planner(model, Training(size, batch, **how), gpu)
+    planner = Planner(model, _wish(size, batch, how), gpu)
     planner.plan()  # a wish that cannot be is told first
     divisor = Probe(planner.model, planner.training.channels).divisor()
     found = planner.largest_batch() if what == "batch" else planner.largest_size(divisor)
     smallest = planner.training._replace(batch=1) if what == "batch" else planner.training
     best = found or planner.plan(smallest)
-    nxt = Planner(planner.model, best.training, gpu)
-    nxt.name = planner.name
-    advice = sorted(nxt.advice(divisor), key=lambda of: -of.saved_bytes)
+    advice = sorted(planner.advice(best, divisor), key=lambda of: -of.saved_bytes)
     return Solution(best, found is not None, tuple(advice))

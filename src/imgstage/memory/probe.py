@@ -8,7 +8,9 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from ..errors import UsageError
-from .trace import output_of, quietly, without_values
+from .loop import output_of
+from .refusals import explain
+from .trace import quietly, without_values
 
 if TYPE_CHECKING:
     from torch import nn
@@ -24,18 +26,23 @@ class Probe:
         model: stays as it is.
         channels: of the images.
         batch: images of a question.
+
+    Attributes:
+        trouble: what the network raised last.
     """
 
     def __init__(self, model: nn.Module, channels: int = 3, batch: int = 2) -> None:
         self._mode = FakeTensorMode(allow_non_fake_inputs=True)
         self._model = without_values(model, self._mode).eval()
         self._shape = (batch, channels)
+        self.trouble: Exception | None = None
 
     def takes(self, size: tuple[int, int]) -> bool:
         """Whether images of a size, (height, width) in pixels, go through."""
         try:
             self.output_size(size)
-        except Exception:  # noqa: BLE001 - a network refuses as it likes
+        except Exception as error:  # noqa: BLE001 - a network refuses as it likes
+            self.trouble = error
             return False
         return True
 
@@ -48,7 +55,7 @@ class Probe:
         """What height and width must be multiples of, at least.
 
         Raises:
-            UsageError: of all sizes that were tried, none goes.
+            UsageError: of all sizes that were tried, none goes; why, for the last.
         """
         for divisor in _DIVISORS:
             if all(self.takes((divisor * a, divisor * b)) for a, b in _odd_pairs(divisor)):
@@ -57,8 +64,8 @@ class Probe:
         if only:
             problem = f"The network takes no sizes but {', '.join(f'{side}x{side}' for side in only)}"
             raise UsageError(problem, "Resize to that: imgstage resize")
-        problem = "The network took none of the sizes that were tried"
-        raise UsageError(problem, "Check --channels, and that it takes a batch of images")
+        assert self.trouble is not None
+        raise explain(self.trouble, type(self._model).__name__)
 
 
 def _odd_pairs(divisor: int) -> list[tuple[int, int]]:

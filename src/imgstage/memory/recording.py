@@ -15,17 +15,12 @@ import torch
 
 from ..errors import RefusedError
 from ..networks import build
+from .calibration import ACTIONS
+from .loop import prepare, train
 from .plan import Training
-from .trace import train
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-ACTIONS = (
-    *("alloc", "free_requested", "free_completed", "segment_alloc", "segment_free", "segment_map", "segment_unmap"),
-    "oom",
-)
-"""What the allocator says; events are stored by their place here."""
 
 CASES = (
     ("unet:32", Training((320, 480), 2)),
@@ -66,7 +61,8 @@ def record(name: str, training: Training) -> dict[str, Any]:
     context = _used() - before
     torch.cuda.empty_cache()
     torch.cuda.memory._record_memory_history(context=None, max_entries=2_000_000)  # noqa: SLF001 - no other way
-    model = build(name, channels=training.channels).to("cuda")
+    model = build(name, channels=training.channels).train().to("cuda")
+    prepare(model, training)
     peaks: list[list[int]] = []
     for _ in train(model, training, _STEPS, device="cuda"):
         torch.cuda.synchronize()
@@ -87,14 +83,15 @@ def record(name: str, training: Training) -> dict[str, Any]:
             "cudnn": torch.backends.cudnn.version(),  # type: ignore[no-untyped-call]
         },
         "device": properties.name,
-        "processors": properties.multi_processor_count,
+        "multiprocessors": properties.multi_processor_count,
         "total_bytes": properties.total_memory,
     }
 
 
 def _used() -> int:
     """Bytes of the device's memory that are taken, by whomever."""
-    command = ["nvidia-smi", "--query-gpu=memory.used", "--format=csv,noheader,nounits"]
+    gpu = f"GPU-{torch.cuda.get_device_properties(0).uuid}"
+    command = ["nvidia-smi", "-i", gpu, "--query-gpu=memory.used", "--format=csv,noheader,nounits"]
     told = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603 - no input of anybody's
     return int(told.stdout.split()[0]) << 20
 

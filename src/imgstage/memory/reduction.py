@@ -11,13 +11,13 @@ _WARP = 32
 _FEWEST, _MOST = 16, 256  # values that a thread should add up
 
 
-def buffer_bytes(rows: int, columns: int, processors: int, threads_of_each: int) -> int:
+def buffer_bytes(rows: int, columns: int, multiprocessors: int, threads_of_each: int) -> int:
     """Bytes laid aside.
 
     Args:
         rows, columns: of the matrix.
-        processors: of the device (streaming multiprocessors).
-        threads_of_each: that a processor runs at once.
+        multiprocessors: of the device (streaming multiprocessors, SMs).
+        threads_of_each: that a multiprocessor runs at once.
     """
     at_once = next(n for n in (4, 2, 1) if columns % n == 0)
     threads = _THREADS // at_once
@@ -29,7 +29,7 @@ def buffer_bytes(rows: int, columns: int, processors: int, threads_of_each: int)
         return 0
     values = -(-rows // height)
     grid = -(-(columns // at_once) // width)
-    target = processors * (threads_of_each // (width * height))
+    target = multiprocessors * (threads_of_each // (width * height))
     if values < _MOST or grid > target:
         return 0
     parts = max(min(-(-target // grid), -(-values // _FEWEST)), -(-values // _MOST))

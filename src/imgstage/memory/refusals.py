@@ -22,6 +22,23 @@ if TYPE_CHECKING:
 _OURS = Path(__file__).parents[1]
 _LIBRARIES = ("torch", "torchvision", "timm", "contextlib.py", "copy.py")
 
+_VALUES = (DataDependentOutputException, DynamicOutputShapeException)
+_VALUES_TOLD = ("data-dependent", "data dependent", "GuardOn", "not supported for tensor subclasses")
+_KNOWN = (
+    (
+        "no fake impl",
+        "uses an operation that says nothing of the sizes it gives",
+        "Register torch.library.register_fake",
+    ),
+    ("empty parameter list", "has no parameters that learn", "Name a network that has some"),
+    ("same device", "makes tensors on a device of its own", "Make them where the images are: device=images.device"),
+    ("cpu and cuda", "makes tensors on a device of its own", "Make them where the images are: device=images.device"),
+    ("non-leaf Tensor", "has parameters that cannot be learnt, as those of scripted modules", "Name the module itself"),
+    ("channels, but got", "takes images of other channels", "Give --channels, or channels= in Python"),
+    ("should be the same", "has weights of another precision", "Leave them in float32, and give --amp bf16 or fp16"),
+)
+"""What PyTorch's errors say, what that means, and what helps."""
+
 
 def explain(error: BaseException, name: str, advice: str = "") -> ImgstageError:
     """The refusal for an error.
@@ -31,30 +48,21 @@ def explain(error: BaseException, name: str, advice: str = "") -> ImgstageError:
         name: of the model.
         advice: what to do about sizes, if sizes may be the reason.
     """
-    where = _place(traceback.extract_tb(error.__traceback__))
     if isinstance(error, ImgstageError):
         return error
-    if isinstance(error, DataDependentOutputException | DynamicOutputShapeException) or _asks_for_values(error):
+    where, text = _place(traceback.extract_tb(error.__traceback__)), str(error)
+    if isinstance(error, _VALUES) or any(words in text for words in _VALUES_TOLD):
         problem = f"{name} asks for values{where}, and sizes alone are known here"
         return UsageError(problem, "Let the model do without .item(), 'if' on tensors and boolean masks in training")
-    if isinstance(error, UnsupportedOperatorException | NotImplementedError) or "no fake impl" in str(error):
-        problem = f"{name} uses an operation that says nothing of the sizes it gives{where}: {_line(error)}"
-        return UsageError(problem, "Register that with torch.library.register_fake")
-    if "empty parameter list" in str(error):
-        return UsageError(f"{name} has no parameters, so there is nothing to train", "Name a network that has some")
-    if isinstance(error, TypeError):
-        return UsageError(
-            f"{name} cannot be run on a batch of images{where}: {_line(error)}", "Wrap it, so that it can"
-        )
-    problem = f"{name} refuses a batch of this size{where}: {_line(error)}"
-    return UsageError(problem, advice or "Try another size")
-
-
-def _asks_for_values(error: BaseException) -> bool:
-    text = str(error)
-    return isinstance(error, RuntimeError) and (
-        "data-dependent" in text or "data dependent" in text or "GuardOn" in text
-    )
+    if isinstance(error, UnsupportedOperatorException | NotImplementedError):
+        text = f"no fake impl: {text}"
+    for words, problem, remedy in _KNOWN:
+        if words in text:
+            return UsageError(f"{name} {problem}{where}: {_line(error)}", remedy)
+    if advice:
+        return UsageError(f"{name} refuses images of this size{where}: {_line(error)}", advice)
+    problem = f"{name} cannot be trained on such a batch of images{where}: {_line(error)}"
+    return UsageError(problem, "Mend that, or give another --size, --channels or --loss")
 
 
 def _place(frames: Iterable[traceback.FrameSummary]) -> str:
@@ -71,4 +79,4 @@ def _place(frames: Iterable[traceback.FrameSummary]) -> str:
 
 
 def _line(error: BaseException) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200].rstrip('.')}"

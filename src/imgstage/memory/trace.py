@@ -13,20 +13,19 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
-from torch.utils.checkpoint import checkpoint
 
+from ..errors import UsageError
 from .cuda import Convolution, LikeCuda, layout, normalised, summed_rows
-from .events import Kind, Step, Trace
+from .events import Kind, Trace
+from .loop import prepare, train
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from .plan import Training
 
-AMP = {"none": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 _MATMULS = {"mm", "addmm", "bmm", "baddbmm"}
 
 
@@ -90,14 +89,15 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     ) -> Any:
         """Run an operation, and note what it takes."""
         name = func.overloadpacket.__name__
-        backward = name == "convolution_backward"
-        if backward and self._workspaces:
-            self._copy_for(args)
-        result = normalised(name, args) or func(*args, **(kwargs or {}))
+        result: Any = normalised(name, args) or func(*args, **(kwargs or {}))
         if name == "lift_fresh":  # a number of Python, which stays with the CPU
             return result
-        if self._workspaces and name in ("convolution", "convolution_backward"):
-            self._convolve(name, args, result)
+        if self._workspaces and name == "convolution":
+            self.note([result], name)
+            self.trace.pass_by(Convolution.of(args, result, backward=False).output_workspace, name)
+            return result
+        if self._workspaces and name == "convolution_backward":
+            self._convolve_back(name, args, result)
             return result
         before = len(self.trace.sizes)
         self.note(tree_iter(result), name)
@@ -126,22 +126,18 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             for op in ("cublas",) if thread else ("cublas", "cublaslt"):
                 self.trace.add(0, op, Kind.WORKSPACE)
 
-    def _copy_for(self, args: Sequence[Any]) -> None:
-        """A gradient that is part of another is copied first."""
+    def _convolve_back(self, name: str, args: Sequence[Any], result: Sequence[torch.Tensor | None]) -> None:
         gradient = args[0]
-        if not gradient.is_contiguous(memory_format=layout(args[1:3])):
-            self.trace.pass_by(gradient.numel() * gradient.element_size(), "convolution_backward")
-
-    def _convolve(self, name: str, args: Sequence[Any], result: Any) -> None:
-        if name == "convolution":
-            self.note([result], name)
-            self.trace.pass_by(Convolution.of(args, result, backward=False).output_workspace, name)
-            return
-        of = Convolution.of(args, args[0], backward=True)
-        for gradient, workspace in zip(result, (of.output_workspace, of.weights_workspace, 0), strict=True):
-            if gradient is not None:
-                self.note([gradient], name)
+        copied = None
+        if not gradient.is_contiguous(memory_format=layout(args[1:3])):  # part of another
+            copied = self.trace.add(gradient.numel() * gradient.element_size(), name, Kind.WORKSPACE)
+        of = Convolution.of(args, gradient, backward=True)
+        for made, workspace in zip(result, (of.output_workspace, of.weights_workspace, 0), strict=True):
+            if made is not None:
+                self.note([made], name)
                 self.trace.pass_by(workspace, name)
+        if copied is not None:
+            self.trace.order.append(~copied)
 
 
 @contextlib.contextmanager
@@ -166,7 +162,14 @@ def _storages(tensors: Iterable[Any]) -> Iterator[torch.UntypedStorage]:
 
 
 def without_values(model: nn.Module, mode: FakeTensorMode) -> nn.Module:
-    """A copy of a model whose parameters and buffers have no values; the model stays as it is."""
+    """A copy of a model whose parameters and buffers have no values; the model stays as it is.
+
+    Raises:
+        UsageError: it has lazy layers.
+    """
+    if any(torch.nn.parameter.is_lazy(of) for of in (*model.parameters(), *model.buffers())):
+        problem = f"{type(model).__name__} has lazy layers, whose sizes are not known before a first batch"
+        raise UsageError(problem, "Run it on one batch where it is built, or give its layers their sizes")
     memo: dict[int, Any] = {}
     for tensor in (*model.parameters(), *model.buffers()):
         if id(tensor) not in memo:
@@ -187,59 +190,18 @@ def trace_training(model: nn.Module, how: Training, *, steps: int = 2, workspace
     mode = FakeTensorMode(allow_non_fake_inputs=True)
     fake = without_values(model, mode).train()
     with mode, quietly():
-        if how.channels_last:
-            _lay_pixels_together(fake)
-        if how.checkpoint:
-            _compute_again(fake)
+        prepare(fake, how)
         return record(fake, how, steps, Recorder(workspaces=workspaces))
 
 
 def record(model: nn.Module, how: Training, steps: int, recorder: Recorder) -> Trace:
     """Train a model, with values or without, and note what that takes."""
-    with recorder, LikeCuda(autocast=AMP[how.amp] is not None):
+    with recorder, LikeCuda(autocast=how.amp != "none"):
         recorder.note(_as_moved(model), "weights", Kind.WEIGHTS)
-        training = train(model, how, steps, recorder=recorder)
+        training = train(model, how, steps, watch=recorder)
         for _ in range(steps):  # not to its end, at which all would be given back
             next(training)
         return recorder.finish()
-
-
-def train(
-    model: nn.Module, how: Training, steps: int, *, device: str = "cpu", recorder: Recorder | None = None
-) -> Iterator[None]:
-    """Train a model; what a step leaves is there until the next one has what takes its place, as in most loops.
-
-    Args:
-        model: on its device.
-        how: it is trained.
-        steps: of the training.
-        device: where images are made.
-        recorder: is told what each part is for.
-    """
-    watch = recorder or Recorder()
-    dtype = AMP[how.amp]
-    memory = torch.channels_last if how.channels_last else torch.contiguous_format
-    optimizer = _optimizer(how.optimizer, model)
-    for _ in range(steps):
-        begin = len(watch.trace.order)
-        optimizer.zero_grad()
-        watch.kind = Kind.INPUT
-        images = torch.empty((how.batch, how.channels, *how.size), memory_format=memory, device=device)
-        watch.kind = Kind.ACTIVATIONS
-        with torch.autocast(device, dtype=dtype) if dtype is not None else contextlib.nullcontext():
-            output = output_of(model(images))
-            watch.kind = Kind.INPUT
-            truth = _truth(how.loss, output)
-            watch.kind = Kind.ACTIVATIONS
-            loss = _LOSSES[how.loss](output, truth)
-        watch.kind = Kind.BACKWARD
-        backward = len(watch.trace.order)
-        loss.backward()  # type: ignore[no-untyped-call]
-        watch.mark((of.grad for of in model.parameters()), Kind.GRADIENTS)
-        watch.kind = Kind.OPTIMIZER
-        watch.trace.steps.append(Step(begin, backward, len(watch.trace.order)))
-        optimizer.step()
-        yield
 
 
 def _as_moved(module: nn.Module) -> Iterator[torch.Tensor]:
@@ -247,67 +209,3 @@ def _as_moved(module: nn.Module) -> Iterator[torch.Tensor]:
     for child in module.children():
         yield from _as_moved(child)
     yield from (of for of in (*module._parameters.values(), *module._buffers.values()) if of is not None)  # noqa: SLF001
-
-
-def _optimizer(name: str, model: nn.Module) -> torch.optim.Optimizer:
-    parameters = [of for of in model.parameters() if of.requires_grad]
-    if name == "sgd":
-        return torch.optim.SGD(parameters, lr=1e-3, momentum=0.9, foreach=True)
-    kind = torch.optim.Adam if name == "adam" else torch.optim.AdamW
-    return kind(parameters, lr=1e-3, foreach=True)
-
-
-def output_of(answer: Any) -> torch.Tensor:
-    """The tensor that the loss is taken of: the answer itself, its "out", or its first."""
-    if isinstance(answer, dict) and "out" in answer:
-        answer = answer["out"]
-    for part in tree_iter(answer):
-        if isinstance(part, torch.Tensor):
-            return part
-    message = "the model gives no tensor"
-    raise TypeError(message)
-
-
-def _truth(loss: str, output: torch.Tensor) -> torch.Tensor:
-    if loss == "ce":
-        return torch.zeros((output.shape[0], *output.shape[2:]), dtype=torch.int64, device=output.device)
-    return torch.empty_like(output, dtype=torch.float32)
-
-
-_LOSSES: dict[str, Callable[..., torch.Tensor]] = {
-    "l1": functional.l1_loss,
-    "mse": functional.mse_loss,
-    "ce": functional.cross_entropy,
-}
-
-
-def _lay_pixels_together(model: nn.Module) -> None:
-    for module in model.modules():
-        for name, of in module._parameters.items():  # noqa: SLF001 - Module.to cannot swap what has no values
-            if of is not None and of.dim() == 4:
-                turned = of.detach().contiguous(memory_format=torch.channels_last)
-                module._parameters[name] = nn.Parameter(turned, of.requires_grad)  # noqa: SLF001
-
-
-def _blocks(model: nn.Module) -> Iterator[nn.Module]:
-    for child in model.children():
-        if isinstance(child, nn.ModuleList):
-            yield from _blocks(child)
-        else:
-            yield child
-
-
-def _compute_again(model: nn.Module) -> None:
-    """Let each block of a model forget what is inside it, and compute that again for its gradients."""
-    for block in _blocks(model):
-        if any(True for _ in block.parameters()):
-            block.forward = _forgetful(block.forward)
-
-
-def _forgetful(forward: Callable[..., Any]) -> Callable[..., Any]:
-    def run(*args: Any, **kwargs: Any) -> Any:
-        return checkpoint(
-            forward, *args, use_reentrant=False, preserve_rng_state=False, determinism_check="none", **kwargs
-        )
-
-    return run

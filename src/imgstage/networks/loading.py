@@ -61,7 +61,7 @@ def build(name: str, *, channels: int = 3, with_values: bool = True) -> nn.Modul
 
 def _own(name: str, width: str, channels: int) -> Callable[[], Any]:
     if width and not (width.isascii() and width.isdecimal() and 0 < int(width) <= 4096):
-        problem = f"{name} names no width: {width!r} is no number of channels"
+        problem = f"{name} names no width: {width!r} is no number of channels from 1 to 4096"
         raise UsageError(problem, "Give such as unet:32")
     return lambda: UNet(int(width or 64), channels=channels, outputs=channels)
 
@@ -101,11 +101,12 @@ def _from_code(name: str) -> Callable[[], Any]:
     if not place or not attribute:
         problem = f"{show(name)} names no network"
         raise UsageError(problem, f"Give one of: {FORMS}")
-    module = _module_of_file(Path(place)) if place.endswith(".py") else _module(place)
+    module = _module_of_file(Path(place).expanduser()) if place.endswith(".py") else _module(place)
     thing: Any = module
     for part in attribute.split("."):
         if not hasattr(thing, part):
-            public = [word for word, value in vars(module).items() if callable(value) and not word.startswith("_")]
+            own = [(word, of) for word, of in vars(module).items() if callable(of) and not word.startswith("_")]
+            public = [word for word, of in own if getattr(of, "__module__", "") == module.__name__]
             problem = f"{show(place)} has no {attribute}"
             raise UsageError(problem, f"It has {', '.join(public[:8]) or 'nothing that can be called'}")
         thing = getattr(thing, part)

@@ -10,7 +10,7 @@ import torch
 from benchmarks.recordings import load
 
 from imgstage import RefusedError
-from imgstage.memory.calibrate import Record, calibrate
+from imgstage.memory.calibration import Record, calibrate
 from imgstage.memory.gpus import find
 from imgstage.memory.plan import Training
 from imgstage.memory.recording import record_all
@@ -22,7 +22,7 @@ def records() -> list[Record]:
     for record in load():
         if record["model"] == "resnet18":
             how = Training((224, 224), record["batch"], amp=record["amp"], optimizer=record["optimizer"], loss="ce")
-            found.append(("torchvision:resnet18", how, {**record, "processors": 132}))
+            found.append(("torchvision:resnet18", how, {**record, "multiprocessors": 132}))
     return found
 
 
