@@ -95,6 +95,11 @@ def test_values_need_not_be_drawn() -> None:
     assert float(next(build("unet:8").parameters()).detach().std()) > 0.01
 
 
+def test_initialisers_that_look_at_what_they_drew_come_to_an_end() -> None:
+    """Truncated normal values are drawn again until all are within their bounds."""
+    assert type(build("torchvision:swin_t", with_values=False)).__name__ == "SwinTransformer"
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 FORMS = "unet, unet:32 (its width), timm:NAME, torchvision:NAME, package.module:build or file.py:Class"
-_RANDOM = {"normal_", "uniform_", "trunc_normal_", "bernoulli_", "exponential_", "erfinv_", "log_normal_"}
 
 
 def build(name: str, *, channels: int = 3, with_values: bool = True) -> nn.Module:
@@ -33,7 +32,7 @@ def build(name: str, *, channels: int = 3, with_values: bool = True) -> nn.Modul
             `torchvision:resnet50`, `package.module:build` or `folder/file.py:Class`. What is named there is a class or
             a function that can be called with nothing, and gives an `nn.Module`; or such a module.
         channels: of the images, for imgstage's own and timm's.
-        with_values: False leaves out what draws random weights, which takes long: for who wants shapes alone.
+        with_values: False leaves most initialisers of PyTorch out, which take long: for who wants shapes alone.
 
     Raises:
         UsageError: there is no such network, or it cannot be built.
@@ -184,8 +183,7 @@ class _NothingDrawn(TorchFunctionMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        own = getattr(func, "__module__", "") == nn.init.__name__
-        if own or getattr(func, "__name__", "") in _RANDOM:
+        if getattr(func, "__module__", "") == nn.init.__name__:
             return args[0] if args else kwargs["tensor"]
         return func(*args, **kwargs)
 
