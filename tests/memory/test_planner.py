@@ -113,6 +113,15 @@ def test_where_nothing_fits_it_says_so_and_what_helps() -> None:
     assert found.as_json()["solved"] is False
 
 
+def test_a_network_of_one_size_has_a_largest_batch() -> None:
+    found = solve("timm:vit_tiny_patch16_224", (224, 224), gpu="1.5GiB", loss="ce")
+    assert found.fits
+    assert found.plan.training.batch > 1
+    assert not any("--size" in of.change for of in found.advice)
+    with pytest.raises(UsageError, match="no sizes but 224x224"):
+        solve("timm:vit_tiny_patch16_224", (224, 224), what="size", gpu="1.5GiB", loss="ce")
+
+
 def test_a_solution_is_confirmed() -> None:
     found = solve("unet:8", (64, 64), gpu="1GiB")
     assert found.fits

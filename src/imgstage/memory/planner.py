@@ -166,8 +166,8 @@ class Planner:
             low, high = (middle, high) if fits(middle) else (low, middle)
         return low
 
-    def advice(self, now: MemoryPlan, divisor: int) -> Iterator[Advice]:
-        """What would help a plan, tried out."""
+    def advice(self, now: MemoryPlan, divisor: int | None) -> Iterator[Advice]:
+        """What would help a plan, tried out; without a divisor, no other size."""
         for change, training in _changes(now.training, divisor):
             try:
                 plan = self.plan(training)
@@ -215,7 +215,7 @@ class Planner:
         )
 
 
-def _changes(how: Training, divisor: int) -> Iterator[tuple[str, Training]]:
+def _changes(how: Training, divisor: int | None) -> Iterator[tuple[str, Training]]:
     """What can be asked for otherwise, as options, and the training then."""
     if how.amp == "none":
         yield "--amp bf16", how._replace(amp="bf16")
@@ -223,9 +223,10 @@ def _changes(how: Training, divisor: int) -> Iterator[tuple[str, Training]]:
         yield "--checkpoint", how._replace(checkpoint=True)
     if how.amp == "none" and not how.checkpoint:
         yield "--amp bf16 --checkpoint", how._replace(amp="bf16", checkpoint=True)
-    half = safe_sizes((max(1, how.size[0] // 2), max(1, how.size[1] // 2)), divisor).below
-    if half:
-        yield f"--size {half[0]}x{half[1]}", how._replace(size=half)
+    half = (max(1, how.size[0] // 2), max(1, how.size[1] // 2))
+    smaller = safe_sizes(half, divisor).below if divisor else None
+    if smaller:
+        yield f"--size {smaller[0]}x{smaller[1]}", how._replace(size=smaller)
     if not how.expandable:
         yield "--expandable", how._replace(expandable=True)
     if how.batch > 1:
@@ -343,8 +344,13 @@ def solve(
 
     planner = Planner(model, _wish(size, batch, how), gpu)
     planner.plan()  # a wish that cannot be is told first
-    divisor = Probe(planner.model, planner.training.channels).divisor()
-    found = planner.largest_batch() if what == "batch" else planner.largest_size(divisor)
+    divisor: int | None = None
+    try:
+        divisor = Probe(planner.model, planner.training.channels).divisor()
+    except UsageError:  # it takes one size alone
+        if what == "size":
+            raise
+    found = planner.largest_size(divisor) if what == "size" and divisor else planner.largest_batch()
     smallest = planner.training._replace(batch=1) if what == "batch" else planner.training
     best = found or planner.plan(smallest)
     advice = sorted(planner.advice(best, divisor), key=lambda of: -of.saved_bytes)
