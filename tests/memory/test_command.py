@@ -37,7 +37,7 @@ def test_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     words = ("memory", "--model", "unet:8", "--size", "64x96", "--gpu", "1GiB", "--json")
     _, out, _ = call(capsys, *words)
     told = json.loads(out)
-    assert told["verdict"] == "fits"
+    assert (told["verdict"], told["verified"]) == ("fits", False)
     assert told["size"] == [64, 96]
     assert told["process_bytes"]["low"] <= told["process_bytes"]["mid"] <= told["process_bytes"]["high"]
     assert sum(told["breakdown_bytes"].values()) > told["allocated_bytes"]["low"]

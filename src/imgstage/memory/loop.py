@@ -75,9 +75,9 @@ def train(
         with torch.autocast(device, dtype=dtype) if dtype is not None else contextlib.nullcontext():
             output = output_of(model(images))
             watch.kind = Kind.INPUT
-            truth = _truth(how.loss, output)
+            target = _target(how.loss, output)
             watch.kind = Kind.ACTIVATIONS
-            loss = _LOSSES[how.loss](output, truth)
+            loss = _LOSSES[how.loss](output, target)
         watch.kind = Kind.BACKWARD
         backward = len(watch.trace.order)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -107,7 +107,7 @@ def output_of(answer: Any) -> torch.Tensor:
     raise TypeError(message)
 
 
-def _truth(loss: str, output: torch.Tensor) -> torch.Tensor:
+def _target(loss: str, output: torch.Tensor) -> torch.Tensor:
     if loss == "ce":
         return torch.zeros((output.shape[0], *output.shape[2:]), dtype=torch.int64, device=output.device)
     return torch.empty_like(output, dtype=torch.float32)

@@ -104,6 +104,7 @@ class MemoryPlan:
         return told | {
             "verdict": self.verdict,
             "gives_back": self.gives_back,
+            "verified": bool(self.gpu and self.gpu.calibration),
             "gpu": asdict(self.gpu) if self.gpu else None,
             "breakdown_bytes": self.breakdown_bytes,
             "peak": {"operation": self.peak_operation, "phase": self.peak_phase},
