@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -22,6 +24,22 @@ def test_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert (told["input_bytes"], told["pairs_bytes"]) == (7_372_800, 14_745_600)
     _, out, _ = call(capsys, "memory", "--size", "10x20", "--channels", "1", "--dtype", "uint8", "--json")
     assert json.loads(out)["input_bytes"] == 200
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["memory", "--model", "unet", "--size", "64x64"],
+        ["sizes", "--model", "unet", "--size", "8x8"],
+        ["memory", "--calibrate"],
+    ],
+)
+def test_without_torch_it_says_what_to_install(words: list[str]) -> None:
+    code = f"import sys; sys.modules['torch'] = None; from imgstage.cli import run; sys.exit(run({words!r}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.strip().endswith("Run: pip install 'imgstage[torch]'.")
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize(

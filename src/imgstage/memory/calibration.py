@@ -13,6 +13,7 @@ from ..root import show
 from .allocator import rounded
 from .gpus import Gpu, folder, from_calibration, known_as
 from .plan import tell
+from .planner import need_torch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -112,6 +113,7 @@ def calibrate(progress: Progress, records: Iterable[Record] | None = None) -> Ca
     Raises:
         RefusedError: there is no CUDA GPU here, or the result cannot be kept.
     """
+    need_torch()
     from .recording import record_all
 
     found: list[Record] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import ImgstageError, UsageError
@@ -81,6 +82,7 @@ class Planner:
     def __init__(self, model: nn.Module | str, training: Training, gpu: str | None = None) -> None:
         _check(training)
         self.gpu = find(gpu) if gpu is not None else None
+        need_torch()
         from ..networks import build
 
         self.name = model if isinstance(model, str) else type(model).__name__
@@ -215,6 +217,19 @@ class Planner:
         )
 
 
+def need_torch() -> None:
+    """Refuse where PyTorch is not installed.
+
+    Raises:
+        UsageError: it is not.
+    """
+    try:
+        import_module("torch")
+    except ImportError as error:
+        problem = "Models are run with PyTorch, which is not installed"
+        raise UsageError(problem, "Run: pip install 'imgstage[torch]'") from error
+
+
 def _changes(how: Training, divisor: int | None) -> Iterator[tuple[str, Training]]:
     """What can be asked for otherwise, as options, and the training then."""
     if how.amp == "none":
@@ -289,10 +304,11 @@ def divisor_of(model: nn.Module | str, channels: int = 3) -> int:
     Raises:
         UsageError: it cannot be built, or takes no size that was tried.
     """
+    check_positive(channels=channels)
+    need_torch()
     from ..networks import build
     from .probe import Probe
 
-    check_positive(channels=channels)
     network = build(model, channels=channels, with_values=False) if isinstance(model, str) else model
     return Probe(network, channels).divisor()
 
