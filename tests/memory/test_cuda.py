@@ -94,6 +94,35 @@ def test_dropout_keeps_a_mask_of_bytes() -> None:
     assert drops == [2 * 3 * 32 * 32 * 4, 2 * 3 * 32 * 32]
 
 
+class Attends(nn.Module):
+    """As `nn.MultiheadAttention` does it: what comes out is brought into the order of what went in."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Conv2d(3, 32, 1)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        rows = self.layer(images).flatten(2).permute(2, 0, 1).contiguous()  # (pixels, batch, channels)
+        heads = rows.view(*rows.shape[:2], 4, 8).permute(1, 2, 0, 3)
+        output = functional.scaled_dot_product_attention(heads, heads, heads)
+        return output.permute(2, 0, 1, 3).contiguous().flatten(2)
+
+
+@pytest.mark.parametrize(("amp", "copies"), [("none", 1), ("bf16", 0)])
+def test_attention_in_float32_is_laid_otherwise(amp: str, copies: int) -> None:
+    """The memory-efficient kernel's output is copied then; that of the flash kernel lies as the queries do."""
+    how = Training((10, 10), 2, amp=amp)
+    there, here = (trace_training(Attends(), how, workspaces=workspaces) for workspaces in (True, False))
+    copied = []
+    for of in (there, here):
+        forward = of.order[of.steps[0].begin : of.steps[0].backward]
+        copied.append(sum(event >= 0 and of.ops[event] == "clone" for event in forward))
+    assert copied[0] - copied[1] == copies
+    sums = 2 * 4 * 128 * 4  # 100 rows are four warps
+    names = [size for size, op in zip(there.sizes, there.ops, strict=True) if "scaled_dot_product" in op]
+    assert (sums in names) == (amp == "none")
+
+
 def test_products_of_matrices_have_a_workspace_in_each_thread() -> None:
     layers = nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 8), nn.Linear(8, 8))
     trace = trace_training(layers, Training((32, 32), 2, loss="ce"))

@@ -25,6 +25,7 @@ _POINTWISE = 0.33  # of what copies would take, a convolution of single pixels t
 _PARTS = 14  # the weights' gradient is added up from so many parts,
 _FEWEST, _MOST = 2 << 20, 8 << 20  # of so many bytes in all
 _FEW = 4  # channels, as those of an image
+_WARP = 32  # rows of a query whose sums are kept together
 _ALIGNED = 16  # bytes to which the channels of a pixel are filled up in copies
 
 
@@ -130,6 +131,19 @@ def normalised(name: str, args: Sequence[Any]) -> tuple[torch.Tensor | None, ...
         like = [values, weights, weights]
         return tuple(torch.empty_like(of) if wanted else None for of, wanted in zip(like, args[9], strict=True))
     return None
+
+
+def attended(name: str, args: Sequence[Any]) -> tuple[torch.Tensor, torch.Tensor] | None:
+    """What attention gives on CUDA, without values, where values have four bytes; None for all else.
+
+    There it is the memory-efficient kernel's: not laid as the queries are, and with sums for whole warps of rows.
+    """
+    if name != "_scaled_dot_product_flash_attention_for_cpu" or args[0].element_size() != 4:
+        return None
+    query, value = args[0], args[2]
+    batch, heads, rows, _ = query.shape
+    output = query.new_empty(batch, rows, heads, value.shape[-1]).transpose(1, 2)
+    return output, query.new_empty(batch, heads, -(-rows // _WARP) * _WARP)
 
 
 _FUNCTIONS = "acos asin cosh exp expm1 log log10 log1p log2 pow reciprocal rsqrt sinh tan norm dist renorm cdist"

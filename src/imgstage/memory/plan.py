@@ -23,7 +23,7 @@ STEPS = 3
 
 MARGIN = 0.10
 """What is reserved may be so much more than simulated: of 32 recorded steps, the worst was 9 % more (of what is
-allocated, 4 %, so half of it will do there)."""
+allocated, 3 %, so half of it will do there)."""
 
 _DOUBT = 1.02
 """Tensors alone were at most 1 % more than recorded: a batch's target is kept here until the next one comes."""

@@ -17,7 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 
 from ..errors import UsageError
-from .cuda import Convolution, LikeCuda, layout, normalised, summed_rows
+from .cuda import Convolution, LikeCuda, attended, layout, normalised, summed_rows
 from .events import Kind, Trace
 from .loop import prepare, train
 
@@ -89,7 +89,9 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     ) -> Any:
         """Run an operation, and note what it takes."""
         name = func.overloadpacket.__name__
-        result: Any = normalised(name, args) or func(*args, **(kwargs or {}))
+        result: Any = normalised(name, args) or (attended(name, args) if self._workspaces else None)
+        if result is None:
+            result = func(*args, **(kwargs or {}))
         if name == "lift_fresh":  # a number of Python, which stays with the CPU
             return result
         if self._workspaces and name == "convolution":
