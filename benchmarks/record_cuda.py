@@ -1,4 +1,4 @@
-"""Training steps on a CUDA device, each allocation recorded: what the memory planner will be tested against.
+"""Training steps on a CUDA device, each allocation recorded: what the memory planner is tested against.
 
     python3 benchmarks/record_cuda.py FILE.json.gz [--only WORD]
 

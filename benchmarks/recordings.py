@@ -11,7 +11,7 @@ from benchmarks.record_cuda import ACTIONS, build
 from imgstage.memory import MemoryPlan, Training
 from imgstage.memory.allocator import Allocator, OutOfMemoryError
 from imgstage.memory.gpus import find
-from imgstage.memory.plan import tell
+from imgstage.memory.plan import make_plan
 
 if TYPE_CHECKING:
     from imgstage.memory.events import Trace
@@ -83,7 +83,7 @@ def plan(record: dict[str, Any], gpu: Gpu | None = None) -> MemoryPlan:
         model = build(record["model"], checkpoint="checkpoint" in record["extras"])
         _traced[name_of(record)] = trace_training(model, how)
     gpu = gpu or find("h200")
-    return tell(record["model"], 0, _traced[name_of(record)], how, gpu, gpu)
+    return make_plan(record["model"], 0, _traced[name_of(record)], how, gpu, gpu)
 
 
 _traced: dict[str, Trace] = {}

@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional
 
 from imgstage.memory.cuda import Convolution, LikeCuda, summed_rows
-from imgstage.memory.events import Kind, Sum
+from imgstage.memory.events import Kind, RowSum
 from imgstage.memory.plan import Training
 from imgstage.memory.trace import trace_training
 
@@ -132,7 +132,12 @@ def test_products_of_matrices_have_a_workspace_in_each_thread() -> None:
 
 @pytest.mark.parametrize(
     ("shape", "dims", "expected"),
-    [((5, 7, 3), [0, 1], Sum(35, 3)), ((5, 7, 3), [-3], Sum(5, 21)), ((5, 7, 3), [2], None), ((5, 7), [0, 1], None)],
+    [
+        ((5, 7, 3), [0, 1], RowSum(35, 3)),
+        ((5, 7, 3), [-3], RowSum(5, 21)),
+        ((5, 7, 3), [2], None),
+        ((5, 7), [0, 1], None),
+    ],
 )
-def test_sums_over_rows_are_known(shape: tuple[int, ...], dims: list[int], expected: Sum | None) -> None:
+def test_sums_over_rows_are_known(shape: tuple[int, ...], dims: list[int], expected: RowSum | None) -> None:
     assert summed_rows(torch.empty(shape), dims) == expected

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from imgstage.memory.events import Growth, Kind, Step, Sum, Trace, living, repeated
+from imgstage.memory.events import Growth, Kind, RowSum, Step, Trace, living, repeated
 
 
 def small(batch: int, steps: int = 2) -> Trace:
@@ -16,7 +16,7 @@ def small(batch: int, steps: int = 2) -> Trace:
             trace.order.append(~gradient)
         image = trace.add(10 * batch, "empty", Kind.INPUT)
         backward = len(trace.order)
-        trace.pass_by(7 * batch, "convolution")
+        trace.add_transient(7 * batch, "convolution")
         gradient = trace.add(100, "convolution_backward", Kind.GRADIENTS)
         trace.steps.append(Step(begin, backward, len(trace.order)))
         trace.order.append(~image)
@@ -35,7 +35,7 @@ def test_sums_grow_too() -> None:
     traces = []
     for batch in (2, 3, 11):
         trace = small(batch)
-        trace.sums[1] = Sum(49 * batch, 12)
+        trace.sums[1] = RowSum(49 * batch, 12)
         traces.append(trace)
     growth = Growth.between(traces[0], 2, traces[1], 3)
     assert growth is not None
@@ -51,7 +51,7 @@ def test_other_operations_or_sums_tell_nothing() -> None:
     other.ops[1] = "randn"
     assert Growth.between(small(2), 2, other, 3) is None
     summed = small(3)
-    summed.sums[1] = Sum(3, 4)
+    summed.sums[1] = RowSum(3, 4)
     assert Growth.between(small(2), 2, summed, 3) is None
 
 

@@ -83,7 +83,6 @@ def command(
     if ctx.get_parameter_source("dtype") is not ParameterSource.DEFAULT:
         problem = "--dtype is that of the input alone"
         raise UsageError(problem, "Give --amp for a training's precision")
-    refuse_beside("--model", ctx, "size", "batch", "channels", "gpu", "solve", "plot", *how)
     from ..memory import Training
 
     training = Training(read_size(size), batch, channels, **how)
@@ -183,7 +182,7 @@ def _told(plan: MemoryPlan) -> list[str]:
         doubt = "" if plan.gpu.calibration else " (unverified: imgstage was never measured on such a GPU)"
         usable = f"{plan.gpu.usable_bytes / _GIB:.2f} GiB"
         lines.append(f"On {plan.gpu.name}, which has {usable} for it, {_WORDS[plan.verdict]}{doubt}.")
-        if plan.gives_back:
+        if plan.releases_cache:
             lines.append("It does so because PyTorch gives back what it keeps cached when memory runs out.")
     else:
         lines.append("Whether that fits, --gpu tells.")

@@ -86,7 +86,7 @@ class Allocator:
         block = self._best_fit(size, is_small) or self._new(size, is_small)
         rest = block.size - size
         if rest >= ROUNDING if is_small or self.expandable else rest > SMALL:
-            self._put_back(self._cut(block, size, is_mapped=True))
+            self._insert(self._split(block, size, is_mapped=True))
         self._blocks[key] = block
         self.allocated += block.size
         self.peak_allocated = max(self.peak_allocated, self.allocated)
@@ -95,7 +95,7 @@ class Allocator:
         """Give memory back; it stays reserved."""
         block = self._blocks.pop(key)
         self.allocated -= block.size
-        self._put_back(block)
+        self._insert(block)
 
     def reset_peaks(self) -> None:
         """Let the peaks begin at what is taken now, as `torch.cuda.reset_peak_memory_stats` does."""
@@ -147,8 +147,8 @@ class Allocator:
         self.reserved += nbytes
         self.peak_reserved = max(self.peak_reserved, self.reserved)
 
-    def _cut(self, block: _Block, size: int, *, is_mapped: bool) -> _Block:
-        """Cut a block; what comes after so many bytes of it."""
+    def _split(self, block: _Block, size: int, *, is_mapped: bool) -> _Block:
+        """Split a block; what comes after so many bytes of it."""
         rest = _Block(
             block.address + size,
             block.size - size,
@@ -162,12 +162,12 @@ class Allocator:
         block.after, block.size = rest, size
         return rest
 
-    def _put_back(self, block: _Block) -> None:
-        """Join a block that has become free with free neighbours."""
+    def _insert(self, block: _Block) -> None:
+        """Put a block that has become free among the free ones, merged with free neighbours."""
         for other in (block.before, block.after):
             if other is not None and other.is_free and other.is_mapped:
                 self._take(other)
-                _join(block, other)
+                _merge(block, other)
         block.is_free = True
         bisect.insort(self._free[block.is_small], (block.size, block.address, block))
 
@@ -198,7 +198,7 @@ class Allocator:
                 self._map(after, size - start.size)
             else:
                 self._take(after)
-            _join(start, after)
+            _merge(start, after)
         return start
 
     def _growth(self, size: int, is_small: bool) -> tuple[_Block, int]:
@@ -224,7 +224,7 @@ class Allocator:
         nbytes = _pages(min(block.size, size), block.is_small)
         block.is_mapped = True
         if nbytes < block.size:
-            self._unmapped[block.is_small].append(self._cut(block, nbytes, is_mapped=False))
+            self._unmapped[block.is_small].append(self._split(block, nbytes, is_mapped=False))
             self._unmapped[block.is_small].sort(key=lambda of: of.address)
 
     def _unmap(self, block: _Block) -> None:
@@ -236,16 +236,16 @@ class Allocator:
         self._take(block)
         self.reserved -= stop - start
         if stop < block.address + block.size:
-            self._put_back(self._cut(block, stop - block.address, is_mapped=True))
+            self._insert(self._split(block, stop - block.address, is_mapped=True))
         if start > block.address:
-            rest = self._cut(block, start - block.address, is_mapped=False)
-            self._put_back(block)
+            rest = self._split(block, start - block.address, is_mapped=False)
+            self._insert(block)
             block = rest
         block.is_mapped = False
         for other in (block.before, block.after):
             if other is not None and not other.is_mapped:
                 self._unmapped[block.is_small].remove(other)
-                _join(block, other)
+                _merge(block, other)
         self._unmapped[block.is_small].append(block)
         self._unmapped[block.is_small].sort(key=lambda of: of.address)
 
@@ -264,7 +264,7 @@ def _reach(block: _Block) -> int:
     return block.size + (after.size if after is not None and not after.is_mapped else 0)
 
 
-def _join(block: _Block, other: _Block) -> None:
+def _merge(block: _Block, other: _Block) -> None:
     """Let a block take over a neighbour."""
     if other is block.before:
         block.address, block.before = other.address, other.before

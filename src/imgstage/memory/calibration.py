@@ -12,7 +12,7 @@ from ..errors import RefusedError
 from ..root import show
 from .allocator import rounded
 from .gpus import Gpu, folder, from_calibration, known_as
-from .plan import tell
+from .plan import make_plan
 from .planner import need_torch
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def _compare(found: Iterable[Record], told: dict[str, Any]) -> Iterator[tuple[st
     gpu = from_calibration(Gpu(told["name"], told["total_bytes"], told["multiprocessors"]), told)
     for name, training, record in found:
         trace = trace_training(build(name, channels=training.channels, with_values=False), training)
-        plan = tell(name, 0, trace, training, gpu, gpu)
+        plan = make_plan(name, 0, trace, training, gpu, gpu)
         title = f"{name} {training.size[0]}x{training.size[1]} batch {training.batch} {training.amp}"
         yield f"{title}: allocated", plan.allocated_bytes.mid, max(peak for peak, _ in record["step_peaks"])
         yield f"{title}: reserved", plan.reserved_bytes.mid, max(peak for _, peak in record["step_peaks"])

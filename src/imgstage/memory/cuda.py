@@ -15,7 +15,7 @@ from torch._subclasses.fake_tensor import FakeTensor
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from .events import Sum
+from .events import RowSum
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -39,7 +39,7 @@ class Convolution(NamedTuple):
         kernel: its height and width.
         is_transposed: whether it is the transposed kind.
         is_pointwise: whether it sees single pixels, all of them.
-        is_own: whether PyTorch has a kernel of its own for it, or cuDNN does without copies.
+        needs_no_copies: whether PyTorch has a kernel of its own for it, or cuDNN does without copies.
         is_half: whether values have two bytes.
     """
 
@@ -49,7 +49,7 @@ class Convolution(NamedTuple):
     kernel: tuple[int, ...]
     is_transposed: bool
     is_pointwise: bool
-    is_own: bool
+    needs_no_copies: bool
     is_half: bool
 
     @classmethod
@@ -72,12 +72,12 @@ class Convolution(NamedTuple):
     @property
     def output_workspace(self) -> int:
         """Bytes for the output, or the input's gradient."""
-        return 0 if self.is_own or self.is_pointwise or self._is_first else self.copies + _HEAD
+        return 0 if self.needs_no_copies or self.is_pointwise or self._is_first else self.copies + _HEAD
 
     @property
     def weights_workspace(self) -> int:
         """Bytes for the weights' gradient."""
-        if self.is_own or (self._is_first and not self.is_half):
+        if self.needs_no_copies or (self._is_first and not self.is_half):
             return 0
         if self.is_pointwise and min(self.channels) > _FEW:
             return int(self.copies * _POINTWISE)
@@ -107,13 +107,13 @@ def layout(tensors: Sequence[torch.Tensor]) -> torch.memory_format:
     return torch.channels_last if any(map(_is_last, tensors)) else torch.contiguous_format
 
 
-def summed_rows(tensor: torch.Tensor, dims: Sequence[int]) -> Sum | None:
+def summed_rows(tensor: torch.Tensor, dims: Sequence[int]) -> RowSum | None:
     """The matrix whose rows a sum adds up; None where it adds up something else."""
     reduced = {dim % tensor.dim() for dim in dims} if dims else set()
     lead = len(reduced)
     if not tensor.is_contiguous() or reduced != set(range(lead)) or not 0 < lead < tensor.dim():
         return None
-    return Sum(math.prod(tensor.shape[:lead]), math.prod(tensor.shape[lead:]))
+    return RowSum(math.prod(tensor.shape[:lead]), math.prod(tensor.shape[lead:]))
 
 
 def normalised(name: str, args: Sequence[Any]) -> tuple[torch.Tensor | None, ...] | None:

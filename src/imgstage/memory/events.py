@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 
-class Sum(NamedTuple):
+class RowSum(NamedTuple):
     """A sum over the rows of a matrix; how much memory it takes depends on the device.
 
     Attributes:
@@ -64,7 +64,7 @@ class Trace:
     sizes: list[int] = field(default_factory=list)
     ops: list[str] = field(default_factory=list)
     kinds: list[Kind] = field(default_factory=list)
-    sums: dict[int, Sum] = field(default_factory=dict)
+    sums: dict[int, RowSum] = field(default_factory=dict)
     steps: list[Step] = field(default_factory=list)
 
     def add(self, nbytes: int, op: str, kind: Kind) -> int:
@@ -76,7 +76,7 @@ class Trace:
         self.order.append(number)
         return number
 
-    def pass_by(self, nbytes: int, op: str, kind: Kind = Kind.WORKSPACE) -> None:
+    def add_transient(self, nbytes: int, op: str, kind: Kind = Kind.WORKSPACE) -> None:
         """Note what is given back at once."""
         if nbytes > 0:
             self.order.append(~self.add(nbytes, op, kind))
@@ -107,7 +107,7 @@ class Growth:
     trace: Trace
     batch: int
     slopes: Sequence[float]
-    sums: dict[int, Sum]
+    sums: dict[int, RowSum]
 
     @classmethod
     def between(cls, less: Trace, fewer: int, more: Trace, images: int) -> Growth | None:
@@ -117,7 +117,7 @@ class Growth:
         apart = images - fewer
         slopes = [(b - a) / apart for a, b in zip(less.sizes, more.sizes, strict=True)]
         sums = {
-            number: Sum((of.rows - less.sums[number].rows) / apart, (of.columns - less.sums[number].columns) / apart)
+            number: RowSum((of.rows - less.sums[number].rows) / apart, (of.columns - less.sums[number].columns) / apart)
             for number, of in more.sums.items()
         }
         return cls(more, images, slopes, sums)
@@ -127,7 +127,7 @@ class Growth:
         by = batch - self.batch
         grown = [max(0, round(size + by * slope)) for size, slope in zip(self.trace.sizes, self.slopes, strict=True)]
         sums = {
-            number: Sum(of.rows + by * self.sums[number].rows, of.columns + by * self.sums[number].columns)
+            number: RowSum(of.rows + by * self.sums[number].rows, of.columns + by * self.sums[number].columns)
             for number, of in self.trace.sums.items()
         }
         return replace(self.trace, sizes=grown, sums=sums)

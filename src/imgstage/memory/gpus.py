@@ -126,7 +126,9 @@ def find(name: str) -> Gpu:
         return from_calibration(Gpu(word, 0), told)
     near = f"{word}GiB" if word.isdecimal() else ", ".join(get_close_matches(word, [*_KNOWN, *_NAMES], 3, 0.5))
     problem = f"There is no GPU {name!r} in the table"
-    raise UsageError(problem, f"{f'Did you mean one of {near}? ' if near else ''}Or give its memory, as in 24GiB")
+    raise UsageError(
+        problem, f"Did you mean {near}? Or give its memory, as in 24GiB" if near else "Give its memory, as in 24GiB"
+    )
 
 
 def known_as(name: str) -> str:

@@ -71,7 +71,7 @@ class MemoryPlan:
         reserved_bytes: at the peak, by PyTorch's allocator (`torch.cuda.max_memory_reserved`).
         process_bytes: at the peak, as nvidia-smi shows the process.
         verdict: whether it fits; None without a GPU.
-        gives_back: whether it fits only because PyTorch gives back what it has cached when memory runs out.
+        releases_cache: whether it fits only because PyTorch gives back what it has cached when memory runs out.
         breakdown_bytes: by what it is for, at the peak of what is allocated, mid; with CUDA's context.
         peak_operation: what runs then.
         peak_phase: "forward", "backward" or "optimizer".
@@ -88,7 +88,7 @@ class MemoryPlan:
     reserved_bytes: Range
     process_bytes: Range
     verdict: Verdict | None
-    gives_back: bool
+    releases_cache: bool
     breakdown_bytes: dict[str, int]
     peak_operation: str
     peak_phase: str
@@ -103,7 +103,7 @@ class MemoryPlan:
             told[name] = getattr(self, name)._asdict()
         return told | {
             "verdict": self.verdict,
-            "gives_back": self.gives_back,
+            "releases_cache": self.releases_cache,
             "verified": bool(self.gpu and self.gpu.calibration),
             "gpu": asdict(self.gpu) if self.gpu else None,
             "breakdown_bytes": self.breakdown_bytes,
@@ -125,7 +125,9 @@ def on_gpu(trace: Trace, gpu: Gpu) -> Trace:
     return replace(trace, sizes=sizes)
 
 
-def tell(model: str, parameters: int, trace: Trace, training: Training, gpu: Gpu | None, default: Gpu) -> MemoryPlan:
+def make_plan(
+    model: str, parameters: int, trace: Trace, training: Training, gpu: Gpu | None, default: Gpu
+) -> MemoryPlan:
     """What a traced training takes.
 
     Args:
@@ -156,7 +158,7 @@ def tell(model: str, parameters: int, trace: Trace, training: Training, gpu: Gpu
         reserved_bytes=reserved,
         process_bytes=reserved + outside,
         verdict=verdict,
-        gives_back=verdict == "fits" and gpu is not None and reserved.mid + outside.mid > gpu.usable_bytes,
+        releases_cache=verdict == "fits" and gpu is not None and reserved.mid + outside.mid > gpu.usable_bytes,
         breakdown_bytes={**peak.kinds, "context": outside.mid},
         peak_operation=peak.operation,
         peak_phase=peak.phase,

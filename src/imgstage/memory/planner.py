@@ -12,7 +12,7 @@ from .allocator import GIB
 from .arithmetic import check_positive, safe_sizes
 from .events import Growth, Trace
 from .gpus import Gpu, find
-from .plan import MemoryPlan, Training, tell
+from .plan import MemoryPlan, Training, make_plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -99,7 +99,7 @@ class Planner:
         training = training or self.training
         trace = trace or self._trace(training)
         parameters = sum(of.numel() for of in self.model.parameters() if of.requires_grad)
-        made = tell(self.name, parameters, trace, training, self.gpu, _ANYWHERE)
+        made = make_plan(self.name, parameters, trace, training, self.gpu, _ANYWHERE)
         return replace(made, assumptions=tuple(_assumptions(training, self.gpu)))
 
     def at(self, batch: int, training: Training | None = None) -> MemoryPlan:

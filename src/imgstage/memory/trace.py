@@ -96,7 +96,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return result
         if self._workspaces and name == "convolution":
             self.note([result], name)
-            self.trace.pass_by(Convolution.of(args, result, backward=False).output_workspace, name)
+            self.trace.add_transient(Convolution.of(args, result, backward=False).output_workspace, name)
             return result
         if self._workspaces and name == "convolution_backward":
             self._convolve_back(name, args, result)
@@ -114,11 +114,11 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._multiply()
         elif name == "sum" and len(args) > 1 and (of := summed_rows(args[0], args[1])):
             self.trace.sums[len(self.trace.sizes)] = of
-            self.trace.pass_by(1, name)
+            self.trace.add_transient(1, name)
         elif name.startswith("native_layer_norm"):
             for tensor in args[: 1 + name.endswith("backward")]:
                 if not tensor.is_contiguous():
-                    self.trace.pass_by(tensor.numel() * tensor.element_size(), name)
+                    self.trace.add_transient(tensor.numel() * tensor.element_size(), name)
 
     def _multiply(self) -> None:
         """The first product of the forward's thread, and that of the backward's, have a workspace made that stays."""
@@ -137,7 +137,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         for made, workspace in zip(result, (of.output_workspace, of.weights_workspace, 0), strict=True):
             if made is not None:
                 self.note([made], name)
-                self.trace.pass_by(workspace, name)
+                self.trace.add_transient(workspace, name)
         if copied is not None:
             self.trace.order.append(~copied)
 
