@@ -110,6 +110,28 @@ def test_a_trainer_that_is_killed_leaves_no_worker_and_no_memory(tmp_path: Path)
     assert shared_memory() <= shared
 
 
+def test_a_worker_whose_trainer_dies_before_it_has_begun_ends(tmp_path: Path) -> None:
+    """PyTorch's own watch begins later, and would take the process that adopts orphans for the trainer."""
+    code = (
+        "import multiprocessing, os, pathlib, sys, time\n"
+        "from imgstage.training.loader import end_if_orphaned\n"
+        "def work(trainer):\n"
+        "    end_if_orphaned()\n"
+        "    pathlib.Path('begun').touch()\n"
+        "    while os.getppid() == trainer:\n        time.sleep(0.01)\n"
+        "    end_if_orphaned()\n"
+        "    pathlib.Path('left').touch()\n"
+        "multiprocessing.get_context('fork').Process(target=work, args=(os.getpid(),)).start()\n"
+        "while not pathlib.Path('begun').exists():\n    time.sleep(0.01)\n"
+        "os._exit(0)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, start_new_session=True) as process:
+        assert process.wait(60) == 0
+    wait_for_the_end_of(process.pid)
+    assert (tmp_path / "begun").exists()
+    assert not (tmp_path / "left").exists()
+
+
 def test_ctrl_c_in_an_epoch_ends_it_and_its_workers(tmp_path: Path) -> None:
     with training(tmp_path) as process:
         os.killpg(process.pid, signal.SIGINT)

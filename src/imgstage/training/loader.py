@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
+from multiprocessing import current_process, parent_process
+from multiprocessing.context import ForkServerProcess
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import torch
@@ -105,6 +108,7 @@ class Loader:
             multiprocessing_context=multiprocessing_context if num_workers else None,
             generator=torch.Generator(),  # else each epoch draws from the one that the model draws from
             prefetch_factor=prefetch_factor if num_workers else None,
+            worker_init_fn=end_if_orphaned,
         )
         self._loader: DataLoader[Any] = self._new_loader()
 
@@ -243,6 +247,16 @@ class _Guarded(Dataset[Any]):
 
     def __len__(self) -> int:
         return len(self._dataset)  # type: ignore[arg-type]
+
+
+def end_if_orphaned(_worker: int = 0) -> None:
+    """End this worker if the process that started it has died already. PyTorch's workers look whether their parent is
+    another one than at their start; whose parent died before that would wait for ever.
+    """
+    parent = parent_process()
+    is_direct = not isinstance(current_process(), ForkServerProcess)  # else the server is its parent, and ends it
+    if parent is not None and is_direct and os.getppid() != parent.pid:
+        os._exit(1)
 
 
 def _made_ahead(batches: Iterator[_Batch], ahead: int) -> Generator[_Batch]:
