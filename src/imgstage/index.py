@@ -142,6 +142,26 @@ def scan(
     return Index(tuple(done), dict(sorted(folders.items())), fingerprints)
 
 
+def list_files(folder: Path, within: Iterable[str] = (".",)) -> tuple[FileRecord, ...]:
+    """What files there are below a folder, by names alone: nothing is read, so no record has a digest or a defect.
+
+    Args:
+        folder: paths in the records are relative to it.
+        within: see `scan`.
+
+    Returns:
+        The records, in the order of their paths.
+    """
+    found: list[FileRecord] = []
+    for ahead, entries in _met(folder, within, {}, found):
+        for name, status in entries:
+            path = ahead + name
+            kind, trouble = _classify(path, name, status.st_mode)
+            sizes = status.st_size, status.st_mtime_ns, status.st_mode & 0o7777, status.st_dev, status.st_ino
+            found.append(FileRecord(path, kind, *sizes, trouble=trouble))
+    return tuple(sorted(found, key=_BY_PATH))
+
+
 _Entries = list[tuple[str, os.stat_result]]
 """What lies in a folder: names, and the status of each."""
 

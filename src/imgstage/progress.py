@@ -20,9 +20,13 @@ class Bar:
     """A bar with total, rate and remaining time; nothing at all when stderr is no terminal or the work is short.
 
     It appears after a second even when nothing was done by then. Work of an unknown size (a total of 0) pulses.
+
+    Args:
+        unit: what is counted.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, unit: str = "files") -> None:
+        self._unit = unit
         self._label = ""
         self._total = self._done = 0
         self._lock = Lock()  # between the timer and the end of the work
@@ -66,9 +70,12 @@ class Bar:
         from rich.progress import Progress as RichProgress
         from rich.text import Text
 
+        unit = self._unit
+
         class Rate(ProgressColumn):
             def render(self, task: Task) -> Text:
-                return Text(f"{task.speed:,.0f} files/s" if task.speed else "")
+                speed = task.speed or 0.0
+                return Text(f"{speed:,.{int(speed < 10)}f} {unit}/s" if speed else "")
 
         counted = (MofNCompleteColumn(), Rate(), TimeRemainingColumn()) if self._total else ()
         progress = RichProgress(

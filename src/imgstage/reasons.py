@@ -29,6 +29,7 @@ class Why(StrEnum):
     UNLISTED = "unlisted"
     UNFIT = "unfit"
     ASIDE = "aside"
+    EARLIER = "earlier"
     GONE = "gone"
     HIDDEN = "hidden"
     LINK = "link"
@@ -56,6 +57,7 @@ HELP: Mapping[Why, str] = MappingProxyType(
         Why.UNLISTED: "give its image a row in that table, or mend its annotation; `imgstage split --unlisted alone`"
         " takes it as it is",
         Why.UNFIT: "choose another size, --fit or --format, or set the sample aside with `imgstage hold NAME`",
+        Why.EARLIER: "`imgstage play --overwrite` puts the new one in its place",
         Why.ASIDE: "`imgstage release NAME` brings it back",
     }
 )

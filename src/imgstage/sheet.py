@@ -46,31 +46,42 @@ def contact_sheet(
         blocks = [_sample(folder, sample, cell) for sample in lying[::step][:each]]
         width = max((block.shape[1] for block in blocks), default=cell[1])
         title = images.caption(f"{split}/   {len(lying)} samples", (_HEADER, width), 20)
-        columns.append(_stack([title, *blocks], axis=0))
-    return images.encode(_stack(columns, axis=1, gap=4 * _GAP), "PNG", optimize=True)
+        columns.append(stack([title, *blocks], axis=0))
+    return images.encode(stack(columns, axis=1, gap=4 * _GAP), "PNG", optimize=True)
 
 
 def _sample(folder: Path, sample: Sample, cell: tuple[int, int]) -> NDArray[np.uint8]:
     shown = [(role, records[0]) for role, records in sample.images.items() if records]
     cells = []
     for role, record in shown:
-        picture = _fit(images.thumbnail(folder / record.path, cell), cell)
-        cells.append(_stack([picture, images.caption(role, (_LINE, cell[1]), 13)], axis=0, gap=0))
-    row = _stack(cells, axis=1)
+        picture = fit(images.thumbnail(folder / record.path, cell), cell)
+        cells.append(stack([picture, images.caption(role, (_LINE, cell[1]), 13)], axis=0, gap=0))
+    row = stack(cells, axis=1)
     name = images.caption(sample.key, (_LINE, row.shape[1]), 13)
-    return _stack([row, name], axis=0, gap=0)
+    return stack([row, name], axis=0, gap=0)
 
 
-def _fit(picture: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.uint8]:
-    """The picture in the middle of a white field."""
+def fit(picture: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.uint8]:
+    """A picture in the middle of a white field.
+
+    Args:
+        picture: RGB, uint8, no larger than the field.
+        shape: (height, width) of the field in pixels.
+    """
     field = np.full((*shape, 3), 255, dtype=np.uint8)
     top, left = ((outer - inner) // 2 for outer, inner in zip(shape, picture.shape[:2], strict=True))
     field[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
     return field
 
 
-def _stack(parts: Sequence[NDArray[np.uint8]], axis: int, gap: int = _GAP) -> NDArray[np.uint8]:
-    """Parts below (axis 0) or beside (axis 1) each other, on white."""
+def stack(parts: Sequence[NDArray[np.uint8]], axis: int, gap: int = _GAP) -> NDArray[np.uint8]:
+    """Parts below or beside each other, on white.
+
+    Args:
+        parts: RGB, uint8, shape (height, width, 3).
+        axis: 0 for below, 1 for beside each other.
+        gap: pixels after each.
+    """
     other = 1 - axis
     size = max(part.shape[other] for part in parts)
     filled: list[NDArray[np.uint8]] = []

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 COMMANDS = (
     *("init", "add", "status", "check", "rename", "resize", "split", "unsplit", "hold", "release"),
-    *("log", "undo", "recover", "purge", "sizes", "memory", "demo"),
+    *("log", "undo", "recover", "purge", "sizes", "memory", "play", "demo"),
 )
 """In the order of a dataset's life. Each is the `command` of the module of its name."""
 

@@ -7,6 +7,7 @@ from .codecs import defects, quiet_codecs
 from .drawing import area, bars, caption, stacked_bars, thumbnail
 from .inspection import SIDEWAYS, Header, Inspected, inspect, read_header
 from .pictures import MODES_OF, Picture, Traits, decode, encode, in_mode
+from .png import encode_png, png_comment
 
 __all__ = [
     "COUNTER_CLOCKWISE",
@@ -25,10 +26,12 @@ __all__ = [
     "decode",
     "defects",
     "encode",
+    "encode_png",
     "in_mode",
     "inherits_libvips",
     "inspect",
     "orient",
+    "png_comment",
     "quiet_codecs",
     "read_header",
     "resize",

@@ -77,7 +77,7 @@ def resize(pixels: NDArray[Any], size: tuple[int, int], kernel: Kernel, *, alpha
         rows, columns = (_nearest(there, wished) for there, wished in zip(pixels.shape, size, strict=False))
         return pixels[rows[:, None], columns]
     deep = np.ascontiguousarray(pixels if pixels.ndim == 3 else pixels[..., None])
-    image = _vips().Image.new_from_array(deep)
+    image = libvips().Image.new_from_array(deep)
     if alpha:
         largest = float(np.iinfo(pixels.dtype).max)
         weighed = _scaled(image.premultiply(max_alpha=largest), size)
@@ -128,7 +128,7 @@ def _scaled(image: Any, size: tuple[int, int]) -> Any:
     across, down = max(across, 1.0), max(down, 1.0)
     return image.affine(
         (across, 0, 0, down),
-        interpolate=_vips().Interpolate.new("bicubic"),
+        interpolate=libvips().Interpolate.new("bicubic"),
         idx=0.5 - 0.5 / across,
         idy=0.5 - 0.5 / down,
         oarea=(0, 0, size[1], size[0]),
@@ -151,7 +151,7 @@ _LOADED_IN: list[int] = []
 
 
 @cache
-def _vips() -> ModuleType:
+def libvips() -> ModuleType:
     """libvips, loaded when it is first needed."""
     import pyvips
 

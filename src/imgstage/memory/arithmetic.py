@@ -8,9 +8,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ..errors import UsageError
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_DIVISORS = (1, 2, 3, 4, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, 64, 80, 96, 112, 128, 192, 224, 256)
+_LEAST = 96  # pixels that a probe has at least: some networks take nothing small
 DTYPE_BYTES = {"uint8": 1, "float16": 2, "bfloat16": 2, "float32": 4, "float64": 8}
 
 
@@ -115,3 +121,19 @@ def halvings(size: tuple[int, int]) -> int:
 
 def _area(size: tuple[int, int]) -> int:
     return size[0] * size[1]
+
+
+def smallest_divisor(takes: Callable[[tuple[int, int]], bool]) -> int | None:
+    """What height and width must be multiples of, at least; None where nothing that was tried goes.
+
+    Args:
+        takes: whether a size, (height, width) in pixels, goes.
+    """
+    fitting = (of for of in _DIVISORS if all(takes((of * a, of * b)) for a, b in _odd_pairs(of)))
+    return next(fitting, None)
+
+
+def _odd_pairs(divisor: int) -> list[tuple[int, int]]:
+    """Multiples that are of nothing larger: two sizes, neither square."""
+    odd = -(-_LEAST // divisor) | 1
+    return [(odd, odd + 2), (odd + 4, odd)]

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 from torch import nn
 from torch.nn import functional
-from torch.utils._pytree import tree_iter
 from torch.utils.checkpoint import checkpoint
 
+from ..networks.answers import output_of
 from .events import Kind, Step, Trace
 
 if TYPE_CHECKING:
@@ -94,17 +94,6 @@ def _optimizer(name: str, model: nn.Module) -> torch.optim.Optimizer:
         return torch.optim.SGD(parameters, lr=1e-3, momentum=0.9, foreach=True)
     kind = torch.optim.Adam if name == "adam" else torch.optim.AdamW
     return kind(parameters, lr=1e-3, foreach=True)
-
-
-def output_of(answer: Any) -> torch.Tensor:
-    """The tensor that the loss is taken of: the answer itself, its "out", or its first."""
-    if isinstance(answer, dict) and "out" in answer:
-        answer = answer["out"]
-    for part in tree_iter(answer):
-        if isinstance(part, torch.Tensor):
-            return part
-    message = "the model gives no tensor"
-    raise TypeError(message)
 
 
 def _target(loss: str, output: torch.Tensor) -> torch.Tensor:

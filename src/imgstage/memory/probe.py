@@ -8,15 +8,13 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from ..errors import UsageError
-from .loop import output_of
+from ..networks.answers import output_of
+from .arithmetic import smallest_divisor
 from .refusals import explain
 from .trace import quietly, without_values
 
 if TYPE_CHECKING:
     from torch import nn
-
-_DIVISORS = (1, 2, 3, 4, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, 64, 80, 96, 112, 128, 192, 224, 256)
-_LEAST = 96  # pixels that a probe has at least: some networks take nothing small
 
 
 class Probe:
@@ -57,18 +55,12 @@ class Probe:
         Raises:
             UsageError: of all sizes that were tried, none goes; why, for the last.
         """
-        for divisor in _DIVISORS:
-            if all(self.takes((divisor * a, divisor * b)) for a, b in _odd_pairs(divisor)):
-                return divisor
+        divisor = smallest_divisor(self.takes)
+        if divisor is not None:
+            return divisor
         only = [size for size in (224, 256, 299, 384, 512) if self.takes((size, size))]
         if only:
             problem = f"The network takes no sizes but {', '.join(f'{side}x{side}' for side in only)}"
             raise UsageError(problem, "Resize to that: imgstage resize")
         assert self.trouble is not None
         raise explain(self.trouble, type(self._model).__name__)
-
-
-def _odd_pairs(divisor: int) -> list[tuple[int, int]]:
-    """Multiples that are of nothing larger: two sizes, neither square."""
-    odd = -(-_LEAST // divisor) | 1
-    return [(odd, odd + 2), (odd + 4, odd)]

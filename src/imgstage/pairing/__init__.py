@@ -1,6 +1,6 @@
 """File names -> samples: which images, in which roles, go together, and which sidecars go with them. Pure."""
 
-from .detect import FolderPairing, describe, detect, is_complete, read_all, stem_of, toml_table
+from .detect import FolderPairing, describe, detect, is_complete, read_all, read_rule, stem_of, toml_table
 from .rules import LONE, SIDECAR, Rule, Slot, without_noise
 from .sidecars import attach
 from .words import is_mask
@@ -17,6 +17,7 @@ __all__ = [
     "is_complete",
     "is_mask",
     "read_all",
+    "read_rule",
     "stem_of",
     "toml_table",
     "without_noise",

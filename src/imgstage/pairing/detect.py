@@ -270,6 +270,16 @@ def _parallel_tops(tops: Mapping[str, Mapping[str, str]]) -> Iterator[tuple[tupl
             yield (first, second), rule
 
 
+def read_rule(rule: Rule, images: Iterable[str]) -> Mapping[str, Slot]:
+    """The slot of each image that a rule can read.
+
+    Args:
+        rule: the rule.
+        images: their paths.
+    """
+    return read_roles(rule, {path: stem_of(path) for path in images}).slots
+
+
 def read_all(pairings: Sequence[FolderPairing]) -> Mapping[str, Slot]:
     """The slot of each image that its folder's rule can read."""
     if len(pairings) == 1:

@@ -1,0 +1,286 @@
+"""From a root and a network to results, scores, and what to look at."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import RefusedError, UsageError
+from ..journal.results import open_results
+from ..parallel import Silent
+from ..plan import Report
+from ..root import TRAIN, find_root, show
+from . import preview
+from .config import FILE, read_config
+from .engines import open_engine
+from .network import Network, Tiling
+from .run import Look, Player, Run
+from .scores import Confusion, Score, mean_score
+from .sources import OUTPUT, PLAY, Gathered, of_files, of_folder, of_split
+from .store import Files, Rows, Store
+from .tasks import Classes, Masks, Outcome, Pictures
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..journal.results import Results
+    from ..parallel import Progress
+    from ..root import Root
+    from .tasks import Task
+
+_WORST = 10
+_HEAD = 400  # bytes in which the mark of a sheet or a page stands
+
+
+@dataclass(frozen=True)
+class Played:
+    """What came of pictures.
+
+    Attributes:
+        report: which files were met, and what became of each.
+        outcomes: of the pictures that went through.
+        baseline: the mean score of what went in; None where nothing was compared.
+        score: the mean score of what came out.
+        confusion: of masks and classes, the same by counts, over all pictures.
+        folder: where results lie; None where none were kept.
+        written: sheets and pages that were written, relative to it.
+        seconds: from the first picture to the last.
+        tiled: how many went through in tiles.
+        tiles_agree: whether what comes of tiles is what would come of whole pictures, as far as asking has told.
+        pairing: how names were read, in words.
+    """
+
+    report: Report
+    outcomes: tuple[Outcome, ...]
+    baseline: Score | None = None
+    score: Score | None = None
+    confusion: Confusion | None = None
+    folder: Path | None = None
+    written: tuple[str, ...] = ()
+    seconds: float = 0.0
+    tiled: int = 0
+    tiles_agree: bool = True
+    pairing: str = ""
+    network: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def worst(self) -> list[Outcome]:
+        """The ten pictures that are farthest from the true ones, the farthest first."""
+        compared = [of for of in self.outcomes if of.is_compared]
+        return sorted(compared, key=lambda of: (-of.badness, of.path))[:_WORST]
+
+    def as_json(self) -> dict[str, Any]:
+        """What `--json` prints."""
+        scores: dict[str, Any] = {"compared": sum(1 for of in self.outcomes if of.is_compared)}
+        if self.score is not None:
+            scores |= self.score.as_json()
+            scores["baseline"] = self.baseline.as_json() if self.baseline else None
+        if self.confusion is not None:
+            scores |= {"accuracy": self.confusion.accuracy, "mean_iou": self.confusion.mean_iou}
+        return {
+            **self.network,
+            "folder": show(str(self.folder)) if self.folder else None,
+            "seconds": round(self.seconds, 3),
+            "tiled": self.tiled,
+            **self.report.as_json(),
+            "written": list(self.written),
+            "scores": scores,
+            "worst": [show(of.path) for of in self.worst],
+            "pictures": [_as_json(of) for of in self.outcomes],
+        }
+
+
+def _as_json(of: Outcome) -> dict[str, Any]:
+    made: dict[str, Any] = {"path": show(of.path), "result": show(of.result) or None, "new": of.is_new}
+    if of.score is not None:
+        made |= {**of.score.as_json(), "baseline": of.baseline.as_json() if of.baseline else None}
+    if of.confusion is not None and not of.classes:
+        made |= {"accuracy": of.confusion.accuracy, "mean_iou": of.confusion.mean_iou}
+    if of.classes:
+        made |= {"class": of.classes[0][0], "probability": of.classes[0][1], "true_class": of.label or None}
+    return made | ({"unscored": of.why_unscored} if of.why_unscored else {})
+
+
+def open_network(
+    model: str,
+    weights: str | Path | None = None,
+    *,
+    device: str = "auto",
+    batch: int = 1,
+    tiling: Tiling | None = None,
+    **options: Any,
+) -> Network:
+    """Make a network ready to be played.
+
+    Args:
+        model: a name that `imgstage.networks.build` knows, such as "folder/file.py:Class", or the path of an ONNX file.
+        weights: safetensors, or a file that holds nothing but tensors; None where the model brings its own. A
+            `model.toml` beside it says what the network takes.
+        device: "cpu", "cuda", "mps", or "auto" for the fastest there is.
+        batch: images that go in at once, where they have one size.
+        tiling: how pictures that are too large are cut.
+        **options: fields of `ModelConfig` that are other than `model.toml` says.
+
+    Raises:
+        UsageError: there is no such network; its weights, or what is said of it, do not fit.
+    """
+    if batch < 1:
+        problem = f"batch is {batch}"
+        raise UsageError(problem, "It must be 1 or more")
+    beside = Path(weights).expanduser() if weights else Path(model).expanduser() if model.endswith(".onnx") else None
+    config = read_config(beside.with_name(FILE) if beside else None).with_options(**options)
+    engine = open_engine(model, Path(weights).expanduser() if weights else None, device, config.channel_count)
+    return Network(engine, config, tiling or Tiling(), batch)
+
+
+def play(
+    root: str | Path | None,
+    network: Network,
+    *,
+    files: Sequence[str] = (),
+    split: str | None = None,
+    suffix: str | None = None,
+    overwrite: bool = False,
+    sheet: bool = False,
+    dry_run: bool = False,
+    progress: Progress | None = None,
+) -> Played:
+    """Run a network over pictures.
+
+    Args:
+        root: None means the current folder when it is a root, else `./data`.
+        network: see `open_network`.
+        files: pictures; none for all in `play_data/`. Results go to `play_data/output/`.
+        split: its samples instead, which are scored; no results are written.
+        suffix: what names of results end with; None for "_after", or "_mask" where masks are made.
+        overwrite: whether earlier results may go.
+        sheet: also write a contact sheet, and a page with a slider.
+        dry_run: write nothing, and do not run the network.
+        progress: is told of each picture.
+
+    Raises:
+        ImgstageError: a wish that makes no sense; another process is at work; results cannot be written; it was
+            interrupted, and what was written stays.
+    """
+    place = find_root(Path(root) if root is not None else None)
+    task = _task(network, place)
+    ending = _checked_suffix(task.suffix if suffix is None else suffix)
+    gathered = _gather(place, files, split, ending, masks=task.is_mask)
+    folder = place.path / PLAY / OUTPUT
+    told = {
+        "model": network.engine.name,
+        "device": network.engine.device,
+        "task": network.task,
+        "size_multiple": network.multiple,
+        "dry_run": dry_run,
+    }
+    pages = (f"{split}-contact-sheet.png", f"{split}.html") if split else ("contact-sheet.png", "index.html")
+    if sheet:
+        _check_pages(folder, pages, task)
+    if dry_run:
+        return _dry(gathered, folder, network=told)
+    keeps = sheet or split is None
+    with ExitStack() as stack:
+        results = stack.enter_context(open_results(folder)) if keeps else None
+        store = _store(results, task, overwrite=overwrite) if results is not None and split is None else None
+        most = (_WORST if split else preview.MOST) if sheet else 0
+        player = Player(network, task, store, Look(most, worst=split is not None), progress or Silent())
+        run = player.play(gathered.jobs)
+        title = f"{split} of {place.path.name}" if split else f"{PLAY} of {place.path.name}"
+        written = _write_pages(results, pages, title, run) if sheet and results is not None else ()
+    return _played(gathered, run, network, folder if keeps else None, written, told)
+
+
+def _gather(root: Root, files: Sequence[str], split: str | None, suffix: str, *, masks: bool) -> Gathered:
+    if split is not None:
+        if files:
+            problem = "A split is played whole, so no files can be named beside it"
+            raise UsageError(problem, "Give one of the two")
+        return of_split(root, split, masks=masks)
+    return of_files(files, Path(), suffix, masks=masks) if files else of_folder(root, suffix, masks=masks)
+
+
+def _task(network: Network, root: Root) -> Task | Classes:
+    if network.task == "image-to-image":
+        return Pictures(network)
+    if network.task == "segmentation":
+        return Masks(network)
+    count = max(2, network.outputs)
+    named = network.config.classes
+    if named and len(named) != count:
+        problem = f"{FILE} names {len(named)} classes, and {network.engine.name} tells {count} apart"
+        raise UsageError(problem, f"Name each of them in {FILE}")
+    train = root.path / TRAIN
+    there = sorted(of.name for of in train.iterdir() if of.is_dir() and of.name[0] != ".") if train.is_dir() else []
+    return Classes(named or (there if len(there) == count else [str(number) for number in range(count)]))
+
+
+def _store(results: Results, task: Task | Classes, *, overwrite: bool) -> Store:
+    if isinstance(task, Classes):
+        return Rows(results, task, overwrite=overwrite)
+    return Files(results, task, overwrite=overwrite)
+
+
+def _checked_suffix(suffix: str) -> str:
+    if "/" in suffix or not suffix.isprintable() or any("\ud800" <= c <= "\udfff" for c in suffix):
+        problem = f"{suffix!r} cannot end the name of a file"
+        raise UsageError(problem, "Give such as --suffix _after")
+    return suffix
+
+
+def _check_pages(folder: Path, pages: Sequence[str], task: Task | Classes) -> None:
+    if isinstance(task, Classes):
+        problem = "Of classes there is nothing to be seen beside pictures"
+        raise UsageError(problem, "Leave --sheet out; the table of classes is written all the same")
+    for name in pages:
+        path = folder / name
+        if os.path.lexists(path) and not (path.is_file() and preview.MARK.encode() in path.read_bytes()[:_HEAD]):
+            problem = f"{show(str(path))} is there, and not what --sheet wrote"
+            raise RefusedError(problem, "Move it away, then run the command again")
+
+
+def _write_pages(results: Results, pages: Sequence[str], title: str, run: Run) -> tuple[str, ...]:
+    shown = [of for of in run.outcomes if of.shown]
+    if not shown:
+        return ()
+    shown.sort(key=lambda of: (-of.badness, of.path)) if title.startswith(PLAY) is False else None
+    made = preview.contact_sheet(shown), preview.page(title, shown, len(run.outcomes) - len(shown))
+    for name, data in zip(pages, made, strict=True):
+        results.put(name, data, replace=True)
+    return tuple(pages)
+
+
+def _dry(gathered: Gathered, folder: Path, *, network: dict[str, Any]) -> Played:
+    outcomes = [
+        Outcome(of.path, f"{of.name}.png", is_new=not (folder / f"{of.name}.png").exists()) for of in gathered.jobs
+    ]
+    changed = sum(1 for of in outcomes if of.is_new)
+    report = Report(len(outcomes) + gathered.truths, changed, gathered.held, gathered.ignored)
+    return Played(report, tuple(outcomes), folder=folder, pairing=gathered.pairing, network=network)
+
+
+def _played(
+    gathered: Gathered, run: Run, network: Network, folder: Path | None, written: tuple[str, ...], told: dict[str, Any]
+) -> Played:
+    held = tuple(sorted([*gathered.held, *run.held]))
+    changed = sum(1 for of in run.outcomes if of.is_new and of.result)
+    report = Report(len(run.outcomes) + gathered.truths, changed, held, gathered.ignored)
+    compared = [of for of in run.outcomes if of.score is not None]
+    confusions = [of.confusion for of in run.outcomes if of.confusion is not None]
+    return Played(
+        report,
+        tuple(run.outcomes),
+        baseline=mean_score([of.baseline for of in compared if of.baseline is not None]),
+        score=mean_score([of.score for of in compared if of.score is not None]),
+        confusion=sum(confusions[1:], start=confusions[0]) if confusions else None,
+        folder=folder,
+        written=written,
+        seconds=run.seconds,
+        tiled=run.tiled,
+        tiles_agree=network.tiles_agree or not run.tiled,
+        pairing=gathered.pairing,
+        network=told,
+    )

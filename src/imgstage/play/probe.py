@@ -1,0 +1,151 @@
+"""What a network takes and gives, found by asking it: multiples, task, scale, and how far it sees."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import UsageError
+from ..memory.arithmetic import smallest_divisor
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from .config import ModelConfig, Task
+    from .engines import Engine
+    from .pixels import Numbers
+
+_REACHES = (128, 256, 512)  # pixels within which the reach is looked for
+_TOLERANCE = 1 / 1024  # of the range: a quarter of a grey level
+_SIDES = (224, 256, 299, 384, 512)  # of networks that take one size alone
+
+
+class Probe:
+    """An engine that is asked.
+
+    Args:
+        engine: runs the network.
+        config: what is known of it.
+        numbers: how pixels become what it takes.
+        batch: images that go in at once.
+    """
+
+    def __init__(self, engine: Engine, config: ModelConfig, numbers: Numbers, batch: int) -> None:
+        self._engine, self._config, self._numbers, self._batch = engine, config, numbers, batch
+        self._trouble: Exception | None = None
+
+    def multiple(self) -> int:
+        """What height and width must be multiples of.
+
+        Raises:
+            UsageError: no size goes that was tried.
+        """
+        name, config = self._engine.name, self._config
+        if config.size_multiple is not None:
+            return config.size_multiple
+        if self._engine.size is not None or config.size is not None:
+            return 1
+        found = smallest_divisor(self._takes)
+        if found is not None:
+            return found
+        if only := [side for side in _SIDES if self._takes((side, side))]:
+            problem = f"{name} takes no sizes but {', '.join(f'{side}x{side}' for side in only)}"
+            raise UsageError(problem, f"Where it classifies, write size = [{only[0]}, {only[0]}] into model.toml")
+        problem = f"{name} takes no images of {config.channel_count} channels: {line_of(self._trouble)}"
+        raise UsageError(problem, "Give --channels RGB or L as it was trained with, or mend the model")
+
+    def _takes(self, size: tuple[int, int]) -> bool:
+        """Whether a size goes, and comes out as it went in, or so many times larger."""
+        try:
+            answer = self._engine(self._grey(size))
+        except Exception as error:  # noqa: BLE001 - a network refuses as it likes
+            self._trouble = error
+            return False
+        if answer.ndim != 4:
+            return answer.ndim == 2
+        return all(of % side == 0 and of > 0 for of, side in zip(answer.shape[1:3], size, strict=True))
+
+    def _grey(self, size: tuple[int, int]) -> NDArray[np.float32]:
+        return np.full((self._batch, *size, self._config.channel_count), 0.5, np.float32)
+
+    def answer(self, multiple: int) -> tuple[Task, int, int]:
+        """The task, how many pixels a side of the answer has for one of the image, and the channels of the answer.
+
+        Raises:
+            UsageError: the network refuses, or its answer is none for the task.
+        """
+        name = self._engine.name
+        size = self._engine.size or self._config.size or (up(96, multiple), up(128, multiple))
+        try:
+            answer = self._engine(self._grey(size))
+        except Exception as error:
+            problem = f"{name} refuses images of {size[0]}x{size[1]} (height x width): {line_of(error)}"
+            raise UsageError(problem, "Give --multiple and --channels as it was trained with, or mend it") from error
+        task = self._config.task or self._told_by(answer)
+        wanted = 2 if task == "classification" else 4
+        if answer.ndim != wanted or (task == "image-to-image" and answer.shape[-1] not in (1, 3)):
+            problem = f"{name} gives an answer of shape {answer.shape} (channels last), which is none for {task}"
+            raise UsageError(problem, "Give the --task that it was made for")
+        if task == "classification":
+            return task, 1, answer.shape[-1]
+        scales = {of / side for of, side in zip(answer.shape[1:3], size, strict=True)}
+        scale = scales.pop()
+        if scales or scale != int(scale):
+            problem = f"{name} gives {answer.shape[1]}x{answer.shape[2]} for {size[0]}x{size[1]}"
+            raise UsageError(problem, "Give --multiple, so that what comes out is as large as what goes in")
+        return task, int(scale), answer.shape[-1]
+
+    def _told_by(self, answer: NDArray[np.float32]) -> Task:
+        """What an answer means, by its shape."""
+        if answer.ndim == 2:
+            return "classification"
+        given, made = self._config.channel_count, answer.shape[-1]
+        if answer.ndim == 4 and (made == given or (given, made) == (1, 3)):
+            return "image-to-image"
+        if answer.ndim == 4 and made == 1:
+            problem = f"{self._engine.name} makes one channel of {given}: a grey picture, or a mask"
+            raise UsageError(problem, "Give --task image-to-image or --task segmentation")
+        return "segmentation"
+
+    def reach(self, multiple: int) -> int | None:
+        """How many pixels away what a pixel becomes depends on; None where it is farther than 512, or all there is.
+
+        Noise is changed on one side: how far on the other that shows.
+        """
+        for within in _REACHES:
+            if self._engine.size is not None and min(self._engine.size) < 2 * within:
+                return None
+            shape = up(64, multiple), up(2 * within, multiple)
+            sizes = [self._engine.size] * 2 if self._engine.size else [shape[::-1], shape]
+            found = [self._reach_along(axis, size, multiple) for axis, size in enumerate(sizes)]
+            if max(found) < within - multiple:
+                return max(found)
+        return None
+
+    def _reach_along(self, axis: int, size: tuple[int, int], multiple: int) -> int:
+        chance = np.random.default_rng(0)
+        first = chance.integers(0, 256, (*size, 3), np.uint8)
+        edge = size[axis] // 2 // multiple * multiple
+        other = first.copy()
+        changed = other[edge:] if axis == 0 else other[:, edge:]
+        changed[...] = chance.integers(0, 256, changed.shape, np.uint8)
+        made = []
+        for of in (first, other):
+            given = self._numbers.of(of[..., : self._config.channel_count])[None]
+            made.append(self._engine(np.repeat(given, self._batch, axis=0))[0])
+        low, high = self._config.output_range or self._config.range
+        apart = np.abs(made[0] - made[1]).max(axis=(1 - axis, 2))
+        scale = len(apart) // size[axis]
+        seen = np.flatnonzero(apart[: edge * scale] > _TOLERANCE * (high - low))
+        return edge - int(seen[0]) // scale if len(seen) else 0
+
+
+def up(number: int, multiple: int) -> int:
+    """The next multiple."""
+    return -(-number // multiple) * multiple
+
+
+def line_of(error: BaseException | None) -> str:
+    """An error in a line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200].rstrip('.')}"

@@ -1,0 +1,140 @@
+"""Where results go, and which are there already: a file each, or a row each in one table."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from ..errors import DefectError
+from ..images import png_comment
+from .classtable import NAME, ClassTable
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..journal.results import Results
+    from .pixels import Source
+    from .sources import Job
+    from .tasks import Classes, Task
+
+_MARK = "imgstage play "
+_HEAD = 1 << 20  # bytes of a PNG in which its comment is; a colour profile may stand before it
+_FLUSH_S = 5.0  # after which a table is written again, so that little is lost
+
+
+class EarlierError(Exception):
+    """Another result has the name, and stays."""
+
+
+class Store(Protocol):
+    """Where results go."""
+
+    def name(self, job: Job) -> str:
+        """Of the file that a picture's result is, or is in, relative to the folder of results."""
+
+    def earlier(self, job: Job, made_of: str) -> NDArray[Any] | None:
+        """The very result that would come out, where an earlier run has written it.
+
+        Raises:
+            EarlierError: another result is there, and stays.
+        """
+
+    def keep(self, job: Job, made_of: str, made: NDArray[Any], source: Source) -> None:
+        """Write a result.
+
+        Raises:
+            EarlierError: another one came to be there meanwhile.
+            OSError: it cannot be written.
+        """
+
+    def close(self) -> None:
+        """Write what is not written yet."""
+
+
+class Files:
+    """A PNG for each picture. What it was made of stands in its comment.
+
+    Args:
+        results: the folder.
+        task: makes files of results.
+        overwrite: whether earlier ones may go.
+    """
+
+    def __init__(self, results: Results, task: Task, *, overwrite: bool) -> None:
+        self._results, self._task, self._overwrite = results, task, overwrite
+
+    def name(self, job: Job) -> str:
+        """See `Store`."""
+        return f"{job.name}.png"
+
+    def earlier(self, job: Job, made_of: str) -> NDArray[Any] | None:
+        """See `Store`."""
+        path = Path(self._results.path(self.name(job)))
+        if self._overwrite or not (path.exists() or path.is_symlink()):
+            return None
+        with suppress(OSError, DefectError):
+            data = path.read_bytes() if path.is_file() else b""
+            if png_comment(data[:_HEAD]) == f"{_MARK}{made_of}":
+                return self._task.decode(data)
+        raise EarlierError
+
+    def keep(self, job: Job, made_of: str, made: NDArray[Any], source: Source) -> None:
+        """See `Store`."""
+        data = self._task.encode(made, source, f"{_MARK}{made_of}")
+        try:
+            self._results.put(self.name(job), data, replace=self._overwrite)
+        except FileExistsError as error:
+            raise EarlierError from error
+
+    def close(self) -> None:
+        """See `Store`."""
+        self._results.sync()
+
+
+class Rows:
+    """A row for each picture in `classes.csv`.
+
+    Args:
+        results: the folder.
+        task: knows the classes.
+        overwrite: whether earlier rows may go.
+
+    Raises:
+        RefusedError: something else has that name.
+    """
+
+    def __init__(self, results: Results, task: Classes, *, overwrite: bool) -> None:
+        self._results, self._overwrite = results, overwrite
+        self._table = ClassTable(Path(results.path(NAME)), task.names, overwrite=overwrite)
+        self._is_new, self._written = False, time.monotonic()
+
+    def name(self, job: Job) -> str:  # noqa: ARG002
+        """See `Store`."""
+        return NAME
+
+    def earlier(self, job: Job, made_of: str) -> NDArray[Any] | None:
+        """See `Store`."""
+        row = None if self._overwrite else self._table.row(job.path)
+        if row is None:
+            return None
+        if row.made_of != made_of:
+            raise EarlierError
+        return np.array(row.shares)
+
+    def keep(self, job: Job, made_of: str, made: NDArray[Any], source: Source) -> None:  # noqa: ARG002
+        """See `Store`."""
+        self._table.put(job.path, made.tolist(), made_of)
+        self._is_new = True
+        if time.monotonic() - self._written > _FLUSH_S:
+            self.close()
+
+    def close(self) -> None:
+        """See `Store`."""
+        if self._is_new:
+            self._results.put(NAME, self._table.encoded(), replace=True)
+            self._is_new, self._written = False, time.monotonic()
+        self._results.sync()
