@@ -42,7 +42,7 @@ types: .venv/ready
 	.venv/bin/mypy
 
 # PyTorch in a process makes each of the thousands of forks of the proof slow: so its tests have one of their own.
-TORCH = tests/training tests/networks tests/memory
+TORCH = tests/training tests/networks tests/memory tests/play
 # Each runs on a core of its own.
 unit: .venv/ready
 	$(MAKE) -j2 --output-sync=target unit-core unit-torch

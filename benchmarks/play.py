@@ -137,12 +137,17 @@ def large(folder: Path, photo: str | None) -> tuple[float, float, float]:
     return (peak - before) / 1e6, played.seconds, height * width / 1e6
 
 
-def _large_photo(folder: Path) -> Path:
+def photo(name: str) -> Any:
+    """One of scikit-image's photographs."""
     from skimage import data
 
+    return getattr(data, name)()
+
+
+def _large_photo(folder: Path) -> Path:
     from imgstage.images import encode
 
-    small = data.astronaut()
+    small = photo("astronaut")
     tiled = np.tile(small, (-(-_LARGE[0] // small.shape[0]), -(-_LARGE[1] // small.shape[1]), 1))
     path = folder / "large.jpg"
     path.write_bytes(encode(np.ascontiguousarray(tiled[: _LARGE[0], : _LARGE[1]]), "JPEG"))
@@ -153,7 +158,6 @@ def tiles(folder: Path) -> list[tuple[str, ...]]:
     """How far tiles of 256x256 are from the whole picture, at several overlaps, for two networks."""
     import torch
     from safetensors.torch import save_file
-    from skimage import data
 
     from imgstage.networks import build
     from imgstage.play import Tiling, open_network
@@ -161,7 +165,7 @@ def tiles(folder: Path) -> list[tuple[str, ...]]:
     torch.manual_seed(1)
     deep = folder / "deep.safetensors"
     save_file(build("unet:16").state_dict(), deep)
-    picture = np.tile(data.astronaut(), (2, 2, 1))[:900, :1000]
+    picture = np.tile(photo("astronaut"), (2, 2, 1))[:900, :1000]
     rows: list[tuple[str, ...]] = []
     for name, weights in ((_MODEL, folder / _WEIGHTS), ("unet:16", deep)):
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 STAGE = "stage_data"
 HELD = "held"
+PLAY = "play_data"
 STATE = ".imgstage"
 LEDGER = "splits.csv"
 SETTINGS = "imgstage.toml"
@@ -33,7 +34,7 @@ DEFAULT_RATIOS: Mapping[str, Fraction] = MappingProxyType(
     {"train": Fraction(80, 100), "val": Fraction(12, 100), "test": Fraction(8, 100)}
 )
 TRAIN = "train"
-_RESERVED = {STAGE, "play_data", HELD, STATE, LEDGER, SETTINGS, REPORT}
+_RESERVED = {STAGE, PLAY, HELD, STATE, LEDGER, SETTINGS, REPORT}
 
 
 @dataclass(frozen=True)
@@ -193,7 +194,7 @@ def read_regular(path: Path) -> bytes:
 
 def images_astray(path: Path) -> str:
     """The first image by name that lies directly in a folder, or in one of its folders that mean nothing here."""
-    known = {STAGE, STATE, HELD, "play_data", *DEFAULT_RATIOS, *_SPELLINGS}
+    known = {STAGE, STATE, HELD, PLAY, *DEFAULT_RATIOS, *_SPELLINGS}
     try:
         for entry in sorted(path.iterdir()):
             inside = [] if entry.is_symlink() or not entry.is_dir() or entry.name in known else sorted(entry.iterdir())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 import signal
 import subprocess
@@ -48,6 +49,29 @@ def losses(root: Path) -> list[str]:
         return [row["loss"] for row in csv.DictReader(file)]
 
 
+def play_test(root: Path) -> dict[str, float]:
+    """What `imgstage play` says of the trained model on the test split, as the README has it."""
+    command = [
+        sys.executable,
+        "-m",
+        "imgstage",
+        "-C",
+        str(root),
+        "play",
+        "--model",
+        f"{EXAMPLE}:UNet",
+        "--split",
+        "test",
+    ]
+    weights = str(root / "models/unet.safetensors")
+    done = subprocess.run([*command, "--weights", weights, "--json"], stdout=subprocess.PIPE, check=True)
+    body = json.loads(done.stdout)
+    assert (body["size_multiple"], body["scores"]["compared"]) == (4, 10)
+    assert body["scores"]["psnr_db"] >= body["scores"]["baseline"]["psnr_db"] + 2
+    scores: dict[str, float] = body["scores"]
+    return scores
+
+
 def test_it_gains_two_decibels_and_an_interruption_changes_nothing(root: Path) -> None:
     with train(root, 6) as whole:
         told = whole.communicate()[0]
@@ -65,6 +89,7 @@ def test_it_gains_two_decibels_and_an_interruption_changes_nothing(root: Path) -
     with Image.open(root / "models/test.png") as picture:
         assert picture.size == (3 * 132 + 4, 4 * 132 + 4)
 
+    played = play_test(root)
     for path in (root / "models").iterdir():
         path.unlink()
     with train(root, 6) as broken_off:
@@ -77,5 +102,6 @@ def test_it_gains_two_decibels_and_an_interruption_changes_nothing(root: Path) -
         told = again.communicate()[0]
     assert told.startswith("Going on after 36 steps\nepoch  4/6")
     assert losses(root) == expected
+    assert play_test(root) == played
     later = load_file(root / "models/unet.safetensors")
     assert all(torch.equal(later[name], of) for name, of in weights.items())

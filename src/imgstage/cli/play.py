@@ -8,14 +8,23 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..reasons import Why
 from .common import all_option, asking, dry_run_option, json_option
-from .render import accounting, counted, helps, print_json, table
+from .render import accounting, counted, print_json, table
 
 if TYPE_CHECKING:
     from ..play import Played, Tiling
     from ..play.tasks import Outcome
 
 _FIRST = 10
+_HELPS = {
+    Why.BROKEN: "put a whole file in its place",
+    Why.UNREADABLE: "allow reading it (chmod), then run it again",
+    Why.TWINS: "rename one of the two, or put them into folders of their own",
+    Why.EARLIER: "--overwrite puts the new one in its place; else move it away",
+    Why.UNFIT: "save it with 8 bits a channel, or choose another model",
+    Why.INCOMPLETE: "`imgstage check` tells what it lacks",
+}
 
 
 @click.command("play", short_help="Try a model on new pictures, or score it on a split.")
@@ -83,7 +92,7 @@ def command(
         print_json({"verb": "play", **played.as_json()})
         return
     lines = _told(played, show_all=show_all)
-    lines += accounting(played.report, show_all=show_all, dry_run=dry_run, helps=helps(root))
+    lines += accounting(played.report, show_all=show_all, dry_run=dry_run, helps=_HELPS)
     click.echo("\n".join([*lines, *_closing(played, dry_run=dry_run, show_all=show_all)]))
 
 

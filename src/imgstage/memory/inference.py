@@ -14,7 +14,7 @@ from .trace import Recorder, quietly, without_values
 if TYPE_CHECKING:
     from torch import nn
 
-_SIDES = (4, 8)  # multiples of the divisor, and of 32 pixels, that are traced
+_SIDES = (16, 32)  # multiples of the divisor, and of 32 pixels: what small images take may be of other layers
 
 
 class ForwardMemory:

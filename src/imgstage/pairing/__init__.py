@@ -3,9 +3,10 @@
 from .detect import FolderPairing, describe, detect, is_complete, read_all, read_rule, stem_of, toml_table
 from .rules import LONE, SIDECAR, Rule, Slot, without_noise
 from .sidecars import attach
-from .words import is_mask
+from .words import CONVENTIONS, is_mask
 
 __all__ = [
+    "CONVENTIONS",
     "LONE",
     "SIDECAR",
     "FolderPairing",

@@ -12,14 +12,14 @@ from ..errors import RefusedError, UsageError
 from ..journal.results import open_results
 from ..parallel import Silent
 from ..plan import Report
-from ..root import TRAIN, find_root, show
+from ..root import PLAY, TRAIN, find_root, show
 from . import preview
 from .config import FILE, read_config
 from .engines import open_engine
 from .network import Network, Tiling
 from .run import Look, Player, Run
 from .scores import Confusion, Score, mean_score
-from .sources import OUTPUT, PLAY, Gathered, of_files, of_folder, of_split
+from .sources import OUTPUT, Gathered, of_files, of_folder, of_split
 from .store import Files, Rows, Store
 from .tasks import Classes, Masks, Outcome, Pictures
 

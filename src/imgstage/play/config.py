@@ -59,7 +59,7 @@ class ModelConfig:
             UsageError: something given makes no sense.
         """
         wished = {name: value for name, value in given.items() if value is not None}
-        return replace(self, **_checked(wished, "The options", "--"))
+        return _consistent(replace(self, **_checked(wished, "The options")), "The options")
 
 
 def read_config(path: Path | None) -> ModelConfig:
@@ -78,10 +78,10 @@ def read_config(path: Path | None) -> ModelConfig:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         problem = f"{show(str(path))} cannot be read ({getattr(error, 'strerror', None) or error})"
         raise UsageError(problem, "Mend it, or move it away and give options") from error
-    return ModelConfig(**_checked(found, show(str(path)), ""))
+    return _consistent(ModelConfig(**_checked(found, show(str(path)))), show(str(path)))
 
 
-def _checked(given: Mapping[str, Any], where: str, mark: str) -> dict[str, Any]:
+def _checked(given: Mapping[str, Any], where: str) -> dict[str, Any]:
     known = tuple(of.name for of in fields(ModelConfig))
     made: dict[str, Any] = {}
     for name, value in given.items():
@@ -91,15 +91,18 @@ def _checked(given: Mapping[str, Any], where: str, mark: str) -> dict[str, Any]:
         check, told = _KINDS[name]
         plain = tuple(value) if isinstance(value, list) else value
         if not check(plain):
-            problem = f"{where}: {mark}{name} = {value!r} makes no sense"
+            problem = f"{where}: {name} = {value!r} makes no sense"
             raise UsageError(problem, f"It is {told}")
         made[name] = plain
-    if made.get("mean") or made.get("std"):
-        count = 1 if made.get("channels") == "L" else 3
-        if any(len(made.get(name, ())) not in (0, count) for name in ("mean", "std")):
-            problem = f"{where}: mean and std do not go with {count} channels"
-            raise UsageError(problem, "Give one number for each channel")
     return made
+
+
+def _consistent(config: ModelConfig, where: str) -> ModelConfig:
+    if any(len(of) not in (0, config.channel_count) for of in (config.mean, config.std)):
+        told = "1 channel" if config.channel_count == 1 else f"{config.channel_count} channels"
+        problem = f"{where}: mean and std do not go with {told}"
+        raise UsageError(problem, f"Give one number for each channel in {FILE}")
+    return config
 
 
 def _is_number(value: Any) -> bool:

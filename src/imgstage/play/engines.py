@@ -40,7 +40,7 @@ class Engine(Protocol):
     batch: int | None
     network: nn.Module | None
 
-    def __call__(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+    def __call__(self, images: NDArray[np.float32], /) -> NDArray[np.float32]:
         """Run the network.
 
         Args:

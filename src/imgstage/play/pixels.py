@@ -21,6 +21,10 @@ _BLOCK = 32  # rows: what is computed of them stays in the processor's cache
 _SIXTEEN = ("I", "I;16")
 
 
+class UnplayableError(DefectError):
+    """A picture that is whole, and whose pixels no network takes without losing what they mean."""
+
+
 @dataclass(frozen=True)
 class Source:
     """A picture, upright.
@@ -60,15 +64,16 @@ def read(data: bytes) -> Source:
         data: the bytes of the file.
 
     Raises:
-        DefectError: it does not decode whole, or has pixels that would lose what they mean.
+        DefectError: it does not decode whole.
+        UnplayableError: its pixels would lose what they mean.
     """
     pixels, traits = images.decode(data)
     if traits.mode == "F":
         problem = "its pixels are floating point numbers, of which nobody knows what is black and white"
-        raise DefectError(problem)
+        raise UnplayableError(problem)
     if traits.bits > 8 and traits.mode not in _SIXTEEN:
         problem = "it has 16 bits of each colour, of which only 8 would be read"
-        raise DefectError(problem)
+        raise UnplayableError(problem)
     upright = images.orient(pixels, traits.orientation)
     alpha = None
     if traits.mode in ("LA", "RGBA"):

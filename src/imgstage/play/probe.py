@@ -111,7 +111,7 @@ class Probe:
     def reach(self, multiple: int) -> int | None:
         """How many pixels away what a pixel becomes depends on; None where it is farther than 512, or all there is.
 
-        Noise is changed on one side: how far on the other that shows.
+        One side is changed, from noise to other noise, and from black to white: how far on the other that shows.
         """
         for within in _REACHES:
             if self._engine.size is not None and min(self._engine.size) < 2 * within:
@@ -125,17 +125,16 @@ class Probe:
 
     def _reach_along(self, axis: int, size: tuple[int, int], multiple: int) -> int:
         chance = np.random.default_rng(0)
-        first = chance.integers(0, 256, (*size, 3), np.uint8)
+        fixed, *changes = (chance.integers(0, 256, (*size, 3), np.uint8) for _ in range(3))
         edge = size[axis] // 2 // multiple * multiple
-        other = first.copy()
-        changed = other[edge:] if axis == 0 else other[:, edge:]
-        changed[...] = chance.integers(0, 256, changed.shape, np.uint8)
+        changes += [np.zeros_like(fixed), np.full_like(fixed, 255)]  # what all changes alike shows farther
         made = []
-        for of in (first, other):
+        for of in changes:
+            (of if axis == 0 else of.swapaxes(0, 1))[:edge] = (fixed if axis == 0 else fixed.swapaxes(0, 1))[:edge]
             given = self._numbers.of(of[..., : self._config.channel_count])[None]
             made.append(self._engine(np.repeat(given, self._batch, axis=0))[0])
         low, high = self._config.output_range or self._config.range
-        apart = np.abs(made[0] - made[1]).max(axis=(1 - axis, 2))
+        apart = np.maximum(np.abs(made[0] - made[1]), np.abs(made[2] - made[3])).max(axis=(1 - axis, 2))
         scale = len(apart) // size[axis]
         seen = np.flatnonzero(apart[: edge * scale] > _TOLERANCE * (high - low))
         return edge - int(seen[0]) // scale if len(seen) else 0

@@ -19,7 +19,7 @@ from ..plan import Note
 from ..reasons import Why, because
 from ..root import show
 from . import preview
-from .pixels import read
+from .pixels import UnplayableError, read
 from .store import EarlierError
 from .tasks import Classes, Outcome
 
@@ -185,6 +185,8 @@ class Player:
             return _Decoded(job, made_of, read(data), truth, earlier)
         except EarlierError:
             return self._kept(job)
+        except UnplayableError as error:
+            return _note(job, Why.UNFIT, str(error))
         except DefectError as error:
             return _note(job, Why.BROKEN, str(error))
         except MemoryError:
@@ -249,7 +251,7 @@ class Player:
         yield one, parts
 
     def _finish(self, one: _Decoded | Note, parts: Sequence[Future[NDArray[Any]]]) -> Outcome | Note:
-        """Write, compare, and keep small pictures. Parts were given to the same pool before, so they are on their way."""
+        """Write, compare, and keep small pictures. Its parts were given to the same pool earlier."""
         if isinstance(one, Note):
             return one
         made = one.earlier

@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 from collections import Counter, defaultdict
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING
 
 from .. import pairing, settings
 from ..errors import PairingError, RefusedError, UsageError
 from ..formats import SUFFIXES
 from ..index import Kind, list_files
-from ..pairing import LONE, Rule, is_mask
+from ..pairing import CONVENTIONS, LONE, Rule, is_mask
 from ..plan import Note
 from ..reasons import Why, because
-from ..root import STAGE, fold, show
+from ..root import PLAY, STAGE, fold, show
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,13 +24,18 @@ if TYPE_CHECKING:
     from ..pairing import Slot
     from ..root import Root
 
-PLAY = "play_data"
 OUTPUT = "output"
+_WORDS = [
+    words
+    for convention in CONVENTIONS
+    if not (convention.guessed or convention.bare)
+    for words in product(*map(sorted, convention.words))
+]
 _RULES = (
-    Rule.parse({"before": "{key}_before", "after": "{key}_after"}),
+    *(Rule.parse({"before": f"{{key}}_{first}", "after": f"{{key}}_{second}"}) for first, second in _WORDS),
     Rule.parse({"before": "{key}", "after": "{key}_after"}),
 )
-"""By these names are read whatever else there is."""
+"""By these, names are read whatever else lies there: pictures to play often are few pairs among others."""
 
 
 @dataclass(frozen=True)

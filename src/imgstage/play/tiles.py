@@ -73,7 +73,7 @@ class Axis:
     def _risen(self, places: NDArray[np.float64], number: int) -> NDArray[np.float64]:
         """How far a tile has taken over from the one before it."""
         begin, end = self.starts[number], self.starts[number - 1] + self.tile
-        blend = max(1.0, float(min(BLEND, end - begin)))
+        blend = max(1e-9, float(min(BLEND, end - begin)))  # where none is shared, a step
         risen: NDArray[np.float64] = np.clip((places - (begin + end) / 2) / blend + 0.5, 0, 1)
         return risen
 

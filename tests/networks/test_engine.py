@@ -1,0 +1,77 @@
+"""PyTorch's networks as engines: what they give, by what they are known, and which wishes are refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from imgstage import UsageError
+from imgstage.networks import build
+from imgstage.networks.engine import TorchEngine, open_torch
+
+
+class Half(nn.Module):
+    """Adds what it has learnt in training mode alone, so that evaluation is seen."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.by = nn.Parameter(torch.tensor([0.5]))
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        return {"aux": images * 0, "out": images * self.by + float(self.training)}
+
+
+def test_arrays_go_in_and_come_out_and_nothing_learns() -> None:
+    engine = TorchEngine(Half(), "half")
+    given = np.random.default_rng(0).random((2, 5, 7, 3), np.float32)
+    assert np.array_equal(engine(given), given / 2)
+    assert engine.network is not None
+    assert not any(of.grad_fn for of in engine.network.parameters())
+
+
+def test_classes_stay_rows() -> None:
+    network = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    made = TorchEngine(network, "mean")(np.full((2, 5, 7, 3), 0.25, np.float32))
+    assert made.tolist() == [[0.25] * 3] * 2
+
+
+def test_it_is_known_by_its_weights() -> None:
+    first, second = TorchEngine(build("unet:4"), "a"), TorchEngine(build("unet:4"), "a")
+    assert first.identity != second.identity
+    assert first.network is not None
+    copy = build("unet:4")
+    copy.load_state_dict(first.network.state_dict())
+    assert TorchEngine(copy, "b").identity == first.identity
+
+
+def test_weights_are_asked_for_where_there_would_be_chance(tmp_path: Path) -> None:
+    for name in ("unet:4", "torchvision:resnet18"):
+        with pytest.raises(UsageError, match=r"random weights.*--weights"):
+            open_torch(name, None, "cpu", 3)
+    path = tmp_path / "a.safetensors"
+    trained = build("unet:4")
+    save_file(trained.state_dict(), path)
+    engine = open_torch("unet:4", path, "cpu", 3)
+    given = torch.rand(1, 3, 32, 32)
+    with torch.inference_mode():
+        wanted = trained.eval()(given)
+    made = torch.from_numpy(engine(given.permute(0, 2, 3, 1).numpy())).permute(0, 3, 1, 2)
+    assert torch.allclose(made, wanted, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("device", "told"), [("nonsense", "is no device"), ("cuda", "finds no cuda"), ("mps", "no mps")]
+)
+def test_devices_that_are_not_there_are_told(tmp_path: Path, device: str, told: str) -> None:
+    if device == "cuda" and torch.cuda.is_available():
+        pytest.skip("there is CUDA here")
+    path = tmp_path / "a.safetensors"
+    save_file(build("unet:4").state_dict(), path)
+    with pytest.raises(UsageError, match=told):
+        open_torch("unet:4", path, device, 3)
+    assert open_torch("unet:4", path, "auto", 3).device in ("cpu", "cuda", "mps")

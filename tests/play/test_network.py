@@ -1,0 +1,187 @@
+"""How a network is asked: its multiples, its task, how far it sees; pictures of any size, whole and in tiles."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from imgstage import DefectError, UsageError
+from imgstage.play import Network, Tiling
+from imgstage.play.pixels import Source
+
+from ..helpers import photo
+from .doubles import Engine, Numbers, blur, invert, network
+
+
+def asked(of: Network, picture: NDArray[Any]) -> Numbers:
+    return np.concatenate(list(of.stripes(picture)))
+
+
+def test_what_is_not_said_is_asked() -> None:
+    found = network(Engine(invert, multiple=12))
+    assert (found.task, found.multiple, found.scale, found.outputs) == ("image-to-image", 12, 1, 3)
+    said = network(Engine(invert, multiple=4), size_multiple=8)
+    assert said.multiple == 8
+
+
+@pytest.mark.parametrize(
+    ("channels", "made", "task"),
+    [("RGB", 3, "image-to-image"), ("L", 1, "image-to-image"), ("L", 3, "image-to-image"), ("RGB", 5, "segmentation")],
+)
+def test_the_task_is_told_by_the_channels(channels: str, made: int, task: str) -> None:
+    engine = Engine(lambda images: np.repeat(images[..., :1], made, axis=3))
+    assert network(engine, channels=channels).task == task
+
+
+def test_one_channel_of_three_may_mean_two_things_so_it_is_for_the_user_to_say() -> None:
+    engine = Engine(lambda images: images[..., :1])
+    with pytest.raises(UsageError, match="a grey picture, or a mask"):
+        network(engine)
+    assert network(engine, task="segmentation").outputs == 1
+    assert network(engine, task="image-to-image").outputs == 1
+
+
+def test_rows_of_values_are_classes() -> None:
+    found = network(Engine(lambda images: images.mean(axis=(1, 2))))
+    assert (found.task, found.outputs) == ("classification", 3)
+    with pytest.raises(UsageError, match="none for segmentation"):
+        network(Engine(lambda images: images.mean(axis=(1, 2))), task="segmentation")
+
+
+def test_a_network_that_refuses_all_says_why() -> None:
+    def refuse(_: Numbers) -> Numbers:
+        message = "expected 4 channels"
+        raise RuntimeError(message)
+
+    with pytest.raises(UsageError, match="takes no images of 3 channels: RuntimeError: expected 4 channels"):
+        network(Engine(refuse))
+
+
+def test_sizes_that_come_out_smaller_are_not_taken_for_safe() -> None:
+    """Some networks take any size, and round it down without a word."""
+
+    def round_down(images: Numbers) -> Numbers:
+        height, width = (side // 8 * 8 for side in images.shape[1:3])
+        return images[:, :height, :width]
+
+    found = network(Engine(round_down))
+    assert found.multiple == 8
+    assert asked(found, photo("astronaut")[:61, :83]).shape == (61, 83, 3)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 50), (61, 83), (64, 96)])
+def test_any_size_goes_in_and_comes_out_at_its_own(size: tuple[int, int]) -> None:
+    engine = Engine(invert, multiple=16)
+    picture = photo("astronaut")[: size[0], : size[1]]
+    made = asked(network(engine), picture)
+    assert made == pytest.approx(1 - picture / 255, abs=1e-6)
+
+
+def test_what_is_added_at_the_edges_is_mirrored() -> None:
+    seen: list[Numbers] = []
+
+    def watched(images: Numbers) -> Numbers:
+        seen.append(images)
+        return images
+
+    engine = Engine(watched, multiple=8)
+    picture = photo("camera")[:6, :8, None]
+    asked(network(engine, channels="L"), picture)
+    assert seen[-1][0, 6:, :, 0] * 255 == pytest.approx(picture[5:3:-1, :, 0], abs=1e-4)
+
+
+@pytest.mark.parametrize("scale", [1, 2, 3])
+def test_tiles_are_the_whole_picture(scale: int) -> None:
+    def enlarge(images: Numbers) -> Numbers:
+        return blur(9)(images).repeat(scale, axis=1).repeat(scale, axis=2)
+
+    picture = photo("astronaut")[:301, :283]
+    whole = asked(network(Engine(enlarge, multiple=4)), picture)
+    cut = network(Engine(enlarge, multiple=4), Tiling((96, 128)))
+    assert cut.scale == scale
+    assert whole.shape == (301 * scale, 283 * scale, 3)
+    assert np.abs(asked(cut, picture) - whole).max() < 1e-5
+    assert cut.reach == 4
+    assert cut.tiles_agree
+
+
+def test_with_too_small_an_overlap_they_are_not() -> None:
+    """Else the test above could not fail."""
+    picture = photo("astronaut")[:300, :300]
+    whole = asked(network(Engine(blur(41))), picture)
+    assert np.abs(asked(network(Engine(blur(41)), Tiling((128, 128), 0)), picture) - whole).max() > 0.02
+    assert np.abs(asked(network(Engine(blur(41)), Tiling((128, 128))), picture) - whole).max() < 1e-5
+
+
+def test_a_network_that_sees_all_of_a_picture_is_found_out() -> None:
+    engine = Engine(lambda images: images - images.mean(axis=(1, 2), keepdims=True))
+    found = network(engine, Tiling((256, 256)))
+    asked(found, photo("astronaut"))
+    assert found.reach is None
+    assert not found.tiles_agree
+
+
+def test_tiles_go_in_together() -> None:
+    engine = Engine(invert)
+    picture = photo("astronaut")[:300, :300]
+    found = network(engine, Tiling((128, 128), 0), batch=3)
+    engine.shapes.clear()
+    made = asked(found, picture)
+    assert made == pytest.approx(1 - picture / 255, abs=1e-6)
+    assert engine.shapes == [(3, 128, 128, 3)] * 3
+
+
+def test_of_one_size_alone_all_pictures_are_made() -> None:
+    engine = Engine(invert, size=(64, 80), batch=2)
+    for size in ((10, 12), (64, 80), (200, 100)):
+        picture = photo("astronaut")[: size[0], : size[1]]
+        assert asked(network(engine), picture) == pytest.approx(1 - picture / 255, abs=1e-6)
+    assert {shape[:3] for shape in engine.shapes} == {(2, 64, 80)}
+
+
+def test_without_a_tracer_large_pictures_go_in_small_tiles() -> None:
+    found = network(Engine(invert))
+    assert found.tile_for((512, 512)) == (512, 512)
+    height, width = found.tile_for((3456, 5184))
+    assert height * width <= 512**2
+
+
+def test_none_never_cuts() -> None:
+    assert network(Engine(invert), Tiling((0, 0))).tile_for((3456, 5184)) == (3456, 5184)
+
+
+def test_a_tile_that_does_not_go_is_refused_with_the_nearest_that_do() -> None:
+    with pytest.raises(UsageError, match=r"--tile 130x128 is no multiple of 16.*128x128 and 144x128"):
+        network(Engine(invert, multiple=16), Tiling((130, 128)))
+    with pytest.raises(UsageError, match="too small to overlap by 100"):
+        network(Engine(invert), Tiling((128, 128), 100))
+
+
+def test_what_are_no_numbers_are_told_and_not_written_as_black() -> None:
+    made = network(Engine(lambda images: np.where(images > 0.9, np.nan, images)))
+    asked(made, np.zeros((32, 32, 3), np.uint8))
+    with pytest.raises(DefectError, match="no numbers"):
+        asked(made, np.full((32, 32, 3), 255, np.uint8))
+
+
+def test_a_network_that_fails_for_one_picture_says_so() -> None:
+    def fail(images: Numbers) -> Numbers:
+        if images.max() > 0.9:
+            message = "index out of range"
+            raise IndexError(message)
+        return images
+
+    with pytest.raises(DefectError, match=r"refuses it .IndexError: index out of range"):
+        asked(network(Engine(fail)), np.full((32, 32, 3), 255, np.uint8))
+
+
+def test_pictures_to_be_classified_are_resized_where_a_size_is_known() -> None:
+    engine = Engine(lambda images: images.mean(axis=(1, 2)))
+    found = network(engine, size=(20, 30))
+    pixels = np.full((50, 70, 3), (255, 0, 51), np.uint8)
+    (made,) = found.ask(Source(pixels, None, b""))
+    assert engine.shapes[-1] == (1, 20, 30, 3)
+    assert made == pytest.approx([1, 0, 0.2], abs=1e-3)
