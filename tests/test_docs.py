@@ -58,7 +58,7 @@ def test_the_transcripts_of_the_readme_are_what_the_commands_print(
 def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     demo.write_photos(tmp_path / "demo").first.rename(tmp_path / "photos")
     monkeypatch.chdir(tmp_path)
-    first, training = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    first, training, playing = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
     assert run(["init", "data"]) == 0
     exec(compile(first, "README.md", "exec"), {})
     if find_spec("torch") is None:
@@ -69,6 +69,17 @@ def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.Monke
     command = [sys.executable, "-c", f"{small}\n{told}"]  # PyTorch stays out of the process that runs the tests
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout == "(3, 128, 128) (3, 128, 128) torch.float32\n"
+
+    example = f"{TOP / 'examples/denoise_unet.py'}:UNet"
+    untrained = (
+        "from imgstage.networks import build\nfrom safetensors.torch import save_file\n"
+        f"save_file(build({example!r}).state_dict(), 'unet.safetensors')\n"
+    )
+    ours = playing.replace("examples/denoise_unet.py:UNet", example).replace("demo/data/models/", "")
+    told = "print(len(played.outcomes), played.score == played.baseline)"  # untrained, it changes nothing
+    command = [sys.executable, "-c", "\n".join([untrained, ours.replace("demo/data", "data"), told])]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == "10 True\n"
 
 
 @pytest.mark.parametrize("command", COMMANDS)

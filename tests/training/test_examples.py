@@ -51,18 +51,8 @@ def losses(root: Path) -> list[str]:
 
 def play_test(root: Path) -> dict[str, float]:
     """What `imgstage play` says of the trained model on the test split, as the README has it."""
-    command = [
-        sys.executable,
-        "-m",
-        "imgstage",
-        "-C",
-        str(root),
-        "play",
-        "--model",
-        f"{EXAMPLE}:UNet",
-        "--split",
-        "test",
-    ]
+    start = [sys.executable, "-m", "imgstage", "-C", str(root), "play"]
+    command = [*start, "--model", f"{EXAMPLE}:UNet", "--split", "test"]
     weights = str(root / "models/unet.safetensors")
     done = subprocess.run([*command, "--weights", weights, "--json"], stdout=subprocess.PIPE, check=True)
     body = json.loads(done.stdout)
