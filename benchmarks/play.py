@@ -12,7 +12,7 @@ that it frees, as the command does:
 4. The script that is found everywhere: Pillow, torchvision's to_tensor, the network, torchvision's to_pil_image, save.
 
 Memory: a process plays one photograph of 3456x5184 (or --photo); its peak less what it has after importing torch and
-torchvision. Tiles: the largest difference from the whole picture, in grey levels of 255.
+torchvision. Tiles of 512x512: the largest difference from the whole picture, in grey levels of 255.
 """
 
 from __future__ import annotations
@@ -38,11 +38,12 @@ if TYPE_CHECKING:
 _MODEL = str(Path(__file__).parents[1] / "examples" / "denoise_unet.py") + ":UNet"
 _PHOTOS = Job((1280, 1920), 8, (640, 960))
 _LARGE = (3456, 5184)
+_TILE = 512
 _WEIGHTS = "weights.safetensors"
 
 
 def write_weights(folder: Path) -> None:
-    """Random weights of the example, the last layer's too, which would begin by changing nothing."""
+    """Random weights of the example, as loud as trained ones: its last layer would begin by changing nothing."""
     import torch
     from safetensors.torch import save_file
 
@@ -50,7 +51,8 @@ def write_weights(folder: Path) -> None:
 
     torch.manual_seed(0)
     network: Any = build(_MODEL)
-    torch.nn.init.normal_(network.last.weight, std=0.02)
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
     save_file(network.state_dict(), folder / _WEIGHTS)
 
 
@@ -164,20 +166,23 @@ def tiles(folder: Path) -> list[tuple[str, ...]]:
 
     torch.manual_seed(1)
     deep = folder / "deep.safetensors"
-    save_file(build("unet:16").state_dict(), deep)
-    picture = np.tile(photo("astronaut"), (2, 2, 1))[:900, :1000]
+    picture = np.tile(photo("astronaut"), (4, 4, 1))
+    network: Any = build("unet:16")
+    for module in network.modules():  # the means of its layers are those of a photograph, as if it had been trained
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = 1.0
+    network.train()(torch.from_numpy(picture[:512, :512]).permute(2, 0, 1)[None] / 255)
+    save_file(network.state_dict(), deep)
     rows: list[tuple[str, ...]] = []
     for name, weights in ((_MODEL, folder / _WEIGHTS), ("unet:16", deep)):
-
-        def made(tiling: Tiling, name: str = name, weights: Path = weights) -> tuple[Any, Any]:
-            network = open_network(name, weights, tiling=tiling, device="cpu")
-            return network, np.concatenate(list(network.stripes(picture)))
-
-        _, whole = made(Tiling((0, 0)))
-        for overlap in (None, 0, 16, 32, 64):
-            network, parts = made(Tiling((384, 384), overlap))
-            told = f"measured: {network.overlap_for((384, 384))}" if overlap is None else str(overlap)
-            rows.append((Path(name).name, told, f"{np.abs(parts - whole).max() * 255:.3f}"))
+        for overlap in (None, 0, 16, 32, 64, 128):
+            side = _TILE + 3 * (_TILE - (overlap or 0))  # else tiles, which are evenly spaced, would share more
+            made = []
+            for tiling in (Tiling((0, 0)), Tiling((_TILE, _TILE), overlap)):
+                asked = open_network(name, weights, tiling=tiling, device="cpu")
+                made.append(np.concatenate(list(asked.stripes(picture[:side, :side]))))
+            told = f"measured: {asked.overlap_for((_TILE, _TILE))}" if overlap is None else str(overlap)
+            rows.append((Path(name).name, told, f"{np.abs(made[1] - made[0]).max() * 255:.3f}"))
     return rows
 
 

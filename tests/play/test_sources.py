@@ -107,6 +107,10 @@ def test_real_pairs_are_read_whatever_they_are_called(tmp_path: Path) -> None:
 def test_without_a_folder_it_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(RefusedError, match=r"play_data is no folder.*name files"):
         of_folder(Root(make_root(tmp_path / "root")), "_after", masks=False)
+    (tmp_path / "root/play_data").mkdir()
+    (tmp_path / "root/play_data/notes.txt").write_text("none")
+    with pytest.raises(RefusedError, match=r"no pictures in .*play_data"):
+        of_folder(Root(tmp_path / "root"), "_after", masks=False)
 
 
 def test_files_are_played_from_where_they_lie(tmp_path: Path) -> None:

@@ -138,7 +138,7 @@ def _told(played: Played, *, show_all: bool) -> list[str]:
 def _scores(played: Played, shown: list[Outcome]) -> list[str]:
     total = sum(1 for of in played.outcomes if of.is_compared)
     if played.score is not None:
-        rows: list[tuple[str, ...]] = [("dB (PSNR), SSIM", "before", "after", "before", "after")]
+        rows: list[tuple[str, ...]] = [("picture", "dB before", "dB after", "SSIM before", "SSIM after")]
         rows += [_row(one.path, one.baseline, one.score) for one in shown]
         return table([*rows, _row(f"mean of {counted(total, 'picture')}", played.baseline, played.score)])
     assert played.confusion is not None

@@ -189,8 +189,10 @@ def play(
         most = (_WORST if split else preview.MOST) if sheet else 0
         player = Player(network, task, store, Look(most, worst=split is not None), progress or Silent())
         run = player.play(gathered.jobs)
-        title = f"{split} of {place.path.name}" if split else f"{PLAY} of {place.path.name}"
-        written = _write_pages(results, pages, title, run) if sheet and results is not None else ()
+        written: tuple[str, ...] = ()
+        if sheet and results is not None:
+            title = f"{split or PLAY} of {place.path.name}"
+            written = _write_pages(results, pages, title, run, worst_first=split is not None)
     return _played(gathered, run, network, folder if keeps else None, written, told)
 
 
@@ -242,11 +244,12 @@ def _check_pages(folder: Path, pages: Sequence[str], task: Task | Classes) -> No
             raise RefusedError(problem, "Move it away, then run the command again")
 
 
-def _write_pages(results: Results, pages: Sequence[str], title: str, run: Run) -> tuple[str, ...]:
+def _write_pages(results: Results, pages: Sequence[str], title: str, run: Run, *, worst_first: bool) -> tuple[str, ...]:
     shown = [of for of in run.outcomes if of.shown]
     if not shown:
         return ()
-    shown.sort(key=lambda of: (-of.badness, of.path)) if title.startswith(PLAY) is False else None
+    if worst_first:
+        shown.sort(key=lambda of: (-of.badness, of.path))
     made = preview.contact_sheet(shown), preview.page(title, shown, len(run.outcomes) - len(shown))
     for name, data in zip(pages, made, strict=True):
         results.put(name, data, replace=True)

@@ -100,6 +100,9 @@ def of_folder(root: Root, suffix: str, *, masks: bool) -> Gathered:
     beside = because(Why.OTHER, "it lies beside pictures, and is none")
     ignored += [Note(f"{PLAY}/{of.path}", beside) for of in files if of.kind is Kind.SIDECAR]
     names = [of.path for of in files if of.kind is Kind.IMAGE and not of.trouble]
+    if not names and not held:
+        problem = f"There are no pictures in {show(str(folder))}"
+        raise RefusedError(problem, "Put some there, or name files")
     slots, told = _read_names(names, settings.read(root).pairing)
     truths = {slot.sample: name for name, slot in slots.items() if slot.role == slot.rule.roles[1]}
     jobs: list[Job] = []
