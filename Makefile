@@ -25,6 +25,7 @@ bench: .venv/ready
 	.venv/bin/python -m benchmarks.loader
 	.venv/bin/python -m benchmarks.steps
 	.venv/bin/python -m benchmarks.memory
+	.venv/bin/python -m benchmarks.play
 
 # Every single fault, double faults, a second hand, histories: README's tables; most of an hour, as root.
 prove: .venv/ready

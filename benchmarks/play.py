@@ -11,7 +11,7 @@ that it frees, as the command does:
 3. The same with true pictures beside, so that PSNR and SSIM are computed.
 4. The script that is found everywhere: Pillow, torchvision's to_tensor, the network, torchvision's to_pil_image, save.
 
-Memory: a process plays one photograph of 3456x5184 (or --photo); its peak less what it has after importing torch and
+Memory: a process plays one photograph of 4000x6000 (or --photo); its peak less what it has after importing torch and
 torchvision. Tiles of 512x512: the largest difference from the whole picture, in grey levels of 255.
 """
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 _MODEL = str(Path(__file__).parents[1] / "examples" / "denoise_unet.py") + ":UNet"
 _PHOTOS = Job((1280, 1920), 8, (640, 960))
-_LARGE = (3456, 5184)
+_LARGE = (4000, 6000)
 _TILE = 512
 _WEIGHTS = "weights.safetensors"
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .pixels import Source
 
 _SMALL = 512  # pixels of a tile's side where nobody can tell what a tile takes
-_BUDGET = 768 << 20  # bytes that tensors may take on the CPU; what its convolutions take inside comes on top
+_BUDGET = 512 << 20  # bytes that tensors may take on the CPU; what its convolutions take inside comes on top
 _SHARE = 0.6  # of a GPU's free memory
 _LEAST = 128  # pixels of a tile's side, however little memory there is
 _FAR = 64  # pixels of overlap for a network that sees all of a tile
