@@ -75,3 +75,16 @@ def test_devices_that_are_not_there_are_told(tmp_path: Path, device: str, told: 
     with pytest.raises(UsageError, match=told):
         open_torch("unet:4", path, device, 3)
     assert open_torch("unet:4", path, "auto", 3).device in ("cpu", "cuda", "mps")
+
+
+def test_it_is_known_by_its_code_and_settings_too(tmp_path: Path) -> None:
+    path = tmp_path / "own_model_code.py"
+    text = "from torch import nn\n\ndef build():\n    return nn.Sequential(nn.Identity(), nn.{})\n"
+    known = set()
+    for layer in ("ReLU()", "Tanh()", "LeakyReLU(0.1)", "LeakyReLU(0.2)"):
+        path.write_text(text.format(layer))
+        known.add(open_torch(f"{path}:build", None, "cpu", 3).identity)
+    assert len(known) == 4
+    first, second = Half(), Half()
+    second.gain = 2.0  # type: ignore[assignment]
+    assert TorchEngine(first, "a").identity != TorchEngine(second, "a").identity

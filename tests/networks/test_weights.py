@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,7 @@ def test_weights_of_another_network_are_told_apart(tmp_path: Path) -> None:
     ("name", "data", "told"),
     [
         ("a.safetensors", b"x" * 100, "no whole safetensors file"),
-        ("a.pt", b"x" * 100, "runs any code|cannot be read as weights"),
+        ("a.pt", b"x" * 100, "cannot be read as weights"),
         ("a.pt", b"", "cannot be read as weights"),
         ("a.onnx", b"x", "whole ONNX model.*--model"),
         ("a.pt", None, "is no file"),
@@ -101,3 +102,22 @@ def test_a_list_is_no_weights(tmp_path: Path) -> None:
     torch.save([torch.zeros(1)], tmp_path / "a.pt")
     with pytest.raises(UsageError, match="holds a list"):
         load_weights(small(), tmp_path / "a.pt")
+
+
+def test_damaged_files_are_told_whatever_is_wrong_with_them(tmp_path: Path) -> None:
+    torch.save(small().state_dict(), tmp_path / "whole.pt")
+    whole = (tmp_path / "whole.pt").read_bytes()
+    chance = random.Random(0)
+    path = tmp_path / "damaged.pt"
+    told = 0
+    for _ in range(300):
+        damaged = bytearray(whole[: chance.randrange(len(whole))] if chance.random() < 0.3 else whole)
+        for _ in range(chance.randrange(1, 8)):
+            if damaged:
+                damaged[chance.randrange(len(damaged))] = chance.randrange(256)
+        path.write_bytes(damaged)
+        try:
+            load_weights(small(), path)
+        except UsageError:
+            told += 1
+    assert told > 50

@@ -18,7 +18,7 @@ from imgstage import Dataset, RefusedError, UsageError
 from imgstage.errors import BrokenOffError, LockedError
 from imgstage.images import encode_png, png_comment
 from imgstage.journal.results import open_results
-from imgstage.play import Played, play
+from imgstage.play import Played, Tiling, play
 from imgstage.play.scores import score
 
 from ..helpers import photo, picture
@@ -358,7 +358,7 @@ def test_a_disk_that_is_full_is_told_with_what_is_there(root: Path, monkeypatch:
 
     (root / "play_data/output").mkdir()
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(BrokenOffError, match=r"No space left on device.*0 others are, and stay.*Make room"):
+    with pytest.raises(BrokenOffError, match=r"No space left on device.*what was written stays.*Make room"):
         play(root, network(Engine(invert)))
     monkeypatch.undo()
     assert outputs(root) == {}
@@ -396,3 +396,112 @@ def test_each_result_says_what_it_was_made_of(root: Path) -> None:
     play(root, network(Engine(invert), range=(0.0, 255.0)), overwrite=True)
     assert png_comment(outputs(root)["a_after.png"]) != first
     assert png_comment(encode_png(PHOTO)) == ""
+
+
+def test_pictures_cut_into_columns_alone_count_as_tiled(tmp_path: Path) -> None:
+    wide = np.tile(photo("astronaut")[:100], (1, 3, 1))
+    root = make_root(tmp_path / "root", {"wide.png": encoded(Image.fromarray(wide))})
+    engine = Engine(lambda images: images - images.mean(axis=(1, 2), keepdims=True))
+    played = play(root, network(engine, Tiling((512, 512))))
+    assert (played.tiled, played.tiles_agree) == (1, False)
+
+
+def test_answers_that_are_probabilities_are_taken_as_such(tmp_path: Path) -> None:
+    root = make_root(tmp_path / "root", {"1.png": encoded(Image.fromarray(PHOTO))})
+    engine = Engine(lambda images: images[..., 1:2])
+    play(root, network(engine, task="segmentation", outputs="probabilities"))
+    assert np.array_equal(pixels(root / "play_data/output/1_mask.png"), PHOTO[..., 1] > 127)
+    low = network(Engine(lambda images: 0 * images.mean(axis=(1, 2))[:, :1] + 0.02), outputs="probabilities")
+    names, shares = zip(*play(root, low).outcomes[0].classes, strict=True)
+    assert names == ("0", "1")
+    assert shares == pytest.approx((0.98, 0.02))
+
+
+def test_of_two_classes_what_nobody_knows_is_not_counted(tmp_path: Path) -> None:
+    truth = np.zeros((90, 120), np.uint8)
+    truth[:30], truth[60:] = 1, 255
+    unsigned = encoded(Image.fromarray(truth.astype(np.int32) - np.int32(256) * (truth == 255)), "TIFF")
+    pictures = {"1.png": encoded(Image.fromarray(PHOTO)), "1_mask.png": encoded(Image.fromarray(truth))}
+    pictures |= {"2.png": encoded(Image.fromarray(PHOTO)), "2_mask.tif": unsigned}
+    engine = Engine(lambda images: 0 * images[..., :1] + 1)
+    played = play(make_root(tmp_path / "root", pictures), network(engine, task="segmentation"))
+    assert [of.confusion.accuracy for of in played.outcomes if of.confusion] == [0.5, 0.5]
+
+
+def test_a_link_in_the_folder_of_results_holds_that_picture_alone(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (root / "play_data/output").mkdir()
+    (root / "play_data/output/deep").symlink_to(tmp_path / "elsewhere")
+    played = play(root, network(Engine(invert)))
+    assert any("leads out" in note.reason for note in played.report.held)
+    assert set(outputs(root)) == {"a_after.png"}
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
+def test_a_result_that_cannot_be_encoded_holds_its_picture_alone(root: Path) -> None:
+    classes = 300
+    engine = Engine(lambda images: np.repeat(images[..., :1], classes, axis=3))
+    played = play(root, network(engine))
+    assert {note.reason.partition(":")[0] for note in played.report.held} == {"unfit", "broken"}
+    assert outputs(root) == {}
+
+
+def test_a_picture_never_has_the_name_of_a_sheet(tmp_path: Path) -> None:
+    root = make_root(tmp_path / "root", {"contact-sheet.png": picture(1, "PNG"), "b.png": picture(2, "PNG")})
+    played = play(root, network(Engine(invert)), suffix="", sheet=True)
+    assert [note.path for note in played.report.held] == ["play_data/contact-sheet.png"]
+    assert set(outputs(root)) == {"b.png", "contact-sheet.png", "index.html"}
+
+
+def test_a_full_disk_leaves_the_table_as_far_as_it_came(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = make_root(tmp_path / "root", colours("red blue"))
+    fine = network(Engine(classifier))
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr("imgstage.play.tasks.Classes.rank", fail)
+    with pytest.raises(BrokenOffError, match="what was written stays"):
+        play(root, fine)
+    monkeypatch.undo()
+    assert len((root / "play_data/output/classes.csv").read_text().splitlines()) == 3
+
+
+def test_dry_runs_tell_what_would_be_kept(tmp_path: Path) -> None:
+    root = make_root(tmp_path / "root", colours("red blue"))
+    played = play(root, network(Engine(classifier)), dry_run=True)
+    assert {of.result for of in played.outcomes} == {"classes.csv"}
+    play(root, network(Engine(invert)))
+    assert play(root, network(Engine(invert)), dry_run=True).report.changed == 0
+    assert play(root, network(Engine(invert)), dry_run=True, overwrite=True).report.changed == 2
+
+
+def test_a_large_profile_does_not_hide_what_a_result_was_made_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    noise = np.random.default_rng(0).integers(0, 256, 3_000_000, np.uint8).tobytes()
+    large = (len(profile) + len(noise)).to_bytes(4, "big") + profile[4:] + noise
+    monkeypatch.setattr("PIL.PngImagePlugin.MAX_TEXT_CHUNK", 1 << 24)  # profiles too are text chunks to Pillow
+    root = make_root(tmp_path / "root", {"a.png": encoded(Image.fromarray(PHOTO), icc_profile=large)})
+    assert accounted(play(root, network(Engine(invert)))) == (1, 1, 0, 0)
+    assert accounted(play(root, network(Engine(invert)))) == (1, 0, 0, 0)
+
+
+def test_files_of_a_pair_are_one_picture_and_its_true_one(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(root / "play_data")
+    played = play(root, network(Engine(invert)), files=["a_after.png", "a_before.png"])
+    assert [of.path for of in played.outcomes] == ["a_before.png"]
+    assert played.score is not None
+
+
+def test_one_result_that_cannot_have_its_name_does_not_stop_the_others(tmp_path: Path) -> None:
+    long = "x" * 249 + ".png"
+    pictures = {long: picture(1, "PNG"), "sub/a.png": picture(2, "PNG"), "z.png": picture(3, "PNG")}
+    root = make_root(tmp_path / "root", pictures)
+    (root / "play_data/output").mkdir()
+    (root / "play_data/output/sub").write_bytes(b"a file")
+    played = play(root, network(Engine(invert)))
+    assert sorted(note.path.rpartition("/")[2] for note in played.report.held) == ["a.png", long]
+    assert all("its result cannot be called" in note.reason for note in played.report.held)
+    assert set(outputs(root)) == {"sub", "z_after.png"}

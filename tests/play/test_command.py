@@ -93,7 +93,7 @@ def test_files_go_to_the_same_folder(root: Path, tmp_path: Path, capsys: pytest.
     assert set(outputs(root)) == {"mine 😀_new.png"}
 
 
-def test_what_was_broken_off_ends_with_another_code(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_picture_that_the_model_refuses_is_held(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = said(capsys, "--model", "model.py:Breaks")
     assert "held: play_data/a_before.png -- unfit: the network refuses it (RuntimeError: boom)" in out
     assert set(outputs(root)) == {"b_after.png"}

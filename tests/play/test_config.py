@@ -19,10 +19,11 @@ def test_all_it_may_say(tmp_path: Path) -> None:
     path = tmp_path / "model.toml"
     path.write_text(
         'task = "classification"\nchannels = "BGR"\nrange = [0, 255]\noutput_range = [-1, 1]\nmean = [1, 2, 3]\n'
-        'std = [1.0, 2.0, 4.0]\nsize_multiple = 8\nsize = [64, 96]\nclasses = ["a", "b"]\n'
+        'std = [1.0, 2.0, 4.0]\nsize_multiple = 8\nsize = [64, 96]\noutputs = "probabilities"\n'
+        'classes = ["a", "b"]\n'
     )
     assert read_config(path) == ModelConfig(
-        "classification", "BGR", (0, 255), (-1, 1), (1, 2, 3), (1.0, 2.0, 4.0), 8, (64, 96), ("a", "b")
+        "classification", "BGR", (0, 255), (-1, 1), (1, 2, 3), (1.0, 2.0, 4.0), 8, (64, 96), "probabilities", ("a", "b")
     )
 
 
@@ -46,6 +47,7 @@ def test_options_go_before_it() -> None:
         ("std = [0, 1, 1]", "above 0"),
         ("mean = [0.5]", "do not go with 3 channels"),
         ("classes = [1]", "list of names"),
+        ("classes = ['a', 'b', 'a']", "stands there once"),
         ("task = 'denoise'", "image-to-image"),
         ("channels = ", "cannot be read"),
     ],

@@ -34,12 +34,15 @@ def test_killed_at_any_moment_every_result_is_whole(tmp_path: Path) -> None:
     code = CODE.format(tests=str(Path(__file__).parents[2]), root=str(root))
     chance = random.Random(0)
     counts = [0]
-    for turn in range(16):
+    for turn in range(11):
         with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
             assert process.stdout is not None
             process.stdout.readline()
-            if turn < 15:
-                time.sleep(0.02 + chance.random() * 0.1)
+            wanted = counts[-1] + chance.randrange(1, 12)
+            while turn < 10 and process.poll() is None and len(outputs(root)) < wanted:
+                time.sleep(0.001)
+            if turn < 10:
+                time.sleep(chance.random() * 0.02)
                 process.kill()
         there = {name: data for name, data in outputs(root).items() if not name.startswith(".imgstage-")}
         for name in there:

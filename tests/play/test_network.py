@@ -128,6 +128,7 @@ def test_tiles_go_in_together() -> None:
     engine = Engine(invert)
     picture = photo("astronaut")[:300, :300]
     found = network(engine, Tiling((128, 128), 0), batch=3)
+    assert found.reach == 0
     engine.shapes.clear()
     made = asked(found, picture)
     assert made == pytest.approx(1 - picture / 255, abs=1e-6)
@@ -163,7 +164,7 @@ def test_a_tile_that_does_not_go_is_refused_with_the_nearest_that_do() -> None:
 def test_what_are_no_numbers_are_told_and_not_written_as_black() -> None:
     made = network(Engine(lambda images: np.where(images > 0.9, np.nan, images)))
     asked(made, np.zeros((32, 32, 3), np.uint8))
-    with pytest.raises(DefectError, match="no numbers"):
+    with pytest.raises(DefectError, match="no finite numbers"):
         asked(made, np.full((32, 32, 3), 255, np.uint8))
 
 
@@ -185,3 +186,100 @@ def test_pictures_to_be_classified_are_resized_where_a_size_is_known() -> None:
     (made,) = found.ask(Source(pixels, None, b""))
     assert engine.shapes[-1] == (1, 20, 30, 3)
     assert made == pytest.approx([1, 0, 0.2], abs=1e-3)
+
+
+def shifted(by: int, axis: int) -> Any:
+    """Each pixel becomes the one so many rows or columns before it."""
+
+    def shift(images: Numbers) -> Numbers:
+        padded = np.pad(images, [(0, 0), *((abs(by) * (axis == of),) * 2 for of in (0, 1)), (0, 0)])
+        moved = np.roll(padded, by, axis=axis + 1)
+        inner = tuple(slice(abs(by), -abs(by)) if axis == of else slice(None) for of in (0, 1))
+        made: Numbers = moved[:, inner[0], inner[1]]
+        return made
+
+    return shift
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("by", [-20, 20])
+def test_how_far_a_network_sees_is_measured_to_all_sides(axis: int, by: int) -> None:
+    found = network(Engine(shifted(by, axis)), Tiling((128, 128)))
+    picture = photo("astronaut")[:300, :300]
+    assert found.reach == 20
+    assert np.abs(asked(found, picture) - asked(network(Engine(shifted(by, axis))), picture)).max() < 1e-6
+
+
+def test_tiles_that_share_too_little_are_said_not_to_agree() -> None:
+    picture = photo("astronaut")[:300, :300]
+    for tiling in (Tiling((128, 128), 8), Tiling((64, 64))):
+        found = network(Engine(blur(41)), tiling)
+        asked(found, picture)
+        assert not found.tiles_agree
+    found = network(Engine(blur(41)), Tiling((128, 128), 60))
+    asked(found, picture)
+    assert found.tiles_agree
+
+
+def test_a_network_that_does_not_tell_how_far_it_sees_is_taken_to_see_all() -> None:
+    def choosy(images: Numbers) -> Numbers:
+        if images.shape[1] == 512 or images.shape[2] == 512:
+            message = "too large"
+            raise RuntimeError(message)
+        centred: Numbers = images - images.mean(axis=(1, 2), keepdims=True)
+        return centred
+
+    found = network(Engine(choosy), Tiling((256, 256)))
+    asked(found, photo("astronaut")[:400, :400])
+    assert (found.reach, found.tiles_agree) == (None, False)
+
+
+@pytest.mark.parametrize("tiling", [Tiling((0, 0)), Tiling((64, 64), 0)])
+def test_what_comes_out_at_another_size_is_refused(tiling: Tiling) -> None:
+    """Asked at a size that divides, all was well."""
+    engine = Engine(lambda images: images[:, : images.shape[1] // 8 * 8, : images.shape[2] // 8 * 8])
+    found = network(engine, Tiling(None if tiling.tile == (64, 64) else tiling.tile), size_multiple=1)
+    with pytest.raises(DefectError, match=r"gives 1x80x56x3 for 1x83x61; --multiple may help"):
+        asked(found, photo("astronaut")[:83, :61])
+
+
+def test_infinities_are_told() -> None:
+    made = network(Engine(lambda images: np.where(images > 0.9, np.inf, images)))
+    with pytest.raises(DefectError, match="no finite numbers"):
+        asked(made, np.full((32, 32, 3), 255, np.uint8))
+
+
+def test_a_network_that_fills_images_up_by_itself_is_cut_where_its_pixels_halve() -> None:
+    def pooled(images: Numbers) -> Numbers:
+        height, width = images.shape[1:3]
+        filled = np.pad(images, ((0, 0), (0, -height % 16), (0, -width % 16), (0, 0)), mode="edge")
+        tall, wide = filled.shape[1] // 16, filled.shape[2] // 16
+        means = filled.reshape(len(images), tall, 16, wide, 16, -1).mean(axis=(2, 4))
+        made: Numbers = means.repeat(16, axis=1).repeat(16, axis=2)[:, :height, :width]
+        return made
+
+    picture = photo("astronaut")[:301, :283]
+    found = network(Engine(pooled), Tiling((96, 96)))
+    assert found.multiple == 16
+    assert np.abs(asked(found, picture) - asked(network(Engine(pooled)), picture)).max() < 1e-6
+
+
+def test_answers_for_fewer_images_are_refused() -> None:
+    found = network(Engine(lambda images: images[:1]), Tiling((128, 128), 0), batch=2)
+    with pytest.raises(DefectError, match="gives 1x128x128x3 for 2x128x128"):
+        asked(found, photo("astronaut")[:300, :300])
+
+
+def test_who_leaves_in_the_middle_is_told_as_any_failure() -> None:
+    def leave(images: Numbers) -> Numbers:
+        if images.max() > 0.9:
+            raise SystemExit(5)
+        return images
+
+    with pytest.raises(DefectError, match="SystemExit: 5"):
+        asked(network(Engine(leave)), np.full((32, 32, 3), 255, np.uint8))
+
+
+def test_why_no_size_goes_is_told_by_the_answer() -> None:
+    with pytest.raises(UsageError, match=r"its answer has the shape \(1, 509, 512, 3\)"):
+        network(Engine(lambda images: images[:, :-3]))

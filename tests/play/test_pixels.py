@@ -135,3 +135,20 @@ def test_a_grey_picture_comes_back_grey_but_for_a_network_that_makes_colours_of_
     colouring = Numbers(ModelConfig(channels="L"))
     made = colouring.back(np.random.default_rng(0).random((40, 60, 3), np.float32), grey)
     assert made.shape == (40, 60, 3)
+
+
+def test_more_than_sixteen_bits_are_refused_and_not_cut() -> None:
+    for values in ([0, 70000], [-5, 9]):
+        deep = np.array([values], np.int32)
+        with pytest.raises(UnplayableError, match="more than 16 bits"):
+            decoded(encoded(Image.fromarray(deep), "TIFF"))
+    fine = decoded(encoded(Image.fromarray(np.array([[0, 65535]], np.int32)), "TIFF"))
+    assert fine.pixels.tolist() == [[0, 65535]]
+
+
+def test_other_colours_become_rgb_or_are_refused() -> None:
+    colours = Image.fromarray(RGB).convert("YCbCr")
+    made = decoded(encoded(colours, "TIFF")).pixels
+    assert np.abs(made.astype(int) - RGB).max() <= 4
+    with pytest.raises(DefectError, match="CIELAB"):
+        decoded(encoded(Image.new("LAB", (4, 4), (50, 10, 10)), "TIFF"))

@@ -61,7 +61,7 @@ def test_an_even_tile_covers_the_picture_within_what_it_may_have(
     assert tile[0] % step == tile[1] % step == 0
     if size[0] * size[1] <= most:
         assert (tile, len(grid)) == (size, 1)
-    smallest = max(4 * overlap, 4 * (BLEND + step)) + step
+    smallest = max(2 * overlap, overlap + 2 * (BLEND + step)) + step
     if most >= (2 * smallest) ** 2:
         assert tile[0] * tile[1] <= most
 

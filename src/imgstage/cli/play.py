@@ -22,7 +22,7 @@ _HELPS = {
     Why.UNREADABLE: "allow reading it (chmod), then run it again",
     Why.TWINS: "rename one of the two, or put them into folders of their own",
     Why.EARLIER: "--overwrite puts the new one in its place; else move it away",
-    Why.UNFIT: "save it with 8 bits a channel, or choose another model",
+    Why.UNFIT: "the reason says what is in the way; another model, or a copy with 8 bits a channel, may do",
     Why.INCOMPLETE: "`imgstage check` tells what it lacks",
 }
 
@@ -122,11 +122,12 @@ def _told(played: Played, *, show_all: bool) -> list[str]:
     lines = [f"Names were read as {played.pairing}"] if played.pairing else []
     lines.append(f"{of['model']} on {of['device']}: {of['task']}, sides in multiples of {of['size_multiple']}")
     compared = [of for of in played.outcomes if of.is_compared]
-    if played.folder is None or of["dry_run"]:
-        compared = compared and played.worst
+    if of["split"]:  # the worst ten
+        compared = played.worst if not show_all else compared
     shown = compared if show_all else compared[:_FIRST]
     if shown:
-        lines += ["", *_scores(played, shown)]
+        worst = of["split"] and len(shown) < len([one for one in played.outcomes if one.is_compared])
+        lines += ["", *([f"The worst {len(shown)}:"] if worst else []), *_scores(played, shown)]
         if len(compared) > len(shown):
             lines.append(f"… and {len(compared) - len(shown):,} more; --all lists them")
         lines.append("")

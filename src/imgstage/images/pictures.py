@@ -227,11 +227,17 @@ def in_mode(pixels: NDArray[np.uint8], mode: str, wished: str) -> NDArray[np.uin
         mode: their layout.
         wished: "RGB" or "L".
 
+    Raises:
+        DefectError: they are CIELAB.
+
     Returns:
         uint8, shape (height, width, 3) for "RGB", (height, width) for "L", range 0 to 255.
     """
     if mode == wished:
         return pixels
+    if mode == "LAB":
+        problem = "its colours are CIELAB, which is not read as colours"
+        raise DefectError(problem)
     if pixels.ndim == 2 and wished == "RGB":
         return np.repeat(pixels[..., None], 3, axis=2)
     if pixels.ndim == 2:
@@ -247,8 +253,8 @@ def to_pillow(pixels: NDArray[Any], mode: str = "", palette: bytes = b"") -> Ima
         mode: their layout, where the array alone does not tell.
         palette: see `Traits`.
     """
-    if mode == "CMYK":
-        return Image.frombytes("CMYK", (pixels.shape[1], pixels.shape[0]), np.ascontiguousarray(pixels).tobytes())
+    if mode in ("CMYK", "YCbCr", "LAB"):
+        return Image.frombytes(mode, (pixels.shape[1], pixels.shape[0]), np.ascontiguousarray(pixels).tobytes())
     if mode == "1":
         return Image.fromarray(pixels * np.uint8(255)).convert("1", dither=Image.Dither.NONE)
     image = Image.fromarray(np.ascontiguousarray(pixels))

@@ -10,6 +10,7 @@ import os
 import re
 from contextlib import contextmanager, suppress
 from itertools import count
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from ..errors import DestinationError
@@ -31,6 +32,7 @@ class Results:
         self._folder, self._method = folder, method
         self._numbers = count()
         self._touched: set[str] = set()
+        self._lock = Lock()  # results come from several threads
 
     def path(self, name: str) -> str:
         """Where a result lies.
@@ -82,12 +84,15 @@ class Results:
             with suppress(FileNotFoundError):
                 os.unlink(temporary)
             raise
-        self._touched.add(parent)
+        with self._lock:
+            self._touched.add(parent)
 
     def sync(self) -> None:
         """Make the names of what was written durable."""
-        while self._touched:
-            sync_folder(self._touched.pop())
+        with self._lock:
+            touched, self._touched = self._touched, set()
+        for folder in sorted(touched):
+            sync_folder(folder)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from blake3 import blake3
 
 from ..errors import UsageError
 from .answers import output_of
-from .loading import build
+from .loading import build, source_of
 from .weights import load_weights
 
 if TYPE_CHECKING:
@@ -27,13 +28,14 @@ class TorchEngine:
         network: is brought to the device.
         name: of it.
         device: such as "cpu", "cuda" or "mps".
+        code: what built it, in bytes: its name, and its source where that is the user's.
     """
 
-    def __init__(self, network: nn.Module, name: str, device: str = "cpu") -> None:
+    def __init__(self, network: nn.Module, name: str, device: str = "cpu", code: bytes = b"") -> None:
         self.name, self.device = name, device
         self.size: tuple[int, int] | None = None
         self.batch: int | None = None
-        self.identity = _identity(network)
+        self.identity = blake3(code + _identity(network).encode()).hexdigest()
         # Images come pixel by pixel, and convolutions on a CPU are faster on that; cuDNN's in float32 are as fast.
         layout = torch.channels_last if all(of.dim() != 5 for of in network.parameters()) else torch.preserve_format
         self.network: nn.Module | None = network.eval().to(device).to(memory_format=layout)
@@ -68,7 +70,7 @@ def open_torch(model: str, weights: Path | None, device: str, channels: int) -> 
     if weights is not None:
         load_weights(network, weights)
     try:
-        return TorchEngine(network, model, chosen)
+        return TorchEngine(network, model, chosen, model.rpartition(":")[2].encode() + source_of(model))
     except (RuntimeError, NotImplementedError) as error:
         problem = f"{model} cannot be brought to {chosen} ({' '.join(str(error).split())[:200]})"
         raise UsageError(problem, "Give --device cpu") from error
@@ -90,13 +92,18 @@ def _device(wish: str) -> str:
 
 
 def _identity(network: nn.Module) -> str:
-    seen = blake3()
+    """What a network is known by: its weights, its layers and their settings, and its code, but for libraries'."""
+    seen = blake3(repr(network).encode())
     for name, of in network.state_dict().items():
-        seen.update(f"{name} {tuple(of.shape)} {of.dtype}".encode())
-        values = of.detach().cpu().contiguous().reshape(-1).view(torch.uint8) if of.numel() else of
-        seen.update(values.numpy().tobytes() if of.numel() else b"")
-    try:
-        seen.update(Path(inspect.getsourcefile(type(network)) or "").read_bytes())
-    except (OSError, TypeError):  # made in a notebook, or on the fly
-        seen.update(type(network).__qualname__.encode())
+        seen.update(f"{name} {getattr(of, 'shape', '')} {getattr(of, 'dtype', '')}".encode())
+        if isinstance(of, torch.Tensor) and of.numel():
+            seen.update(of.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    sources: set[str] = set()
+    for module in network.modules():
+        plain = {name: of for name, of in vars(module).items() if isinstance(of, int | float | str | bool | tuple)}
+        seen.update(repr(sorted(plain.items())).encode())
+        with suppress(OSError, TypeError):  # made in a notebook, or on the fly
+            sources.add(inspect.getsourcefile(type(module)) or "")
+    for path in sorted(of for of in sources if of and "site-packages" not in of):
+        seen.update(Path(path).read_bytes())
     return seen.hexdigest()

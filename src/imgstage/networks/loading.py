@@ -58,6 +58,16 @@ def build(name: str, *, channels: int = 3, with_values: bool = True) -> nn.Modul
     return network
 
 
+def source_of(name: str) -> bytes:
+    """The code of the file or module of a name that `build` has built; empty where a library built it."""
+    place, _, _ = name.rpartition(":")
+    path = place if place.endswith(".py") else getattr(sys.modules.get(place), "__file__", None)
+    try:
+        return Path(path).expanduser().read_bytes() if path else b""
+    except OSError:
+        return b""
+
+
 def _own(name: str, width: str, channels: int) -> Callable[[], Any]:
     if width and not (width.isascii() and width.isdecimal() and 0 < int(width) <= 4096):
         problem = f"{name} names no width: {width!r} is no number of channels from 1 to 4096"

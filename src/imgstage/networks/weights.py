@@ -57,40 +57,41 @@ def read_weights(path: Path) -> dict[str, Any]:
     Raises:
         UsageError: it cannot be read, or holds anything but tensors.
     """
-    try:
-        data = path.read_bytes() if path.is_file() else None
-    except OSError as error:
-        problem = f"{show(str(path))} cannot be read ({error.strerror})"
-        raise UsageError(problem, "Allow reading it, or name another file with --weights") from error
-    if data is None:
+    if not path.is_file():
         problem = f"{show(str(path))} is no file"
         raise UsageError(problem, "Name the file of the weights, with --weights")
     if path.suffix.lower() == ".onnx":
         problem = f"{show(str(path))} is a whole ONNX model, and not weights alone"
         raise UsageError(problem, f"Name it with --model {show(str(path))}, without --weights")
-    if path.suffix.lower() == ".safetensors":
-        try:
-            return dict(load_safetensors(data))
-        except (SafetensorError, ValueError, KeyError) as error:
-            problem = f"{show(str(path))} is no whole safetensors file ({error})"
-            raise UsageError(problem, "Save the weights anew") from error
-    del data
-    return _from_pickle(path)
+    try:
+        return (
+            dict(load_safetensors(path.read_bytes())) if path.suffix.lower() == ".safetensors" else _from_pickle(path)
+        )
+    except OSError as error:
+        problem = f"{show(str(path))} cannot be read ({error.strerror})"
+        raise UsageError(problem, "Allow reading it, or name another file with --weights") from error
+    except (SafetensorError, ValueError, KeyError) as error:
+        problem = f"{show(str(path))} is no whole safetensors file ({error})"
+        raise UsageError(problem, "Save the weights anew") from error
 
 
 def _from_pickle(path: Path) -> dict[str, Any]:
-    if zipfile.is_zipfile(path) and any(name.endswith("/constants.pkl") for name in zipfile.ZipFile(path).namelist()):
-        problem = f"{show(str(path))} is a scripted model (TorchScript), which brings its own code"
-        raise UsageError(problem, _SAVE)
+    is_scripted = False
     try:
-        held = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        problem = f"{show(str(path))} holds more than tensors: a pickled model runs any code when it is opened"
-        raise UsageError(problem, _SAVE) from error
-    except (RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                is_scripted = any(name.endswith("/constants.pkl") for name in archive.namelist())
+        held = None if is_scripted else torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a damaged file raises anything
+        if isinstance(error, pickle.UnpicklingError) and "GLOBAL" in str(error):
+            problem = f"{show(str(path))} holds more than tensors: a pickled model runs any code when it is opened"
+            raise UsageError(problem, _SAVE) from error
         line = " ".join(str(error).split())[:200] or type(error).__name__
         problem = f"{show(str(path))} cannot be read as weights ({line})"
         raise UsageError(problem, "Save them anew, best as safetensors") from error
+    if is_scripted:
+        problem = f"{show(str(path))} is a scripted model (TorchScript), which brings its own code"
+        raise UsageError(problem, _SAVE)
     if not isinstance(held, dict):
         problem = f"{show(str(path))} holds a {type(held).__name__}, and no weights by name"
         raise UsageError(problem, _SAVE)
@@ -109,7 +110,7 @@ def _unwrapped(held: Mapping[str, Any], wanted: Any) -> dict[str, Tensor]:
         held = held[holder]
         holder = next((name for name in _HOLDERS if isinstance(held.get(name), dict)), None)
     found = {str(name): of for name, of in held.items() if isinstance(of, torch.Tensor)}
-    for prefix in _PREFIXES:
+    for prefix in _PREFIXES * 2:
         if found and not found.keys() & set(wanted) and all(name.startswith(prefix) for name in found):
             found = {name.removeprefix(prefix): of for name, of in found.items()}
     return found

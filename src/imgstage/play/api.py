@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import RefusedError, UsageError
 from ..journal.results import open_results
 from ..parallel import Silent
-from ..plan import Report
-from ..root import PLAY, TRAIN, find_root, show
+from ..plan import Note, Report
+from ..reasons import Why, because
+from ..root import PLAY, TRAIN, find_root, fold, show
 from . import preview
+from .classtable import NAME as CLASS_TABLE
 from .config import FILE, read_config
 from .engines import open_engine
 from .network import Network, Tiling
@@ -105,7 +107,7 @@ def _as_json(of: Outcome) -> dict[str, Any]:
 
 
 def open_network(
-    model: str,
+    model: str | Path,
     weights: str | Path | None = None,
     *,
     device: str = "auto",
@@ -119,7 +121,7 @@ def open_network(
         model: a name that `imgstage.networks.build` knows, such as "folder/file.py:Class", or the path of an ONNX file.
         weights: safetensors, or a file that holds nothing but tensors; None where the model brings its own. A
             `model.toml` beside it says what the network takes.
-        device: "cpu", "cuda", "mps", or "auto" for the fastest there is.
+        device: "cpu", "cuda", "mps"; "auto" is the fastest that PyTorch finds, and the CPU for ONNX.
         batch: images that go in at once, where they have one size.
         tiling: how pictures that are too large are cut.
         **options: fields of `ModelConfig` that are other than `model.toml` says.
@@ -127,6 +129,7 @@ def open_network(
     Raises:
         UsageError: there is no such network; its weights, or what is said of it, do not fit.
     """
+    model = str(model)
     if batch < 1:
         problem = f"batch is {batch}"
         raise UsageError(problem, "It must be 1 or more")
@@ -140,7 +143,7 @@ def play(
     root: str | Path | None,
     network: Network,
     *,
-    files: Sequence[str] = (),
+    files: Sequence[str | Path] = (),
     split: str | None = None,
     suffix: str | None = None,
     overwrite: bool = False,
@@ -168,20 +171,24 @@ def play(
     place = find_root(Path(root) if root is not None else None)
     task = _task(network, place)
     ending = _checked_suffix(task.suffix if suffix is None else suffix)
-    gathered = _gather(place, files, split, ending, masks=task.is_mask)
+    gathered = _gather(place, [str(of) for of in files], split, ending, masks=task.is_mask)
     folder = place.path / PLAY / OUTPUT
     told = {
         "model": network.engine.name,
         "device": network.engine.device,
         "task": network.task,
         "size_multiple": network.multiple,
+        "split": split,
         "dry_run": dry_run,
     }
     pages = (f"{split}-contact-sheet.png", f"{split}.html") if split else ("contact-sheet.png", "index.html")
     if sheet:
         _check_pages(folder, pages, task)
+    if split is None:
+        gathered = _beside_pages(gathered, pages)
     if dry_run:
-        return _dry(gathered, folder, network=told)
+        table = None if split else CLASS_TABLE if isinstance(task, Classes) else ""
+        return _dry(gathered, folder, table, told, overwrite=overwrite)
     keeps = sheet or split is None
     with ExitStack() as stack:
         results = stack.enter_context(open_results(folder)) if keeps else None
@@ -217,7 +224,8 @@ def _task(network: Network, root: Root) -> Task | Classes:
         raise UsageError(problem, f"Name each of them in {FILE}")
     train = root.path / TRAIN
     there = sorted(of.name for of in train.iterdir() if of.is_dir() and of.name[0] != ".") if train.is_dir() else []
-    return Classes(named or (there if len(there) == count else [str(number) for number in range(count)]))
+    names = named or (there if len(there) == count else [str(number) for number in range(count)])
+    return Classes(names, network.config.outputs)
 
 
 def _store(results: Results, task: Task | Classes, *, overwrite: bool) -> Store:
@@ -256,12 +264,32 @@ def _write_pages(results: Results, pages: Sequence[str], title: str, run: Run, *
     return tuple(pages)
 
 
-def _dry(gathered: Gathered, folder: Path, *, network: dict[str, Any]) -> Played:
-    outcomes = [
-        Outcome(of.path, f"{of.name}.png", is_new=not (folder / f"{of.name}.png").exists()) for of in gathered.jobs
-    ]
-    changed = sum(1 for of in outcomes if of.is_new)
-    report = Report(len(outcomes) + gathered.truths, changed, gathered.held, gathered.ignored)
+def _beside_pages(gathered: Gathered, pages: Sequence[str]) -> Gathered:
+    """Without pictures whose results would have the name of a sheet."""
+    taken = [job for job in gathered.jobs if fold(f"{job.name}.png") in pages]
+    held = (Note(job.path, because(Why.TWINS, "its result would have the name of the contact sheet")) for job in taken)
+    jobs = tuple(job for job in gathered.jobs if job not in taken)
+    truths = gathered.truths - sum(1 for job in taken if job.truth)
+    why = because(Why.TWINS, "the picture that should become it is held")
+    lost = (Note(str(job.truth), why) for job in taken if job.truth)
+    return replace(gathered, jobs=jobs, truths=truths, held=(*gathered.held, *held, *lost))
+
+
+def _dry(gathered: Gathered, folder: Path, table: str | None, network: dict[str, Any], *, overwrite: bool) -> Played:
+    """What would be, as far as names tell: what a result was made of is looked at in the run itself.
+
+    Args:
+        gathered: the pictures.
+        folder: of results.
+        table: which results are in, or "" where each is a file; None where none are kept.
+        network: what is told of it.
+        overwrite: whether earlier results may go.
+    """
+    names = [table or f"{of.name}.png" if table is not None else "" for of in gathered.jobs]
+    new = [bool(name) and (overwrite or not (folder / name).exists()) for name in names]
+    told = zip(gathered.jobs, names, new, strict=True)
+    outcomes = [Outcome(of.path, name, is_new=is_new) for of, name, is_new in told]
+    report = Report(len(outcomes) + gathered.truths, sum(new), gathered.held, gathered.ignored)
     return Played(report, tuple(outcomes), folder=folder, pairing=gathered.pairing, network=network)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import RefusedError
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
 NAME = "classes.csv"
 _AHEAD = ("path", "class", "probability")
 _LAST = "made_of"
+_DIGITS = 9  # so that what is read again has the same order
 
 
 class Row(NamedTuple):
@@ -47,7 +47,6 @@ class ClassTable:
         self._classes = tuple(classes)
         self._head = [*_AHEAD, *classes, _LAST]
         self._rows: dict[str, Row] = {}
-        self._lock = Lock()  # results come from several threads
         if not path.exists():
             return
         try:
@@ -55,7 +54,8 @@ class ClassTable:
             is_own = tuple(head[: len(_AHEAD)]) == _AHEAD and head[-1] == _LAST
             if is_own and head == self._head:
                 first = len(_AHEAD)
-                self._rows = {row[0]: Row(tuple(map(float, row[first:-1])), row[-1]) for row in rows}
+                whole = [row for row in rows if len(row) == len(head)]
+                self._rows = {row[0]: Row(tuple(map(float, row[first:-1])), row[-1]) for row in whole}
         except (OSError, ValueError, IndexError, csv.Error) as error:
             raise _foreign(path) from error
         if not is_own:
@@ -70,19 +70,17 @@ class ClassTable:
 
     def put(self, path: str, shares: Sequence[float], made_of: str) -> None:
         """Add a picture's row, or put it in the place of an earlier one."""
-        with self._lock:
-            self._rows[show(path)] = Row(tuple(shares), made_of)
+        self._rows[show(path)] = Row(tuple(round(of, _DIGITS) for of in shares), made_of)
 
     def encoded(self) -> bytes:
         """The whole table, in the order of the paths."""
         text = io.StringIO(newline="")
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(self._head)
-        with self._lock:
-            for path, (shares, made_of) in sorted(self._rows.items()):
-                best = max(range(len(shares)), key=shares.__getitem__)
-                cells = [f"{of:.6f}" for of in shares]
-                writer.writerow([path, self._classes[best], cells[best], *cells, made_of])
+        for path, (shares, made_of) in sorted(self._rows.items()):
+            best = max(range(len(shares)), key=shares.__getitem__)
+            cells = [f"{of:.{_DIGITS}f}" for of in shares]
+            writer.writerow([path, self._classes[best], cells[best], *cells, made_of])
         return text.getvalue().encode()
 
 

@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 
 Task = Literal["image-to-image", "segmentation", "classification"]
 Channels = Literal["RGB", "BGR", "L"]
+Outputs = Literal["logits", "probabilities"]
 TASKS: tuple[Task, ...] = ("image-to-image", "segmentation", "classification")
 CHANNELS: tuple[Channels, ...] = ("RGB", "BGR", "L")
 FILE = "model.toml"
+_FLOATS = ("range", "output_range", "mean", "std")
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,8 @@ class ModelConfig:
         std: of each channel, divided by after that; empty for none.
         size_multiple: what height and width must be multiples of; None is found by asking it.
         size: (height, width) in pixels that pictures are resized to, to be classified; None leaves them as they are.
+        outputs: what a classifier or segmenter gives: "logits", which a softmax or sigmoid is to follow, or
+            "probabilities".
         classes: their names, in the order in which it gives them; empty where nobody has said.
     """
 
@@ -45,6 +49,7 @@ class ModelConfig:
     std: tuple[float, ...] = ()
     size_multiple: int | None = None
     size: tuple[int, int] | None = None
+    outputs: Outputs = "logits"
     classes: tuple[str, ...] = ()
 
     @property
@@ -93,7 +98,7 @@ def _checked(given: Mapping[str, Any], where: str) -> dict[str, Any]:
         if not check(plain):
             problem = f"{where}: {name} = {value!r} makes no sense"
             raise UsageError(problem, f"It is {told}")
-        made[name] = plain
+        made[name] = tuple(map(float, plain)) if name in _FLOATS else plain
     return made
 
 
@@ -136,8 +141,11 @@ _KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
         lambda value: isinstance(value, tuple) and len(value) == 2 and all(map(_is_count, value)),
         "height and width in pixels, from 1 to 4096",
     ),
+    "outputs": (lambda value: value in ("logits", "probabilities"), "logits or probabilities"),
     "classes": (
-        lambda value: isinstance(value, tuple) and all(isinstance(of, str) for of in value),
-        "a list of names",
+        lambda value: (
+            isinstance(value, tuple) and all(isinstance(of, str) for of in value) and len(set(value)) == len(value)
+        ),
+        "a list of names, each of which stands there once",
     ),
 }

@@ -74,9 +74,9 @@ class OnnxEngine:
             problem = f"{show(str(path))} is no file"
             raise UsageError(problem, "Give the path of an ONNX model")
         self.name, self.device = str(path), device
-        self.identity = blake3(path.read_bytes()).hexdigest()
+        self.identity = _identity(path)
         options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3  # errors, which are raised as well
+        options.log_severity_level = 4  # its errors are raised as well
         provider = "CUDAExecutionProvider" if device == "cuda" else "CPUExecutionProvider"
         if provider not in onnxruntime.get_available_providers():
             problem = f"This ONNX Runtime does not run on {device}"
@@ -121,7 +121,7 @@ def open_engine(model: str, weights: Path | None, device: str, channels: int) ->
     Args:
         model: a name that `networks.build` knows, or the path of an ONNX file.
         weights: its weights; None where the model brings its own.
-        device: "cpu", "cuda", "mps", or "auto" for the fastest there is.
+        device: "cpu", "cuda", "mps"; "auto" is the fastest that PyTorch finds, and the CPU for ONNX.
         channels: of the images.
 
     Raises:
@@ -143,6 +143,16 @@ def open_engine(model: str, weights: Path | None, device: str, channels: int) ->
         problem = f"ONNX Runtime has no device {device!r} here"
         raise UsageError(problem, "Give --device cpu or cuda")
     return OnnxEngine(path, "cpu" if device == "auto" else device)
+
+
+def _identity(path: Path) -> str:
+    """What an ONNX model is known by: its bytes, and those of the files beside it that it names for its weights."""
+    data = path.read_bytes()
+    seen = blake3(data)
+    for other in sorted(path.parent.iterdir()):
+        if other != path and other.is_file() and other.name.encode() in data:
+            seen.update_mmap(other)
+    return seen.hexdigest()
 
 
 def _line(error: BaseException) -> str:

@@ -15,7 +15,7 @@ from .probe import Probe, line_of, up
 from .tiles import BLEND, Grid, Seams, even_tile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -28,6 +28,10 @@ _BUDGET = 512 << 20  # bytes that tensors may take on the CPU; what its convolut
 _SHARE = 0.6  # of a GPU's free memory
 _LEAST = 128  # pixels of a tile's side, however little memory there is
 _FAR = 64  # pixels of overlap for a network that sees all of a tile
+
+
+def _nothing() -> None:
+    """What is done between tiles, where nobody wishes anything."""
 
 
 class Tiling(NamedTuple):
@@ -57,7 +61,7 @@ class Network:
         multiple: what height and width must be multiples of.
         scale: pixels of its answer, along a side, for one of the picture.
         outputs: channels of its answer, or classes.
-        reach: how many pixels away a pixel of the answer depends on; None while nobody has asked, or when it is all.
+        tiles_agree: whether what came of tiles so far is what would have come of whole pictures.
 
     Raises:
         UsageError: no size goes, or what comes out is no picture; or a wish that it does not fit.
@@ -70,7 +74,7 @@ class Network:
         self._probe = Probe(engine, config, self.numbers, self.batch)
         self.multiple = self._probe.multiple()
         self.task, self.scale, self.outputs = self._probe.answer(self.multiple)
-        self.reach: int | None = None
+        self.tiles_agree = True
         self._most: int | None = None
         self._check_tile()
 
@@ -117,17 +121,16 @@ class Network:
         return max(0, min(self._asked_overlap, most // self.multiple * self.multiple))
 
     @cached_property
+    def reach(self) -> int | None:
+        """How many pixels away a pixel of the answer depends on; None where that is all, or farther than 256."""
+        return self._probe.reach(self.multiple)
+
+    @property
     def _asked_overlap(self) -> int:
         """As far as the network sees, both ways, and what is blended."""
         if self._tiling.overlap is not None:
             return self._tiling.overlap
-        self.reach = self._probe.reach(self.multiple)
-        return up(2 * self.reach + BLEND, self.multiple) if self.reach is not None else up(_FAR, self.multiple)
-
-    @property
-    def tiles_agree(self) -> bool:
-        """Whether what comes of tiles is what would come of whole pictures, as far as asking has told."""
-        return self.reach is not None or self._tiling.overlap is not None
+        return up(2 * self.reach + BLEND if self.reach is not None else _FAR, self.multiple)
 
     @property
     def signature(self) -> str:
@@ -143,8 +146,12 @@ class Network:
         tile = self.tile_for((height, width))
         return tile[0] >= height and tile[1] >= width
 
-    def ask(self, source: Source) -> Iterator[NDArray[np.float32]]:
+    def ask(self, source: Source, between: Callable[[], None] = _nothing) -> Iterator[NDArray[np.float32]]:
         """What the network makes of a picture: of a classifier one array of shape (classes,), else `stripes`.
+
+        Args:
+            source: the picture.
+            between: is called after each tile.
 
         Raises:
             DefectError: the network refuses the picture.
@@ -152,7 +159,7 @@ class Network:
         if self.task == "classification":
             yield self.run([self._prepared(source)])[0]
         else:
-            yield from self.stripes(source.channels)
+            yield from self.stripes(source.channels, between)
 
     def ask_together(self, sources: Sequence[Source]) -> list[NDArray[np.float32]]:
         """The same of several pictures of one size that goes in whole, no more than `batch`, each in one part."""
@@ -180,11 +187,12 @@ class Network:
             return pixels
         return np.pad(pixels, ((0, more[0]), (0, more[1]), (0, 0)), mode="symmetric")
 
-    def stripes(self, pixels: NDArray[Any]) -> Iterator[NDArray[np.float32]]:
+    def stripes(self, pixels: NDArray[Any], between: Callable[[], None] = _nothing) -> Iterator[NDArray[np.float32]]:
         """What the network makes of a picture, in stripes from top to bottom, so that little is held at once.
 
         Args:
             pixels: uint8 or uint16, shape (height, width, 1 or 3).
+            between: is called after each tile.
 
         Yields:
             float32, shape (rows, width * scale, outputs); of all, height * scale rows.
@@ -201,6 +209,8 @@ class Network:
         if len(grid) == 1:
             yield self.run([whole])[0][:height, :width]
             return
+        if self.reach is None or overlap < 2 * self.reach + BLEND:
+            self.tiles_agree = False
         seams = Seams(grid, self.outputs, self.scale)
         begin = 0
         for row, places in enumerate(grid.rows()):
@@ -211,6 +221,7 @@ class Network:
                 for result in self.run(tiles):
                     seams.add(row, column, result)
                     column += 1
+                between()
             done = seams.finish(row)
             yield done[: max(0, height - begin), :width]
             begin += len(done)
@@ -230,18 +241,23 @@ class Network:
         given = [self.numbers.of(of) for of in pictures]
         given += given[-1:] * ((self.engine.batch or 0) - len(given))
         try:
-            made = self.engine(given[0][None] if len(given) == 1 else np.stack(given))[: len(pictures)]
+            made = self.engine(given[0][None] if len(given) == 1 else np.stack(given))
         except MemoryError as error:
             problem = "there is not enough memory to run the network on it; --tile helps"
             raise DefectError(problem) from error
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             helps = "; --tile helps" if "memory" in str(error).lower() else ""
             problem = f"the network refuses it ({line_of(error)}{helps})"
             raise DefectError(problem) from error
-        if np.isnan(made.min()):
-            problem = "the network gives values that are no numbers (NaN)"
+        size = (*(side * self.scale for side in pictures[0].shape[:2]), self.outputs)
+        if made.shape != (len(given), *((self.outputs,) if self.task == "classification" else size)):
+            told, given_size = ("x".join(map(str, of)) for of in (made.shape, (len(given), *pictures[0].shape[:2])))
+            problem = f"the network gives {told} for {given_size}; --multiple may help"
             raise DefectError(problem)
-        return made
+        if not (np.isfinite(made.min()) and np.isfinite(made.max())):
+            problem = "the network gives values that are no finite numbers"
+            raise DefectError(problem)
+        return made[: len(pictures)]
 
 
 def _free_bytes(device: str) -> float:

@@ -80,7 +80,10 @@ def read(data: bytes) -> Source:
         alpha = np.ascontiguousarray(upright[..., -1])
         upright = upright[..., 0] if traits.mode == "LA" else upright[..., :3]
     elif traits.mode in _SIXTEEN:
-        upright = np.clip(upright, 0, 65535).astype(np.uint16)
+        if not 0 <= int(upright.min()) <= int(upright.max()) <= 65535:
+            problem = "its pixels have more than 16 bits, of which nobody knows what is black and white"
+            raise UnplayableError(problem)
+        upright = upright.astype(np.uint16)
     elif traits.mode not in ("L", "RGB"):
         upright = images.in_mode(upright, traits.mode, "RGB")
     wanted = b"GRAY" if upright.ndim == 2 else b"RGB "  # ICC.1:2022, 7.2: where a profile says of what it tells

@@ -115,10 +115,11 @@ _STYLE = (
 )
 _SCRIPT = (
     "document.querySelectorAll('section').forEach(of=>{const box=of.querySelector('.compare'),"
-    "range=of.querySelector('input'),over=of.querySelector('.over');"
+    "range=of.querySelector('input'),over=of.querySelector('.over'),shown=[over.src,"
+    "...[...of.querySelector('template').content.querySelectorAll('img')].map(one=>one.src)];"
     "range.addEventListener('input',()=>box.style.setProperty('--at',range.value+'%'));"
     "of.querySelectorAll('button').forEach((one,_,all)=>one.addEventListener('click',()=>{"
-    "over.src=of.querySelector('template').content.querySelectorAll('img')[one.value].src;"
+    "over.src=shown[one.value];"
     "all.forEach(each=>each.setAttribute('aria-pressed',each===one))}))})"
 )
 
@@ -156,7 +157,7 @@ def _section(outcome: Outcome) -> str:
         f"<button value='{number}' aria-pressed='{str(not number).lower()}'>{what}</button>"
         for number, what in enumerate(others)
     )
-    kept = "".join(f"<img alt='{what}' src='{urls[what]}'>" for what in others)
+    kept = "".join(f"<img alt='{what}' src='{urls[what]}'>" for what in others[1:])
     return (
         f"<section><h2>{name}</h2><div class='compare' style='--width:{shown}px'>"
         f"<img alt='before' src='{urls['before']}'><img class='over' alt='output' src='{urls['output']}'>"

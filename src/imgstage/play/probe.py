@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from .engines import Engine
     from .pixels import Numbers
 
-_REACHES = (128, 256, 512)  # pixels within which the reach is looked for
+_REACHES = (128, 256)  # pixels within which the reach is looked for
 _TOLERANCE = 1 / 1024  # of the range: a quarter of a grey level
+_LONGEST_PERIOD = 64  # pixels
 _SIDES = (224, 256, 299, 384, 512)  # of networks that take one size alone
 
 
@@ -33,7 +34,7 @@ class Probe:
 
     def __init__(self, engine: Engine, config: ModelConfig, numbers: Numbers, batch: int) -> None:
         self._engine, self._config, self._numbers, self._batch = engine, config, numbers, batch
-        self._trouble: Exception | None = None
+        self._trouble: BaseException | None = None
 
     def multiple(self) -> int:
         """What height and width must be multiples of.
@@ -48,7 +49,7 @@ class Probe:
             return 1
         found = smallest_divisor(self._takes)
         if found is not None:
-            return found
+            return self._period(found)
         if only := [side for side in _SIDES if self._takes((side, side))]:
             problem = f"{name} takes no sizes but {', '.join(f'{side}x{side}' for side in only)}"
             raise UsageError(problem, f"Where it classifies, write size = [{only[0]}, {only[0]}] into model.toml")
@@ -59,12 +60,37 @@ class Probe:
         """Whether a size goes, and comes out as it went in, or so many times larger."""
         try:
             answer = self._engine(self._grey(size))
-        except Exception as error:  # noqa: BLE001 - a network refuses as it likes
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a network refuses as it likes
             self._trouble = error
             return False
-        if answer.ndim != 4:
-            return answer.ndim == 2
-        return all(of % side == 0 and of > 0 for of, side in zip(answer.shape[1:3], size, strict=True))
+        sides = zip(answer.shape[1:3], size, strict=False)
+        if answer.ndim == 2 or (answer.ndim == 4 and all(of % side == 0 and of > 0 for of, side in sides)):
+            return True
+        self._trouble = ValueError(f"its answer has the shape {answer.shape} (channels last) for {size[0]}x{size[1]}")
+        return False
+
+    def _period(self, multiple: int) -> int:
+        """The least multiple by which an image may be moved, so that the answer moves with it: some networks take any
+        size, and fill it up by themselves to where their pixels halve. Where none does, the multiple itself.
+        """
+        chance = np.random.default_rng(0)
+        step, size = multiple, (up(96, multiple), up(96, multiple) + 4 * up(_LONGEST_PERIOD, multiple))
+        image = self._numbers.of(chance.integers(0, 256, (*size, 3), np.uint8)[..., : self._config.channel_count])
+        low, high = self._config.output_range or self._config.range
+        while step <= _LONGEST_PERIOD:
+            try:
+                whole, moved = (self._engine(np.repeat(of[None], self._batch, 0))[0] for of in (image, image[:, step:]))
+            except (Exception, SystemExit):  # noqa: BLE001 - see above
+                return multiple
+            if whole.ndim != 3 or whole.shape[1] % size[1]:
+                return multiple
+            scale = whole.shape[1] // size[1]
+            apart = _apart(whole[:, step * scale :], moved)
+            third = apart.shape[1] // 3
+            if apart[:, third : 2 * third].max() <= _TOLERANCE * (high - low):
+                return step
+            step *= 2
+        return multiple
 
     def _grey(self, size: tuple[int, int]) -> NDArray[np.float32]:
         return np.full((self._batch, *size, self._config.channel_count), 0.5, np.float32)
@@ -109,35 +135,55 @@ class Probe:
         return "segmentation"
 
     def reach(self, multiple: int) -> int | None:
-        """How many pixels away what a pixel becomes depends on; None where it is farther than 512, or all there is.
+        """How many pixels away what a pixel becomes depends on; None where it is farther than 256, or all there is, or
+        where the network refuses to tell.
 
-        One side is changed, from noise to other noise, and from black to white: how far on the other that shows.
+        One half of an image is changed, from noise to other noise, and from black to white: how far into the other that
+        shows. Each half, and both directions: what halves its pixels does not see equally far to all sides.
         """
         for within in _REACHES:
             if self._engine.size is not None and min(self._engine.size) < 2 * within:
                 return None
-            shape = up(64, multiple), up(2 * within, multiple)
+            shape = up(96, multiple), up(2 * within, multiple)
             sizes = [self._engine.size] * 2 if self._engine.size else [shape[::-1], shape]
-            found = [self._reach_along(axis, size, multiple) for axis, size in enumerate(sizes)]
+            try:
+                found = [
+                    self._reach_along(axis, size, multiple, first_half=half)
+                    for axis, size in enumerate(sizes)
+                    for half in (False, True)
+                ]
+            except Exception:  # noqa: BLE001 - a network refuses as it likes
+                return None
             if max(found) < within - multiple:
                 return max(found)
         return None
 
-    def _reach_along(self, axis: int, size: tuple[int, int], multiple: int) -> int:
+    def _reach_along(self, axis: int, size: tuple[int, int], multiple: int, *, first_half: bool) -> int:
         chance = np.random.default_rng(0)
         fixed, *changes = (chance.integers(0, 256, (*size, 3), np.uint8) for _ in range(3))
-        edge = size[axis] // 2 // multiple * multiple
         changes += [np.zeros_like(fixed), np.full_like(fixed, 255)]  # what all changes alike shows farther
+        edge = size[axis] // 2 // multiple * multiple
+        kept = slice(edge, None) if first_half else slice(0, edge)
         made = []
         for of in changes:
-            (of if axis == 0 else of.swapaxes(0, 1))[:edge] = (fixed if axis == 0 else fixed.swapaxes(0, 1))[:edge]
+            (of if axis == 0 else of.swapaxes(0, 1))[kept] = (fixed if axis == 0 else fixed.swapaxes(0, 1))[kept]
             given = self._numbers.of(of[..., : self._config.channel_count])[None]
             made.append(self._engine(np.repeat(given, self._batch, axis=0))[0])
         low, high = self._config.output_range or self._config.range
-        apart = np.maximum(np.abs(made[0] - made[1]), np.abs(made[2] - made[3])).max(axis=(1 - axis, 2))
+        apart = np.maximum(_apart(made[0], made[1]), _apart(made[2], made[3])).max(axis=(1 - axis, 2))
         scale = len(apart) // size[axis]
-        seen = np.flatnonzero(apart[: edge * scale] > _TOLERANCE * (high - low))
-        return edge - int(seen[0]) // scale if len(seen) else 0
+        seen = np.flatnonzero(apart > _TOLERANCE * (high - low)) // scale
+        inside = seen[seen >= edge] if first_half else seen[seen < edge]
+        if not len(inside):
+            return 0
+        return int(inside[-1]) - edge + 1 if first_half else edge - int(inside[0])
+
+
+def _apart(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float32]:
+    """How far answers are from each other; where one is no number, as far as can be."""
+    with np.errstate(invalid="ignore"):
+        apart: NDArray[np.float32] = np.nan_to_num(np.abs(one - other), nan=np.inf, posinf=np.inf)
+    return apart
 
 
 def up(number: int, multiple: int) -> int:

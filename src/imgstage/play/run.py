@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from blake3 import blake3
 
-from ..errors import BrokenOffError, DefectError
+from ..errors import BrokenOffError, DefectError, DestinationError
 from ..images import quiet_codecs
 from ..journal.interrupts import quietly_interruptible
 from ..parallel import default_threads
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     from .sources import Job
     from .store import Store
     from .tasks import Task
+
+
+_OF_ONE_NAME = (errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.EILSEQ, errno.EINVAL)
 
 
 class Look(NamedTuple):
@@ -112,19 +116,24 @@ class Player:
         self._progress.start("Playing", len(jobs))
         try:
             with quiet_codecs(), quietly_interruptible() as self._interrupted:
-                with closing(self._outcomes(jobs)) as outcomes:
-                    for outcome in outcomes:
-                        self._take(outcome)
-                        self._progress.advance()
-                if self._store is not None:
-                    self._store.close()
+                try:
+                    with closing(self._outcomes(jobs)) as outcomes:
+                        for outcome in outcomes:
+                            self._take(outcome)
+                            self._progress.advance()
+                finally:
+                    if self._store is not None:
+                        self._store.close()
         except _InterruptedError:
-            problem = f"It was interrupted after {len(run.outcomes):,} of {len(jobs):,} pictures, whose results stay"
+            problem = f"It was interrupted after {len(run.outcomes):,} of {len(jobs):,} pictures"
+            if self._store is None:
+                raise BrokenOffError(problem, "No results are kept of these; run the command again") from None
+            problem += ", whose results stay"
             raise BrokenOffError(problem, "Run the command again to go on") from None
         except OSError as error:
             where = error.filename2 or error.filename
             at = f" {show(str(where))}" if where else ""
-            problem = f"The result{at} cannot be written ({error.strerror}); {len(run.outcomes):,} others are, and stay"
+            problem = f"The result{at} cannot be written ({error.strerror}); what was written stays"
             raise BrokenOffError(problem, "Make room, or mend that, then run the command again to go on") from error
         finally:
             self._progress.finish()
@@ -161,8 +170,6 @@ class Player:
                     self._stop_if_interrupted()
             except _InterruptedError:
                 yield from (of.result() for of in finishing)  # what the network has done is worth being kept
-                if self._store is not None:
-                    self._store.close()
                 raise
             while finishing:
                 yield finishing.popleft().result()
@@ -185,12 +192,22 @@ class Player:
             return _Decoded(job, made_of, read(data), truth, earlier)
         except EarlierError:
             return self._kept(job)
+        except DestinationError as error:
+            return _note(job, Why.UNFIT, error.problem)
+        except OSError as error:
+            return self._without_place(job, error)
         except UnplayableError as error:
             return _note(job, Why.UNFIT, str(error))
         except DefectError as error:
             return _note(job, Why.BROKEN, str(error))
         except MemoryError:
             return _note(job, Why.UNREADABLE, "there is not enough memory to decode it")
+
+    def _without_place(self, job: Job, error: OSError) -> Note:
+        """Of a picture whose result cannot have its name; what would keep all others from theirs is raised."""
+        if error.errno not in _OF_ONE_NAME or self._store is None:
+            raise error
+        return _note(job, Why.UNFIT, f"its result cannot be called {self._store.name(job)} ({error.strerror})")
 
     def _kept(self, job: Job) -> Note:
         assert self._store is not None
@@ -238,36 +255,39 @@ class Player:
         if isinstance(one, Note) or one.earlier is not None:
             yield one, ()
             return
-        parts: list[Future[NDArray[Any]]] = []
         try:
-            for part in self._network.ask(one.source):
-                parts.append(pool.submit(self._task.part, part, one.source))
-                if len(parts) > 1:
-                    self._stop_if_interrupted()
+            asked = self._network.ask(one.source, self._stop_if_interrupted)
+            parts = [pool.submit(self._task.part, part, one.source) for part in asked]
         except DefectError as error:
             yield _note(one.job, Why.UNFIT, str(error)), ()
             return
-        self._run.tiled += len(parts) > 1
+        self._run.tiled += not self._network.goes_in_whole(one.source.size)
         yield one, parts
 
     def _finish(self, one: _Decoded | Note, parts: Sequence[Future[NDArray[Any]]]) -> Outcome | Note:
         """Write, compare, and keep small pictures. Its parts were given to the same pool earlier."""
         if isinstance(one, Note):
             return one
-        made = one.earlier
-        if made is None:
-            try:
-                made = self._task.join([part.result() for part in parts], one.source)
-            except DefectError as error:
-                return _note(one.job, Why.UNFIT, str(error))
+        try:
+            return self._finished(one, [part.result() for part in parts])
+        except EarlierError:
+            return self._kept(one.job)
+        except DestinationError as error:
+            return _note(one.job, Why.UNFIT, error.problem)
+        except OSError as error:
+            return self._without_place(one.job, error)
+        except DefectError as error:
+            return _note(one.job, Why.UNFIT, str(error))
+        except MemoryError:
+            return _note(one.job, Why.UNREADABLE, "there is not enough memory to write it")
+
+    def _finished(self, one: _Decoded, parts: Sequence[NDArray[Any]]) -> Outcome:
+        made = one.earlier if one.earlier is not None else self._task.join(parts, one.source)
         outcome = Outcome(one.job.path, label=one.job.label, is_new=one.earlier is None)
         if self._store is not None:
             outcome.result = self._store.name(one.job)
             if outcome.is_new:
-                try:
-                    self._store.keep(one.job, one.made_of, made, one.source)
-                except EarlierError:
-                    return self._kept(one.job)
+                self._store.keep(one.job, one.made_of, made, one.source)
         if isinstance(self._task, Classes):
             self._task.rank(made, outcome)
             return outcome

@@ -120,7 +120,7 @@ class Confusion:
             truth: of the same shape.
             classes: how many there are.
         """
-        known = truth < classes
+        known = (truth >= 0) & (truth < classes)
         pairs = truth[known].astype(np.int64) * classes + given[known]
         return cls(np.bincount(pairs, minlength=classes**2).reshape(classes, classes))
 

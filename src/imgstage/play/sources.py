@@ -91,9 +91,9 @@ def of_folder(root: Root, suffix: str, *, masks: bool) -> Gathered:
         RefusedError: there is no such folder, or nothing in it.
     """
     folder = root.path / PLAY
-    if not folder.is_dir():
-        problem = f"{show(str(folder))} is no folder"
-        raise RefusedError(problem, "Make it and put pictures there, or name files")
+    if not folder.is_dir() or folder.is_symlink():
+        problem = f"{show(str(folder))} is {'a link' if folder.is_symlink() else 'no folder'}"
+        raise RefusedError(problem, "Make a folder there and put pictures into it, or name files")
     files = [of for of in list_files(folder) if of.path != OUTPUT and not of.path.startswith(f"{OUTPUT}/")]
     held = [Note(f"{PLAY}/{of.path}", of.trouble) for of in files if of.trouble and of.kind is Kind.IMAGE]
     ignored = [Note(f"{PLAY}/{of.path}", of.trouble) for of in files if of.trouble and of.kind is Kind.IGNORED]
@@ -198,6 +198,7 @@ def of_files(files: Sequence[str], here: Path, suffix: str, *, masks: bool) -> G
         UsageError: one is no picture, or two would have one result.
     """
     jobs: list[Job] = []
+    truths = {_truth_beside(here / given) for given in files} if not masks else set()
     for given in dict.fromkeys(files):
         path = here / given
         told = show(given)
@@ -210,6 +211,8 @@ def of_files(files: Sequence[str], here: Path, suffix: str, *, masks: bool) -> G
         if path.suffix.lower() not in SUFFIXES or not path.is_file():
             problem = f"{told} is no picture that imgstage reads"
             raise UsageError(problem, f"It reads {', '.join(sorted(SUFFIXES))}")
+        if path in truths:  # named beside the picture that should become it
+            continue
         name = _ended(_bare(path.name), suffix)
         jobs.append(Job(given, path, name, None if masks else _truth_beside(path)))
     apart, twins = _apart(jobs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from .tasks import Classes, Task
 
 _MARK = "imgstage play "
-_HEAD = 1 << 20  # bytes of a PNG in which its comment is; a colour profile may stand before it
 _FLUSH_S = 5.0  # after which a table is written again, so that little is lost
 
 
@@ -78,7 +78,7 @@ class Files:
             return None
         with suppress(OSError, DefectError):
             data = path.read_bytes() if path.is_file() else b""
-            if png_comment(data[:_HEAD]) == f"{_MARK}{made_of}":
+            if png_comment(data) == f"{_MARK}{made_of}":
                 return self._task.decode(data)
         raise EarlierError
 
@@ -111,6 +111,7 @@ class Rows:
         self._results, self._overwrite = results, overwrite
         self._table = ClassTable(Path(results.path(NAME)), task.names, overwrite=overwrite)
         self._is_new, self._written = False, time.monotonic()
+        self._lock = Lock()  # results come from several threads
 
     def name(self, job: Job) -> str:  # noqa: ARG002
         """See `Store`."""
@@ -127,14 +128,19 @@ class Rows:
 
     def keep(self, job: Job, made_of: str, made: NDArray[Any], source: Source) -> None:  # noqa: ARG002
         """See `Store`."""
-        self._table.put(job.path, made.tolist(), made_of)
-        self._is_new = True
-        if time.monotonic() - self._written > _FLUSH_S:
-            self.close()
+        with self._lock:
+            self._table.put(job.path, made.tolist(), made_of)
+            self._is_new = True
+            if time.monotonic() - self._written > _FLUSH_S:
+                self._write()
 
     def close(self) -> None:
         """See `Store`."""
+        with self._lock:
+            self._write()
+        self._results.sync()
+
+    def _write(self) -> None:
         if self._is_new:
             self._results.put(NAME, self._table.encoded(), replace=True)
             self._is_new, self._written = False, time.monotonic()
-        self._results.sync()

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from .config import Outputs
     from .network import Network
     from .pixels import Source
 
@@ -158,14 +159,15 @@ class Masks:
 
     def __init__(self, network: Network) -> None:
         self._classes = max(2, network.outputs)
+        self._above = 0.5 if network.config.outputs == "probabilities" else 0.0
 
     def part(self, part: NDArray[np.float32], source: Source) -> NDArray[Any]:  # noqa: ARG002
-        """The class with the largest value; of one channel, 1 where that is above zero: uint8, shape (rows, width).
-        Values are those before any softmax or sigmoid."""
+        """The class with the largest value; of one channel, 1 where that is above zero, or above a half where it is a
+        probability: uint8, shape (rows, width)."""
         if self._classes > _MOST_CLASSES:
             problem = f"the network tells {self._classes:,} classes apart, and a palette has {_MOST_CLASSES}"
             raise DefectError(problem)
-        return (part[..., 0] > 0 if part.shape[2] == 1 else part.argmax(axis=2)).astype(np.uint8)
+        return (part[..., 0] > self._above if part.shape[2] == 1 else part.argmax(axis=2)).astype(np.uint8)
 
     def join(self, parts: Sequence[NDArray[Any]], source: Source) -> NDArray[Any]:  # noqa: ARG002
         """The mask."""
@@ -180,7 +182,7 @@ class Masks:
         return images.decode(data, labels=True).pixels
 
     def compare(self, made: NDArray[Any], source: Source, truth: bytes, outcome: Outcome) -> NDArray[Any] | None:  # noqa: ARG002
-        """Count pixels by true and given class; of two classes, all that is not zero is the second."""
+        """Count pixels by true and given class; of two classes, what is not zero is the second, where none is 1."""
         try:
             pixels, traits = images.decode(truth, labels=True)
         except DefectError as error:
@@ -191,7 +193,7 @@ class Masks:
             told = "in colours" if true.ndim != 2 else _told(true)
             outcome.why_unscored = f"the true mask is {told}, and the result {_told(made)}"
             return None
-        if self._classes == 2 and true.max(initial=0) > 1:
+        if self._classes == 2 and not (true == 1).any():  # such as 0 and 255; beside ones, 255 is what nobody knows
             true = (true != 0).astype(np.uint8)
         outcome.confusion = Confusion.between(made, true, self._classes)
         return true
@@ -202,16 +204,17 @@ class Classes:
 
     Args:
         names: of the classes, in the network's order.
+        outputs: see `ModelConfig`.
     """
 
     suffix, is_mask = "", False
 
-    def __init__(self, names: Sequence[str]) -> None:
-        self.names = tuple(names)
+    def __init__(self, names: Sequence[str], outputs: Outputs = "logits") -> None:
+        self.names, self._outputs = tuple(names), outputs
 
     def part(self, part: NDArray[np.float32], source: Source) -> NDArray[Any]:  # noqa: ARG002
         """The probability of each class: float64, shape (classes,)."""
-        return probabilities(part)
+        return probabilities(part, self._outputs)
 
     def join(self, parts: Sequence[NDArray[Any]], source: Source) -> NDArray[Any]:  # noqa: ARG002
         """There is one part."""
@@ -226,21 +229,23 @@ class Classes:
             outcome.confusion = Confusion.between(given, true, len(self.names))
 
 
-def probabilities(values: NDArray[np.float32]) -> NDArray[np.float64]:
+def probabilities(values: NDArray[np.float32], outputs: Outputs = "logits") -> NDArray[np.float64]:
     """Softmax; of one value, by the sigmoid, what it says of the second of two classes.
 
     Args:
-        values: shape (classes,), before any softmax. What are probabilities already is left as it is.
+        values: shape (classes,).
+        outputs: "probabilities" leaves them as they are, but for a factor.
 
     Returns:
         float64, shape (classes,), or (2,); they sum to one.
     """
     deep = values.astype(np.float64)
+    if outputs == "probabilities":
+        deep = np.clip(np.array([1 - deep[0], deep[0]]) if len(deep) == 1 else deep, 0, None)
+        deep /= max(deep.sum(), 1e-12)
+        return deep
     if len(deep) == 1:
         deep = np.array([0.0, deep[0]])
-    elif deep.min() >= 0 and abs(deep.sum() - 1) < 1e-3:
-        deep /= deep.sum()
-        return deep
     risen = np.exp(deep - deep.max())
     shares: NDArray[np.float64] = risen / risen.sum()
     return shares

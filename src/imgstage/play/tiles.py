@@ -88,10 +88,10 @@ def even_tile(size: tuple[int, int], most: int, overlap: int, step: int) -> tupl
         step: sides of tiles are multiples of it.
 
     Returns:
-        (height, width) in pixels; the size itself where that may be. Sides are four times the overlap at least, also
+        (height, width) in pixels; the size itself where that may be. Sides are twice the overlap at least, also
         where such tiles have more than the most.
     """
-    least = max(4 * overlap, 4 * (BLEND + step))
+    least = max(2 * overlap, overlap + 2 * (BLEND + step))
 
     def sides(length: int) -> list[tuple[int, int]]:
         """(tile, tiles) along a side, for any number of tiles."""
