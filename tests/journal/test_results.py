@@ -6,10 +6,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from imgstage.errors import DestinationError, LockedError
+from imgstage.journal import results as results_module
+from imgstage.journal import system
 from imgstage.journal.results import open_results
 
 
@@ -100,3 +103,28 @@ def test_a_folder_that_cannot_be_written_to_is_told(tmp_path: Path) -> None:
         closed.mkdir(mode=0o500)
         with pytest.raises(DestinationError), open_results(closed):
             pass
+
+
+def test_bytes_are_durable_before_the_name_is_and_names_in_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    fsync, rename, sync = os.fsync, system.rename, system.sync_folder
+
+    def watch(name: str, call: Any) -> Any:
+        def called(*given: Any) -> Any:
+            done.append(name)
+            return call(*given)
+
+        return called
+
+    monkeypatch.setattr(results_module, "sync_folder", watch("sync", sync))
+    with open_results(tmp_path) as results:
+        monkeypatch.setattr(results_module, "rename", watch("rename", rename))
+        monkeypatch.setattr(os, "fsync", watch("fsync", fsync))
+        done.clear()
+        results.put("a/1.png", b"x")
+        assert done[-2:] == ["fsync", "rename"]
+        results.put("b/2.png", b"x")
+        done.clear()
+    assert done.count("sync") == 2

@@ -152,3 +152,12 @@ def test_other_colours_become_rgb_or_are_refused() -> None:
     assert np.abs(made.astype(int) - RGB).max() <= 4
     with pytest.raises(DefectError, match="CIELAB"):
         decoded(encoded(Image.new("LAB", (4, 4), (50, 10, 10)), "TIFF"))
+
+
+def test_colours_that_are_made_of_grey_become_grey_by_their_luma() -> None:
+    grey = Source(np.zeros((1, 4), np.uint8), None, b"")
+    colours = np.array([[[1, 0, 0], [0, 1, 0], [0, 0, 1], [0.5, 0.5, 0.5]]], np.float32)
+    made = Numbers(ModelConfig()).back(colours.copy(), grey)
+    assert made.tolist() == [[76, 150, 29, 128]]
+    bgr = Numbers(ModelConfig(channels="BGR")).back(colours.copy(), grey)
+    assert bgr.tolist() == [[29, 150, 76, 128]]
