@@ -505,3 +505,14 @@ def test_one_result_that_cannot_have_its_name_does_not_stop_the_others(tmp_path:
     assert sorted(note.path.rpartition("/")[2] for note in played.report.held) == ["a.png", long]
     assert all("its result cannot be called" in note.reason for note in played.report.held)
     assert set(outputs(root)) == {"sub", "z_after.png"}
+
+
+def test_a_page_shows_the_first_and_says_how_many_others_there_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("imgstage.play.preview.MOST", 3)
+    root = make_root(tmp_path / "root", {f"{number}.png": picture(number, "PNG") for number in range(9)})
+    play(root, network(Engine(invert)), sheet=True)
+    text = (root / "play_data/output/index.html").read_text()
+    assert [f"play_data/{number}.png" in text for number in range(9)] == [True] * 3 + [False] * 6
+    assert "6 others are not shown" in text

@@ -292,7 +292,7 @@ class Player:
             self._task.rank(made, outcome)
             return outcome
         true = self._task.compare(made, one.source, one.truth, outcome) if one.truth is not None else None
-        if self._look.most:
+        if self._look.most and (self._look.worst or len(self._shown) < self._look.most):
             outcome.shown = preview.shown(one.source, made, true, is_mask=self._task.is_mask)
         return outcome
 
