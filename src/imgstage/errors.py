@@ -23,6 +23,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+def line_of(error: BaseException | None) -> str:
+    """An error that somebody else raised, as a part of a sentence: its kind, and the first 200 letters of its text."""
+    text = " ".join(str(error).split())[:200].rstrip(".")
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
 class DefectError(Exception):
     """The bytes are no image that can be decoded whole, or hold what cannot be kept; the message says why.
 

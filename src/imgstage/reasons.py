@@ -57,7 +57,7 @@ HELP: Mapping[Why, str] = MappingProxyType(
         Why.UNLISTED: "give its image a row in that table, or mend its annotation; `imgstage split --unlisted alone`"
         " takes it as it is",
         Why.UNFIT: "choose another size, --fit or --format, or set the sample aside with `imgstage hold NAME`",
-        Why.EARLIER: "`imgstage play --overwrite` puts the new one in its place",
+        Why.EARLIER: "`imgstage play --overwrite` puts the new one in its place; else move it away",
         Why.ASIDE: "`imgstage release NAME` brings it back",
     }
 )

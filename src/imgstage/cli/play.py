@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..reasons import Why
+from ..reasons import HELP, Why
+from ..root import show
 from .common import all_option, asking, dry_run_option, json_option
 from .render import accounting, counted, print_json, table
 
@@ -21,7 +23,7 @@ _HELPS = {
     Why.BROKEN: "put a whole file in its place",
     Why.UNREADABLE: "allow reading it (chmod), then run it again",
     Why.TWINS: "rename one of the two, or put them into folders of their own",
-    Why.EARLIER: "--overwrite puts the new one in its place; else move it away",
+    Why.EARLIER: HELP[Why.EARLIER],
     Why.UNFIT: "the reason says what is in the way; another model, or a copy with 8 bits a channel, may do",
     Why.INCOMPLETE: "`imgstage check` tells what it lacks",
 }
@@ -132,7 +134,9 @@ def _told(played: Played, *, show_all: bool) -> list[str]:
             lines.append(f"… and {len(compared) - len(shown):,} more; --all lists them")
         lines.append("")
     unscored = [of for of in played.outcomes if of.why_unscored]
-    lines += [f"  not scored: {one.path} -- {one.why_unscored}" for one in unscored[: None if show_all else _FIRST]]
+    lines += [
+        f"  not scored: {show(one.path)} -- {one.why_unscored}" for one in unscored[: None if show_all else _FIRST]
+    ]
     return lines
 
 
@@ -140,15 +144,17 @@ def _scores(played: Played, shown: list[Outcome]) -> list[str]:
     total = sum(1 for of in played.outcomes if of.is_compared)
     if played.score is not None:
         rows: list[tuple[str, ...]] = [("picture", "dB before", "dB after", "SSIM before", "SSIM after")]
-        rows += [_row(one.path, one.baseline, one.score) for one in shown]
+        rows += [_row(show(one.path), one.baseline, one.score) for one in shown]
         return table([*rows, _row(f"mean of {counted(total, 'picture')}", played.baseline, played.score)])
     assert played.confusion is not None
     if shown[0].classes:
         rows_of = [("picture", "class", "probability", "true class")]
-        rows_of += [(one.path, one.classes[0][0], f"{one.classes[0][1]:.3f}", one.label) for one in shown]
+        rows_of += [(show(one.path), one.classes[0][0], f"{one.classes[0][1]:.3f}", one.label) for one in shown]
         right = int(played.confusion.counts.trace())
         return [*table(rows_of), f"{right:,} of {counted(total, 'picture')} right ({right / total:.1%})"]
-    pairs = [(one.path, one.confusion) for one in shown] + [(f"all {counted(total, 'picture')}", played.confusion)]
+    pairs = [(show(one.path), one.confusion) for one in shown] + [
+        (f"all {counted(total, 'picture')}", played.confusion)
+    ]
     rows_of_masks = [("picture", "mean IoU", "pixels right")]
     rows_of_masks += [(path, _share(of.mean_iou), _share(of.accuracy)) for path, of in pairs if of is not None]
     return table(rows_of_masks)
@@ -167,8 +173,6 @@ def _share(value: float | None) -> str:
 
 
 def _closing(played: Played, *, dry_run: bool, show_all: bool) -> list[str]:
-    from ..root import show
-
     if dry_run:
         pairs = [f"  {show(of.path)} -> play_data/output/{show(of.result)}" for of in played.outcomes if of.is_new]
         shown = pairs if show_all else pairs[:_FIRST]
@@ -179,8 +183,10 @@ def _closing(played: Played, *, dry_run: bool, show_all: bool) -> list[str]:
     tiles = f"; {played.tiled:,} in tiles" if played.tiled else ""
     lines = [f"{counted(count, 'picture')} in {played.seconds:.1f} s{rate}{tiles}."]
     if not played.tiles_agree:
-        lines.append("This model sees all of a picture, so tiles may show: try --tile none, or a larger --overlap.")
+        lines.append("Tiles share less than this model sees, so they may show: try --tile none or a larger --overlap.")
     if played.folder is not None:
         look = f" Look at {' and '.join(played.written)} there." if played.written else ""
-        lines.append(f"Results are in {show(str(played.folder))}.{look} No original was changed; to undo, delete them.")
+        near = os.path.relpath(played.folder)
+        place = show(str(played.folder) if near.startswith("..") else near)
+        lines.append(f"Results are in {place}.{look} No original was changed; to undo, delete them.")
     return lines

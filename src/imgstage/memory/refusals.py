@@ -13,7 +13,7 @@ from torch._subclasses.fake_tensor import (
     UnsupportedOperatorException,
 )
 
-from ..errors import ImgstageError, UsageError
+from ..errors import ImgstageError, UsageError, line_of
 from ..root import show
 
 if TYPE_CHECKING:
@@ -58,10 +58,10 @@ def explain(error: BaseException, name: str, advice: str = "") -> ImgstageError:
         text = f"no fake impl: {text}"
     for words, problem, remedy in _KNOWN:
         if words in text:
-            return UsageError(f"{name} {problem}{where}: {_line(error)}", remedy)
+            return UsageError(f"{name} {problem}{where}: {line_of(error)}", remedy)
     if advice:
-        return UsageError(f"{name} refuses images of this size{where}: {_line(error)}", advice)
-    problem = f"{name} cannot be trained on such a batch of images{where}: {_line(error)}"
+        return UsageError(f"{name} refuses images of this size{where}: {line_of(error)}", advice)
+    problem = f"{name} cannot be trained on such a batch of images{where}: {line_of(error)}"
     return UsageError(problem, "Mend that, or give another --size, --channels or --loss")
 
 
@@ -76,7 +76,3 @@ def _place(frames: Iterable[traceback.FrameSummary]) -> str:
             continue
         return f" at {show(str(path))}, line {frame.lineno}"
     return ""
-
-
-def _line(error: BaseException) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:200].rstrip('.')}"

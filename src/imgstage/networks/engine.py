@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from blake3 import blake3
 
-from ..errors import UsageError
+from ..errors import UsageError, line_of
 from .answers import output_of
 from .loading import build, source_of
 from .weights import load_weights
@@ -72,7 +72,7 @@ def open_torch(model: str, weights: Path | None, device: str, channels: int) -> 
     try:
         return TorchEngine(network, model, chosen, model.rpartition(":")[2].encode() + source_of(model))
     except (RuntimeError, NotImplementedError) as error:
-        problem = f"{model} cannot be brought to {chosen} ({' '.join(str(error).split())[:200]})"
+        problem = f"{model} cannot be brought to {chosen} ({line_of(error)})"
         raise UsageError(problem, "Give --device cpu") from error
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from ..errors import UsageError
+from ..errors import UsageError, line_of
 from ..root import show
 from .unet import UNet
 
@@ -133,7 +133,7 @@ def _module(name: str) -> Any:
         try:
             return importlib.import_module(name)
         except (Exception, SystemExit) as error:
-            problem = f"The module {show(name)} cannot be imported: {_told(error)}"
+            problem = f"The module {show(name)} cannot be imported: {line_of(error)}"
             raise UsageError(problem, "Mend that, or name a file, as in folder/file.py:Class") from error
 
 
@@ -150,7 +150,7 @@ def _module_of_file(path: Path) -> Any:
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
-        problem = f"{show(str(path))} cannot be imported: {_told(error)}"
+        problem = f"{show(str(path))} cannot be imported: {line_of(error)}"
         raise UsageError(problem, "Mend that first") from error
     finally:
         sys.path.pop()
@@ -179,13 +179,7 @@ def _unbuilt(name: str, make: Callable[[], Any], error: BaseException) -> UsageE
     if needs:
         problem = f"{name} cannot be called with nothing: {needs}"
         return UsageError(problem, "Write a function that builds it with what it needs, and name that")
-    return UsageError(f"{name} cannot be built: {_told(error)}", "Mend that first")
-
-
-def _told(error: BaseException) -> str:
-    """An error in a line."""
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text[:300]}" if text else type(error).__name__
+    return UsageError(f"{name} cannot be built: {line_of(error)}", "Mend that first")
 
 
 class _NothingDrawn(TorchFunctionMode):

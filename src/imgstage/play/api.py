@@ -53,6 +53,7 @@ class Played:
         tiled: how many went through in tiles.
         tiles_agree: whether what comes of tiles is what would come of whole pictures, as far as asking has told.
         pairing: how names were read, in words.
+        network: what is told of the network, and of the run, ready for JSON.
     """
 
     report: Report

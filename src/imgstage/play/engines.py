@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from blake3 import blake3
 
-from ..errors import UsageError
+from ..errors import UsageError, line_of
 from ..memory.planner import need_torch
 from ..root import show
 
@@ -26,7 +26,7 @@ class Engine(Protocol):
 
     Attributes:
         name: of the network.
-        identity: what its weights are known by, and its code as far as it lies in one file.
+        identity: what its weights, its layers and their settings, and the user's code are known by.
         device: what runs it, such as "cpu" or "cuda".
         size: the only (height, width) in pixels that it takes; None where it takes several.
         batch: the only number of images that it takes at once; None where it takes several.
@@ -84,7 +84,7 @@ class OnnxEngine:
         try:
             self._session = onnxruntime.InferenceSession(path, options, providers=[provider])
         except Exception as error:
-            problem = f"{show(str(path))} cannot be read as an ONNX model ({_line(error)})"
+            problem = f"{show(str(path))} cannot be read as an ONNX model ({line_of(error)})"
             raise UsageError(problem, "Export it anew: torch.onnx.export") from error
         given = self._session.get_inputs()
         if len(given) != 1 or len(given[0].shape) != 4 or given[0].type != "tensor(float)":
@@ -153,7 +153,3 @@ def _identity(path: Path) -> str:
         if other != path and other.is_file() and other.name.encode() in data:
             seen.update_mmap(other)
     return seen.hexdigest()
-
-
-def _line(error: BaseException) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"

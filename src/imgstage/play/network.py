@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from .. import images
-from ..errors import DefectError, UsageError
+from ..errors import DefectError, UsageError, line_of
 from ..memory.arithmetic import safe_sizes
 from .pixels import Numbers
-from .probe import Probe, line_of, up
+from .probe import Probe, up
 from .tiles import BLEND, Grid, Seams, even_tile
 
 if TYPE_CHECKING:

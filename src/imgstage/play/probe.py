@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import UsageError
+from ..errors import UsageError, line_of
 from ..memory.arithmetic import smallest_divisor
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ class Probe:
         size = self._engine.size or self._config.size or (up(96, multiple), up(128, multiple))
         try:
             answer = self._engine(self._grey(size))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             problem = f"{name} refuses images of {size[0]}x{size[1]} (height x width): {line_of(error)}"
             raise UsageError(problem, "Give --multiple and --channels as it was trained with, or mend it") from error
         task = self._config.task or self._told_by(answer)
@@ -152,7 +152,7 @@ class Probe:
                     for axis, size in enumerate(sizes)
                     for half in (False, True)
                 ]
-            except Exception:  # noqa: BLE001 - a network refuses as it likes
+            except (Exception, SystemExit):  # noqa: BLE001 - a network refuses as it likes
                 return None
             if max(found) < within - multiple:
                 return max(found)
@@ -189,8 +189,3 @@ def _apart(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.f
 def up(number: int, multiple: int) -> int:
     """The next multiple."""
     return -(-number // multiple) * multiple
-
-
-def line_of(error: BaseException | None) -> str:
-    """An error in a line."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:200].rstrip('.')}"
