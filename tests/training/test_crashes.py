@@ -10,7 +10,9 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing import connection
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,7 +35,8 @@ def children() -> set[int]:
     return {int(child) for task in tasks for child in task.read_text().split()}
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of PyTorch's line to the dead one
+# The error comes from a signal: at a line just opened to a worker, nobody closes it but the collector.
+@pytest.mark.filterwarnings("ignore:.*<socket.socket:pytest.PytestUnraisableExceptionWarning")
 def test_after_fifty_crashes_of_workers_nothing_is_left() -> None:
     shared, running = shared_memory(), children()
     slowest = 0.0
@@ -51,6 +54,46 @@ def test_after_fifty_crashes_of_workers_nothing_is_left() -> None:
     gc.collect()
     assert shared_memory() <= shared
     assert children() <= running
+
+
+class DiesWhileHandingOver(Numbers):
+    """Its workers break the line over which a batch goes, and die a while later, as under a load."""
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        connection.deliver_challenge = self.die  # type: ignore[assignment]
+        return super().__getitem__(index)
+
+    def die(self, line: Any, _key: bytes) -> None:
+        line.close()
+        time.sleep(0.2)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_worker_that_dies_is_one_error_and_none_at_whatever_comes_after() -> None:
+    loader = Loader(DiesWhileHandingOver(40), 4, num_workers=2)
+    with pytest.raises(RuntimeError, match="died while it handed over") as died:
+        next(iter(loader))
+    work(0.5)  # PyTorch raises from a signal, here as anywhere
+    assert isinstance(died.value.__cause__, EOFError), "kept, as a trainer may to tell of it: its traceback holds much"
+
+
+def test_a_worker_that_dies_between_two_batches_is_no_error_of_the_next_pass() -> None:
+    running = children()
+    loader = Loader(Numbers(40), 4, num_workers=2)
+    batches = iter(loader)
+    first = [int(one) for one in next(batches)["number"]]
+    os.kill(min(children() - running), signal.SIGKILL)
+    with pytest.raises(RuntimeError, match="is killed by signal"):  # PyTorch's, in whatever the trainer does
+        work(10)
+    batches.close()  # type: ignore[attr-defined]
+    assert sorted(first + numbers(loader)) == list(range(40))
+
+
+def work(seconds: float) -> None:
+    """As a trainer does between two batches."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        pass
 
 
 @pytest.mark.parametrize("cache", [False, True])
@@ -114,7 +157,7 @@ def test_a_worker_whose_trainer_dies_before_it_has_begun_ends(tmp_path: Path) ->
     """PyTorch's own watch begins later, and would take the process that adopts orphans for the trainer."""
     code = (
         "import multiprocessing, os, pathlib, sys, time\n"
-        "from imgstage.training.loader import end_if_orphaned\n"
+        "from imgstage.training.workers import end_if_orphaned\n"
         "def work(trainer):\n"
         "    end_if_orphaned()\n"
         "    pathlib.Path('begun').touch()\n"

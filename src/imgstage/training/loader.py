@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import current_process, parent_process
-from multiprocessing.context import ForkServerProcess
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import torch
@@ -23,6 +20,7 @@ from ..parallel import default_threads
 from .buffers import BufferPool
 from .order import Schedule
 from .randomness import drawn_alike
+from .workers import end_if_orphaned, end_workers, have_died
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -149,7 +147,7 @@ class Loader:
             for batch, failures in batches:
                 for failure in failures:
                     if self._on_error == "raise" or not isinstance(failure, DefectError):
-                        self._loader = self._new_loader()  # the old one, and its workers, end here
+                        self._renew()
                         raise failure
                     self.skipped.append(str(failure))
                 at.cursor = min(at.cursor + schedule.stride, schedule.samples)
@@ -165,15 +163,22 @@ class Loader:
             warnings.warn(f"{len(skipped)} samples were left out of this epoch: {shown}", stacklevel=3)
 
     def _batches(self) -> Generator[_Batch]:
+        if have_died(self._loader):  # between two batches
+            self._renew()
         try:
             here = not self._loader.num_workers and getattr(self._dataset, "is_ready_made", False)
             yield from _made_ahead(iter(self._loader), self._ahead) if here else self._loader
         except (RuntimeError, OSError, EOFError) as error:
-            self._loader = self._new_loader()
+            self._renew()
             if isinstance(error, RuntimeError):
                 raise
             problem = "A worker process died while it handed over a batch; memory may have run out"
             raise RuntimeError(problem) from error
+
+    def _renew(self) -> None:
+        """Take another of PyTorch's loaders, with other workers."""
+        old, self._loader = self._loader, self._new_loader()
+        end_workers(old)
 
     def state_dict(self) -> dict[str, int]:
         """Where this loader is: the seed, the epoch, and how many samples of it all processes have had."""
@@ -247,16 +252,6 @@ class _Guarded(Dataset[Any]):
 
     def __len__(self) -> int:
         return len(self._dataset)  # type: ignore[arg-type]
-
-
-def end_if_orphaned(_worker: int = 0) -> None:
-    """End this worker if the process that started it has died already. PyTorch's workers look whether their parent is
-    another one than at their start; whose parent died before that would wait for ever.
-    """
-    parent = parent_process()
-    is_direct = not isinstance(current_process(), ForkServerProcess)  # else the server is its parent, and ends it
-    if parent is not None and is_direct and os.getppid() != parent.pid:
-        os._exit(1)
 
 
 def _made_ahead(batches: Iterator[_Batch], ahead: int) -> Generator[_Batch]:
