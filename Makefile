@@ -26,6 +26,7 @@ bench: .venv/ready
 	.venv/bin/python -m benchmarks.steps
 	.venv/bin/python -m benchmarks.memory
 	.venv/bin/python -m benchmarks.play
+	.venv/bin/python -m benchmarks.png
 
 # Every single fault, double faults, a second hand, histories: README's tables; most of an hour, as root.
 prove: .venv/ready

@@ -210,7 +210,7 @@ def main() -> None:
         row = (f"{pixels:.1f} MP", f"{spent:.1f}", f"{more:,.0f}")
         print_table(("one photograph of", "s", "MB beyond torch's own"), [row])
         print_table(("network", "overlap", "largest difference, grey levels"), in_a_new_process(tiles, folder))
-    sys.stdout.write(versions("torch", "torchvision", "pillow", "pyvips-binary", "simplejpeg") + "\n")
+    sys.stdout.write(versions("torch", "torchvision", "pillow", "isal", "simplejpeg") + "\n")
 
 
 if __name__ == "__main__":

@@ -1,52 +1,82 @@
-"""PNG, written quickly by libvips, with a text in it; and that text, read again."""
+"""PNG, written quickly by Intel's ISA-L, with a text in it; and that text, read again."""
 
 from __future__ import annotations
 
+import struct
 import zlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import codecs
-from .arrays import libvips
+from ..errors import DefectError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_COMPRESSION = 1  # of 9: with this filter a twentieth of the time of Pillow's own settings, 1.6 times the bytes
+_COLOURS = {1: 0, 2: 4, 3: 2, 4: 6}  # PNG's number for so many channels
+_SUB = 1  # the filter: each byte less the one a pixel before
+_LEVEL = 1  # of 3
+_AT_ONCE = 1 << 20  # bytes of lines, which stay in the processor's cache
 _LONGEST = 1 << 16  # letters of a comment
-_NAMES = {1: "b-w", 2: "b-w", 3: "srgb", 4: "srgb"}
 
 
 def encode_png(pixels: NDArray[Any], *, profile: bytes = b"", comment: str = "") -> bytes:
-    """Encode upright pixels as PNG.
+    """Encode upright pixels as PNG, in less than half the time of libvips at its quickest, and three quarters of the
+    bytes (`python -m benchmarks.png`).
 
     Args:
         pixels: uint8 or uint16 over the whole range, shape (height, width), or (height, width, channels): grey, grey
             with opacity, RGB, RGB with opacity.
         profile: the ICC profile that tells of them; empty for none.
-        comment: a text to keep; empty for none.
+        comment: a text to keep, in Latin-1; empty for none.
 
     Returns:
-        The bytes of a file.
+        The bytes of a file: https://www.w3.org/TR/png-3/.
 
     Raises:
-        DefectError: it cannot be written.
+        DefectError: PNG cannot hold such pixels.
     """
-    vips = libvips()
-    deep = np.ascontiguousarray(pixels if pixels.ndim == 3 else pixels[..., None])
-    with codecs.defects("it cannot be written as PNG"):
-        name = _NAMES[deep.shape[2]]
-        image = vips.Image.new_from_array(deep).copy(
-            interpretation=name if deep.dtype == np.uint8 else {"b-w": "grey16", "srgb": "rgb16"}[name]
-        )
-        if profile:
-            image.set_type(vips.GValue.blob_type, "icc-profile-data", profile)
-        if comment:
-            image.set_type(vips.GValue.gstr_type, "png-comment-0-Comment", comment)
-        encoded: bytes = image.pngsave_buffer(compression=_COMPRESSION, filter="sub")
-    return encoded
+    deep = pixels if pixels.ndim == 3 else pixels[..., None]
+    height, width, channels = deep.shape
+    if channels not in _COLOURS or not height * width or deep.dtype not in (np.uint8, np.uint16):
+        problem = f"it cannot be written as PNG: {channels} channels of {deep.dtype}, {height}x{width}"
+        raise DefectError(problem)
+    header = struct.pack(">IIBBBBB", width, height, 8 * deep.itemsize, _COLOURS[channels], 0, 0, 0)
+    parts = [_SIGNATURE, *_chunk(b"IHDR", header)]
+    if profile:
+        parts += _chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(profile))
+    if comment:
+        parts += _chunk(b"tEXt", b"Comment\0" + comment.encode("latin-1"))
+    for compressed in _compressed(deep):
+        parts += _chunk(b"IDAT", compressed)
+    return b"".join([*parts, *_chunk(b"IEND", b"")])
+
+
+def _chunk(kind: bytes, content: bytes) -> tuple[bytes, ...]:
+    return struct.pack(">I", len(content)), kind, content, struct.pack(">I", zlib.crc32(content, zlib.crc32(kind)))
+
+
+def _compressed(deep: NDArray[Any]) -> Iterator[bytes]:
+    """Lines of pixels, filtered, as one stream in parts."""
+    from isal import isal_zlib
+
+    height, width, channels = deep.shape
+    step = channels * deep.itemsize
+    stream = isal_zlib.compressobj(_LEVEL)
+    at_once = max(1, _AT_ONCE // (width * step))
+    for top in range(0, height, at_once):
+        big = np.ascontiguousarray(deep[top : top + at_once], deep.dtype.newbyteorder(">"))
+        lines = big.view(np.uint8).reshape(len(big), width * step)
+        filtered = np.empty((len(lines), 1 + width * step), np.uint8)
+        filtered[:, 0] = _SUB
+        filtered[:, 1 : 1 + step] = lines[:, :step]
+        np.subtract(lines[:, step:], lines[:, :-step], out=filtered[:, 1 + step :])
+        if made := stream.compress(filtered):
+            yield made
+    yield stream.flush()
 
 
 def png_comment(head: bytes) -> str:
