@@ -1,18 +1,23 @@
-"""Engines of a few lines of numpy: what they should make of a picture is known exactly."""
+"""Engines of a few lines of numpy, whose answers are known exactly; roots to play, and what came of them."""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from scipy.ndimage import uniform_filter
 
-from imgstage.play import ModelConfig, Network, Tiling
+from imgstage.play import ModelConfig, Network, Played, Tiling
+
+from ..helpers import photo
 
 Numbers = NDArray[np.float32]
+PHOTO = photo("astronaut")[:90, :120]
 
 
 class Engine:
@@ -71,3 +76,38 @@ def make_root(folder: Path, pictures: dict[str, bytes] | None = None) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
     return folder
+
+
+def pixels(path: Path) -> Any:
+    with Image.open(path) as image:
+        return np.asarray(image)
+
+
+def outputs(root: Path) -> dict[str, bytes]:
+    folder = root / "play_data/output"
+    return {
+        of.relative_to(folder).as_posix(): of.read_bytes()
+        for of in sorted(folder.rglob("*"))
+        if of.is_file() and of.name != ".imgstage-lock"
+    }
+
+
+def accounted(played: Played) -> tuple[int, int, int, int]:
+    of = played.report
+    assert of.found == of.done + len(of.held) + len(of.ignored)
+    return of.done, of.changed, len(of.held), len(of.ignored)
+
+
+def classifier(images: Numbers) -> Numbers:
+    made: Numbers = 20 * images.mean(axis=(1, 2))
+    return made
+
+
+def colours(names: str) -> dict[str, bytes]:
+    return {f"{name}.png": encoded(Image.new("RGB", (8, 8), name.rstrip("1234"))) for name in names.split()}
+
+
+def encoded(image: Image.Image, image_format: str = "PNG", **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, image_format, **options)
+    return buffer.getvalue()

@@ -12,10 +12,8 @@ from PIL import Image
 from imgstage.cli import run
 
 from ..helpers import kit, photo
-from .doubles import make_root
-from .test_api import outputs
+from .doubles import encoded, make_root, outputs
 from .test_engines import EXAMPLE, example
-from .test_pixels import encoded
 
 MODEL = """
 import torch

@@ -23,9 +23,7 @@ from imgstage.play.engines import _identity as identity_of
 from imgstage.play.engines import open_engine
 
 from ..helpers import photo
-from .doubles import make_root
-from .test_api import pixels
-from .test_pixels import encoded
+from .doubles import encoded, make_root, pixels
 
 EXAMPLE = f"{Path(__file__).parents[2] / 'examples' / 'denoise_unet.py'}:UNet"
 

@@ -11,9 +11,7 @@ from pathlib import Path
 from PIL import Image
 
 from ..helpers import photo
-from .doubles import make_root
-from .test_api import outputs, pixels
-from .test_pixels import encoded
+from .doubles import encoded, make_root, outputs, pixels
 
 CODE = """
 import sys

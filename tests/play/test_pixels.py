@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
 import numpy as np
@@ -17,12 +16,7 @@ from imgstage.play import ModelConfig
 from imgstage.play.pixels import Numbers, Source, UnplayableError, read
 
 from ..helpers import photo
-
-
-def encoded(image: Image.Image, image_format: str = "PNG", **options: Any) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, image_format, **options)
-    return buffer.getvalue()
+from .doubles import encoded
 
 
 def decoded(data: bytes) -> Source:

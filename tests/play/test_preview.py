@@ -17,8 +17,7 @@ from imgstage.play.preview import MARK, contact_sheet, page, small
 from imgstage.play.tasks import Outcome
 
 from ..helpers import REQUIRE_FAULTS, photo
-from .doubles import Engine, invert, make_root, network
-from .test_pixels import encoded
+from .doubles import Engine, encoded, invert, make_root, network
 
 PHOTO = photo("astronaut")
 

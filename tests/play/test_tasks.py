@@ -1,0 +1,134 @@
+"""What a network's answer comes to: pictures, masks, classes, each beside what is true."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageCms
+
+from imgstage import RefusedError
+from imgstage.play import play
+
+from ..helpers import photo
+from .doubles import PHOTO, Engine, accounted, classifier, colours, encoded, invert, make_root, network, pixels
+
+
+def test_depth_opacity_and_profile_are_kept(tmp_path: Path) -> None:
+    deep = (photo("camera")[:60, :50].astype(np.uint16) << 8) + 3
+    clear = np.dstack([PHOTO, photo("camera")[:90, :120]])
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    pictures = {
+        "deep.png": encoded(Image.fromarray(deep)),
+        "clear.png": encoded(Image.fromarray(clear), icc_profile=profile),
+        "grey.jpg": encoded(Image.fromarray(photo("camera")[:60, :50]), "JPEG"),
+        "grey clear.png": encoded(Image.fromarray(clear[..., 2:], "LA")),
+    }
+    root = make_root(tmp_path / "root", pictures)
+    play(root, network(Engine(invert)))
+    made = root / "play_data/output"
+    assert np.array_equal(pixels(made / "deep_after.png"), 65535 - deep)
+    assert np.array_equal(pixels(made / "clear_after.png"), np.dstack([255 - clear[..., :3], clear[..., 3]]))
+    with Image.open(made / "clear_after.png") as image:
+        assert image.info["icc_profile"] == profile
+    assert pixels(made / "grey_after.png").shape == (60, 50)
+    assert np.array_equal(pixels(made / "grey clear_after.png")[..., 0], 255 - clear[..., 2])
+    assert np.array_equal(pixels(made / "grey clear_after.png")[..., 1], clear[..., 3])
+
+
+def test_masks_are_palettes_and_compared_by_class(tmp_path: Path) -> None:
+    truth = (PHOTO[..., 0] > 100).astype(np.uint8)
+    pictures = {
+        "1.png": encoded(Image.fromarray(PHOTO)),
+        "1_mask.png": encoded(Image.fromarray(truth * 255)),
+        "2.png": encoded(Image.fromarray(PHOTO[::-1])),
+        "2_mask.png": encoded(Image.fromarray(np.zeros_like(truth))),
+    }
+    root = make_root(tmp_path / "root", pictures)
+    engine = Engine(lambda images: np.concatenate([0.0 * images[..., :1], images[..., :1] - 100.5 / 255], axis=3))
+    played = play(root, network(engine), sheet=True)
+    assert np.array_equal(pixels(root / "play_data/output/1_mask.png"), truth)
+    with Image.open(root / "play_data/output/1_mask.png") as image:
+        assert image.mode == "P"
+        colours = image.getpalette("RGB")
+        assert colours is not None
+        assert colours[:3] == [0, 0, 0] != colours[3:6]
+    by_path = {of.path: of for of in played.outcomes}
+    first, second = (by_path[f"play_data/{number}.png"].confusion for number in (1, 2))
+    assert first is not None
+    assert second is not None
+    assert first.mean_iou == 1
+    assert second.mean_iou == pytest.approx((truth == 0).mean() / 2)
+    assert played.worst[0].path == "play_data/2.png"
+    assert accounted(play(root, network(engine))) == (4, 0, 0, 0), "those are found again"
+
+
+def test_of_one_channel_what_is_above_zero_is_the_mask(tmp_path: Path) -> None:
+    root = make_root(tmp_path / "root", {"1.png": encoded(Image.fromarray(PHOTO))})
+    engine = Engine(lambda images: images[..., 1:2] - 102.5 / 255)
+    play(root, network(engine, task="segmentation"))
+    assert np.array_equal(pixels(root / "play_data/output/1_mask.png"), PHOTO[..., 1] > 102)
+
+
+def test_classes_go_into_one_table(tmp_path: Path) -> None:
+    root = make_root(tmp_path / "root", colours("red blue"))
+    played = play(root, network(Engine(classifier), classes=("r", "g", "b")))
+    table = (root / "play_data/output/classes.csv").read_text(encoding="utf-8")
+    rows = list(csv.DictReader(table.splitlines()))
+    assert [(row["path"], row["class"]) for row in rows] == [("play_data/blue.png", "b"), ("play_data/red.png", "r")]
+    assert float(rows[0]["probability"]) == float(rows[0]["b"]) == pytest.approx(1, abs=1e-6)
+    assert sum(float(rows[0][name]) for name in "rgb") == pytest.approx(1, abs=1e-5)
+    assert accounted(played) == (2, 2, 0, 0)
+    engine = Engine(classifier)
+    (root / "play_data/lime.png").write_bytes(colours("lime")["lime.png"])
+    again = network(engine, classes=("r", "g", "b"))
+    engine.shapes.clear()
+    assert accounted(play(root, again)) == (3, 1, 0, 0)
+    assert len(engine.shapes) == 1
+    with pytest.raises(RefusedError, match="tells other classes apart"):
+        play(root, network(Engine(classifier), classes=("x", "g", "b")))
+    assert accounted(play(root, network(Engine(classifier, name="2"), classes=("r", "g", "b")))) == (0, 0, 3, 0)
+    assert accounted(play(root, network(Engine(classifier), classes=("x", "g", "b")), overwrite=True)) == (3, 3, 0, 0)
+
+
+def test_class_folders_of_a_split_are_what_is_true(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    root = make_root(tmp_path / "root")
+    for split in ("train", "test"):
+        for name, data in colours("red lime blue red1 blue1").items():
+            place = root / split / {"r": "1 red", "l": "2 lime", "b": "3 blue"}[name[0]]
+            place.mkdir(parents=True, exist_ok=True)
+            (place / name).write_bytes(data)
+    (root / "test/1 red/wrong.png").write_bytes(colours("blue")["blue.png"])
+    played = play(root, network(Engine(classifier)), split="test")
+    assert played.confusion is not None
+    assert played.confusion.counts.tolist() == [[2, 0, 1], [0, 1, 0], [0, 0, 2]]
+    assert played.worst[0].path == "test/1 red/wrong.png"
+    assert played.as_json()["scores"]["accuracy"] == 5 / 6
+
+
+# --- what goes wrong ---
+
+
+def test_answers_that_are_probabilities_are_taken_as_such(tmp_path: Path) -> None:
+    root = make_root(tmp_path / "root", {"1.png": encoded(Image.fromarray(PHOTO))})
+    engine = Engine(lambda images: images[..., 1:2])
+    play(root, network(engine, task="segmentation", outputs="probabilities"))
+    assert np.array_equal(pixels(root / "play_data/output/1_mask.png"), PHOTO[..., 1] > 127)
+    low = network(Engine(lambda images: 0 * images.mean(axis=(1, 2))[:, :1] + 0.02), outputs="probabilities")
+    names, shares = zip(*play(root, low).outcomes[0].classes, strict=True)
+    assert names == ("0", "1")
+    assert shares == pytest.approx((0.98, 0.02))
+
+
+def test_of_two_classes_what_nobody_knows_is_not_counted(tmp_path: Path) -> None:
+    truth = np.zeros((90, 120), np.uint8)
+    truth[:30], truth[60:] = 1, 255
+    unsigned = encoded(Image.fromarray(truth.astype(np.int32) - np.int32(256) * (truth == 255)), "TIFF")
+    pictures = {"1.png": encoded(Image.fromarray(PHOTO)), "1_mask.png": encoded(Image.fromarray(truth))}
+    pictures |= {"2.png": encoded(Image.fromarray(PHOTO)), "2_mask.tif": unsigned}
+    engine = Engine(lambda images: 0 * images[..., :1] + 1)
+    played = play(make_root(tmp_path / "root", pictures), network(engine, task="segmentation"))
+    assert [of.confusion.accuracy for of in played.outcomes if of.confusion] == [0.5, 0.5]
