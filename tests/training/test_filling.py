@@ -232,7 +232,7 @@ def slow(root: Path, pause: float) -> subprocess.Popen[bytes]:
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
 def test_who_is_ended_in_the_middle_keeps_what_is_made(tmp_path: Path, decoded: list[Any], end: signal.Signals) -> None:
     root = pairs(tmp_path)
-    with slow(root, 0.2) as process:
+    with slow(root, 0.4) as process:
         assert process.stdout is not None
         process.stdout.read(4)
         process.send_signal(end)
@@ -258,7 +258,7 @@ def test_two_at_once_make_each_sample_once(tmp_path: Path) -> None:
 def test_waiting_is_told(tmp_path: Path) -> None:
     root = pairs(tmp_path)
     watch = Watch()
-    with slow(root, 0.1) as other:
+    with slow(root, 0.3) as other:
         assert other.stdout is not None
         other.stdout.read(1)
         start = time.monotonic()

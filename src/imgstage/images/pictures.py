@@ -12,6 +12,7 @@ from PIL import Image, JpegImagePlugin, PngImagePlugin
 from ..errors import DefectError
 from ..formats import MAX_PIXELS
 from . import codecs
+from .png import encode_png
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,6 +33,7 @@ MAX_SIDE = {"JPEG": 65_500, "WEBP": 16_383, "GIF": 65_535}
 
 _BESIDE = ("JPEG", "PNG", "WEBP", "TIFF")  # formats that can hold a colour profile
 _EXIF = ("JPEG", "PNG", "WEBP")
+_QUICK = ("L", "LA", "RGB", "RGBA", "I;16")  # layouts of `encode_png`
 
 
 class Traits(NamedTuple):
@@ -212,6 +214,9 @@ def encode(
             raise DefectError(problem)
         buffer = io.BytesIO()
         options = _options(image, image_format, traits, quality, optimize=optimize)
+        if image_format == "PNG" and image.mode in _QUICK and not optimize and "transparency" not in options:
+            profile, exif = options.get("icc_profile", b""), options.get("exif", b"")
+            return encode_png(pixels, profile=profile, exif=exif, comment=comment)
         if comment:
             options["pnginfo"] = PngImagePlugin.PngInfo()
             options["pnginfo"].add_text("Comment", comment)

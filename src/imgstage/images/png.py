@@ -23,7 +23,7 @@ _AT_ONCE = 1 << 20  # bytes of lines, which stay in the processor's cache
 _LONGEST = 1 << 16  # letters of a comment
 
 
-def encode_png(pixels: NDArray[Any], *, profile: bytes = b"", comment: str = "") -> bytes:
+def encode_png(pixels: NDArray[Any], *, profile: bytes = b"", exif: bytes = b"", comment: str = "") -> bytes:
     """Encode upright pixels as PNG, in less than half the time of libvips at its quickest, and three quarters of the
     bytes (`python -m benchmarks.png`).
 
@@ -31,6 +31,7 @@ def encode_png(pixels: NDArray[Any], *, profile: bytes = b"", comment: str = "")
         pixels: uint8 or uint16 over the whole range, shape (height, width), or (height, width, channels): grey, grey
             with opacity, RGB, RGB with opacity.
         profile: the ICC profile that tells of them; empty for none.
+        exif: an EXIF block; empty for none.
         comment: a text to keep, in Latin-1; empty for none.
 
     Returns:
@@ -48,6 +49,8 @@ def encode_png(pixels: NDArray[Any], *, profile: bytes = b"", comment: str = "")
     parts = [_SIGNATURE, *_chunk(b"IHDR", header)]
     if profile:
         parts += _chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(profile))
+    if exif:
+        parts += _chunk(b"eXIf", exif.removeprefix(b"Exif\0\0"))
     if comment:
         parts += _chunk(b"tEXt", b"Comment\0" + comment.encode("latin-1"))
     for compressed in _compressed(deep):
