@@ -72,25 +72,28 @@ def _similarity(x: NDArray[Any], y: NDArray[Any]) -> float:
     count = _WINDOW**2
     c1, c2 = (_K1 * top * count) ** 2, (_K2 * top) ** 2 * count * (count - 1)
     x, y = x.astype(exact), y.astype(exact)
-    sx, sy, sxx, syy, sxy = (_window_sums(of) for of in (x, y, x * x, y * y, x * y))
+    sx, sy, squared, sxy = (_window_sums(of) for of in (x, y, x * x + y * y, x * y))
     both = sx * sy
     squares = sx * sx + sy * sy
     means = (2 * both.astype(real) + c1) / (squares.astype(real) + c1)
-    covariance, variances = count * sxy - both, (count * (sxx + syy) - squares).astype(real)
+    covariance, variances = count * sxy - both, (count * squared - squares).astype(real)
     means *= (2 * covariance.astype(real) + c2) / (variances + c2)
     return float(means.sum(dtype=np.float64))
 
 
 def _window_sums(of: NDArray[Any]) -> NDArray[Any]:
     """The sums of all windows that lie within: whole numbers, so exact."""
-    height, width = (side - _WINDOW + 1 for side in of.shape[:2])
-    down = of[:height].copy()
-    for shift in range(1, _WINDOW):
-        down += of[shift : shift + height]
-    across = down[:, :width].copy()
-    for shift in range(1, _WINDOW):
-        across += down[:, shift : shift + width]
-    return across
+    down = _sums_of_seven(of)
+    return _sums_of_seven(down.swapaxes(0, 1)).swapaxes(0, 1)
+
+
+def _sums_of_seven(of: NDArray[Any]) -> NDArray[Any]:
+    """The sums of each seven rows that follow one another, as four, two and one."""
+    two = of[:-1] + of[1:]
+    sums: NDArray[Any] = two[:-5] + two[2:-3]
+    sums += two[4:-1]
+    sums += of[6:]
+    return sums
 
 
 def mean_score(scores: Sequence[Score]) -> Score | None:

@@ -154,13 +154,13 @@ class Seams:
 
     def __init__(self, grid: Grid, channels: int, scale: int) -> None:
         self._grid, self._scale = grid, scale
-        height, width = grid.tile[0] * scale, grid.across.length * scale
-        self._sum = np.zeros((height, width, channels), np.float32)
+        self._shape = (grid.tile[0] * scale, grid.across.length * scale, channels)
+        self._sum = np.empty(self._shape, np.float32)
         starts = grid.down.starts
-        self._finished = [(b - a) * scale for a, b in pairwise(starts)] + [height]
+        self._finished = [(b - a) * scale for a, b in pairwise(starts)] + [self._shape[0]]
 
     def add(self, row: int, column: int, result: NDArray[np.float32]) -> None:
-        """Add the result of a tile of the row that is not finished; the array is used up.
+        """Add the result of a tile of the row that is not finished, from left to right.
 
         Args:
             row: of the tile, counted from the top.
@@ -168,15 +168,29 @@ class Seams:
             result: float32, shape (height, width, channels).
         """
         left = self._grid.across.starts[column] * self._scale
-        result = result * self._grid.down.share(row, self._scale)[:, None, None]
-        result *= self._grid.across.share(column, self._scale)[None, :, None]
-        self._sum[:, left : left + result.shape[1]] += result
+        down, across = self._grid.down.share(row, self._scale), self._grid.across.share(column, self._scale)
+        rows, above = _where_it_counts(down)
+        columns, beside = _where_it_counts(across)
+        place = self._sum[:, left : left + result.shape[1]]
+        # Tiles above and on the left have been there where this one takes over from them, and nowhere else.
+        begin, end = slice(rows.start, above.start), slice(above.stop, rows.stop)
+        first, last = slice(columns.start, beside.start), slice(beside.stop, columns.stop)
+        new = slice(above.start, rows.stop), slice(beside.start, columns.stop)
+        place[new] = result[new]
+        place[end, new[1]] *= down[end, None, None]
+        place[new[0], last] *= across[last, None]
+        for shared in ((begin, columns), (new[0], first)):
+            place[shared] += result[shared] * (down[shared[0], None, None] * across[shared[1], None])
 
     def finish(self, row: int) -> NDArray[np.float32]:
-        """What no later row adds to: float32, shape (height, width, channels). Good until the next call."""
+        """What no later row adds to: float32, shape (height, width, channels)."""
         rows = self._finished[row]
-        done = self._sum[:rows].copy()
-        rest = len(self._sum) - rows
-        self._sum[:rest] = self._sum[rows:]
-        self._sum[rest:] = 0
-        return done
+        done, self._sum = self._sum, np.empty(self._shape, np.float32)
+        self._sum[: len(done) - rows] = done[rows:]
+        return done[:rows]
+
+
+def _where_it_counts(share: NDArray[np.float32]) -> tuple[slice, slice]:
+    """Where a tile counts at all, and where it does alone."""
+    some, alone = np.flatnonzero(share), np.flatnonzero(share == 1)
+    return slice(int(some[0]), int(some[-1]) + 1), slice(int(alone[0]), int(alone[-1]) + 1)
