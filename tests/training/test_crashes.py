@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from imgstage.errors import DefectError
 from imgstage.training import ImageDataset, Loader
 
 from ..helpers import write
@@ -94,6 +95,20 @@ def work(seconds: float) -> None:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         pass
+
+
+def test_who_listens_for_children_that_end_hears_of_those_of_a_loader_too() -> None:
+    """Such as asyncio."""
+    numbers(Loader(Numbers(8), 4, num_workers=1))  # PyTorch sets its handler once, which is to come back
+    heard: list[int] = []
+    before = signal.signal(signal.SIGCHLD, lambda number, _frame: heard.append(number))
+    try:
+        loader = Loader(Numbers(8, bad=(3,)), 4, num_workers=1)
+        with pytest.raises(DefectError, match="picture 3 is broken"):
+            list(loader)
+        assert heard
+    finally:
+        signal.signal(signal.SIGCHLD, before)
 
 
 @pytest.mark.parametrize("cache", [False, True])

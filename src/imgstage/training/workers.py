@@ -14,6 +14,7 @@ from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from types import FrameType
 
     from torch.utils.data import DataLoader
 
@@ -50,11 +51,18 @@ def _epoch(loader: DataLoader[Any]) -> _MultiProcessingDataLoaderIter | None:
 
 @contextmanager
 def _no_error_of_the_dead() -> Generator[None]:
-    if threading.current_thread() is not threading.main_thread():  # where no signal is heard
+    """Without PyTorch's handler of the signal that a child has ended; what comes meanwhile, it is told at the end, for
+    others may listen behind it.
+    """
+    raising = signal.getsignal(signal.SIGCHLD)
+    if threading.current_thread() is not threading.main_thread() or not callable(raising):  # nothing is raised here
         yield
         return
-    raising = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    come: list[tuple[int, FrameType | None]] = []
+    signal.signal(signal.SIGCHLD, lambda number, frame: come.append((number, frame)))
     try:
         yield
     finally:
         signal.signal(signal.SIGCHLD, raising)
+        if come:
+            raising(*come[-1])
