@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imgstage import UsageError
+from imgstage.play.probe import up
 from imgstage.play.tiles import BLEND, Axis, Grid, Seams, even_tile
 
 
@@ -81,6 +82,32 @@ def test_seams_put_together_what_was_cut() -> None:
         made.append(seams.finish(row))
     assert len(made) > 1
     assert np.abs(np.concatenate(made) - picture).max() < 1e-6
+
+
+@st.composite
+def grids(draw: st.DrawFn) -> Grid:
+    step, overlap = draw(st.sampled_from([1, 2, 8])), draw(st.integers(0, 40))
+    tile = [up(overlap + 2 * (BLEND + step) + draw(st.integers(0, 20)), step) for _ in range(2)]
+    size = [up(draw(st.integers(1, 3 * side)), step) for side in tile]
+    return Grid((size[0], size[1]), (tile[0], tile[1]), overlap, step)
+
+
+@given(grids(), st.integers(1, 2), st.integers(0, 99))
+def test_seams_are_the_sum_of_all_tiles_by_their_shares(grid: Grid, scale: int, seed: int) -> None:
+    chance = np.random.default_rng(seed)
+    wanted = np.zeros((grid.down.length * scale, grid.across.length * scale, 1))
+    seams = Seams(grid, 1, scale)
+    made = []
+    for row, places in enumerate(grid.rows()):
+        for column, (top, left) in enumerate(places):
+            result = chance.random((grid.tile[0] * scale, grid.tile[1] * scale, 1), np.float32)
+            result.flags.writeable = False
+            seams.add(row, column, result)
+            share = np.outer(grid.down.share(row, scale), grid.across.share(column, scale))[..., None]
+            place = slice(top * scale, top * scale + len(result)), slice(left * scale, left * scale + result.shape[1])
+            wanted[place] += share * result
+        made.append(seams.finish(row))
+    assert np.abs(np.concatenate(made) - wanted).max() < 1e-6
 
 
 def test_an_overlap_that_leaves_nothing_is_refused_with_the_tile_that_would_do() -> None:
