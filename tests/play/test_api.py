@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +10,7 @@ import pytest
 from PIL import Image
 
 from imgstage import Dataset, RefusedError, UsageError
-from imgstage.play import Tiling, play, run
-from imgstage.play.pixels import Source, read
+from imgstage.play import Tiling, play
 from imgstage.play.scores import score
 
 from ..helpers import photo, picture
@@ -218,23 +214,3 @@ def test_a_page_shows_the_first_and_says_how_many_others_there_are(
     text = (root / "play_data/output/index.html").read_text()
     assert [f"play_data/{number}.png" in text for number in range(9)] == [True] * 3 + [False] * 6
     assert "6 others are not shown" in text
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux gives threads a priority of their own")
-def test_who_reads_and_writes_leaves_the_cores_to_the_network(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: dict[str, set[int]] = {"reads": set(), "asks": set()}
-
-    def note(what: str) -> None:
-        seen[what].add(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
-
-    def ask(images: Numbers) -> Numbers:
-        note("asks")
-        return invert(images)
-
-    def noted(data: bytes) -> Source:
-        note("reads")
-        return read(data)
-
-    monkeypatch.setattr(run, "read", noted)
-    play(root, network(Engine(ask)))
-    assert seen == {"reads": {19}, "asks": {os.getpriority(os.PRIO_PROCESS, 0)}}

@@ -97,18 +97,36 @@ def work(seconds: float) -> None:
         pass
 
 
-def test_who_listens_for_children_that_end_hears_of_those_of_a_loader_too() -> None:
-    """Such as asyncio."""
-    numbers(Loader(Numbers(8), 4, num_workers=1))  # PyTorch sets its handler once, which is to come back
-    heard: list[int] = []
-    before = signal.signal(signal.SIGCHLD, lambda number, _frame: heard.append(number))
-    try:
-        loader = Loader(Numbers(8, bad=(3,)), 4, num_workers=1)
-        with pytest.raises(DefectError, match="picture 3 is broken"):
-            list(loader)
-        assert heard
-    finally:
-        signal.signal(signal.SIGCHLD, before)
+class DiesWhileAnotherFails(Numbers):
+    """The first sample is broken; the worker that has the second one dies while that is told."""
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        if index == 1:
+            time.sleep(0.1)
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().__getitem__(index)
+
+
+def test_a_worker_that_dies_while_a_loader_ends_takes_no_error_s_place() -> None:
+    loader = Loader(DiesWhileAnotherFails(40, bad=(0,)), 1, num_workers=2, shuffle=False)
+    with pytest.raises(DefectError, match="picture 0 is broken"):
+        next(iter(loader))
+    work(0.5)
+
+
+def test_a_process_that_was_forked_has_workers_of_its_own(tmp_path: Path) -> None:
+    images(tmp_path, 40)
+    code = (
+        "import os\nfrom imgstage.training import ImageDataset, Loader\n"
+        "loader = Loader(ImageDataset('.', 'train', (10, 16)), 2, num_workers=1)\n"
+        "batches = iter(loader)\nnext(batches)\n"
+        "child = os.fork()\n"
+        "if not child:\n    del batches\n    os._exit(len(list(loader)))\n"
+        "_, status = os.waitpid(child, 0)\n"
+        "assert os.waitstatus_to_exitcode(status) == 19, status\n"
+        "assert len(list(batches)) == 19\n"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, timeout=120)
 
 
 @pytest.mark.parametrize("cache", [False, True])

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import errno
-import os
-import sys
-import threading
 import time
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -160,8 +157,8 @@ class Player:
         threads = default_threads()
         finishing: deque[Future[Outcome | Note]] = deque()
         with (
-            ThreadPoolExecutor(threads, initializer=_let_the_network_go_first) as readers,
-            ThreadPoolExecutor(threads, initializer=_let_the_network_go_first) as writers,
+            ThreadPoolExecutor(threads) as readers,
+            ThreadPoolExecutor(threads) as writers,
             closing(_ahead(readers, self._decode, jobs, threads)) as decoded,
         ):
             try:
@@ -298,15 +295,6 @@ class Player:
         if self._look.most and (self._look.worst or len(self._shown) < self._look.most):
             outcome.shown = preview.shown(one.source, made, true, is_mask=self._task.is_mask)
         return outcome
-
-
-def _let_the_network_go_first() -> None:
-    """Have this thread run where those of the network leave time: they wait for each other in every layer, so that
-    what holds one up holds up all.
-    """
-    if sys.platform == "linux":  # elsewhere a thread has no priority of its own
-        with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
 
 
 def _note(job: Job, why: Why, sentence: str) -> Note:

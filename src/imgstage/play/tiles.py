@@ -160,37 +160,36 @@ class Seams:
         self._finished = [(b - a) * scale for a, b in pairwise(starts)] + [self._shape[0]]
 
     def add(self, row: int, column: int, result: NDArray[np.float32]) -> None:
-        """Add the result of a tile of the row that is not finished, from left to right.
+        """Add the result of a tile; tiles come row by row, each from left to right.
 
         Args:
-            row: of the tile, counted from the top.
+            row: of the tile, counted from the top; the first that is not finished.
             column: of it, counted from the left.
             result: float32, shape (height, width, channels).
         """
         left = self._grid.across.starts[column] * self._scale
-        down, across = self._grid.down.share(row, self._scale), self._grid.across.share(column, self._scale)
-        rows, above = _where_it_counts(down)
-        columns, beside = _where_it_counts(across)
         place = self._sum[:, left : left + result.shape[1]]
+        down, across = self._grid.down.share(row, self._scale), self._grid.across.share(column, self._scale)
+        top, below = _begin_and_end(down)
+        before, behind = _begin_and_end(across)
+        rows, columns = slice(top.stop, below.stop), slice(before.stop, behind.stop)
         # Tiles above and on the left have been there where this one takes over from them, and nowhere else.
-        begin, end = slice(rows.start, above.start), slice(above.stop, rows.stop)
-        first, last = slice(columns.start, beside.start), slice(beside.stop, columns.stop)
-        new = slice(above.start, rows.stop), slice(beside.start, columns.stop)
-        place[new] = result[new]
-        place[end, new[1]] *= down[end, None, None]
-        place[new[0], last] *= across[last, None]
-        for shared in ((begin, columns), (new[0], first)):
+        place[rows, columns] = result[rows, columns]
+        place[below, columns] *= down[below, None, None]
+        place[rows, behind] *= across[behind, None]
+        for shared in ((top, slice(before.start, behind.stop)), (rows, before)):
             place[shared] += result[shared] * (down[shared[0], None, None] * across[shared[1], None])
 
     def finish(self, row: int) -> NDArray[np.float32]:
         """What no later row adds to: float32, shape (height, width, channels)."""
-        rows = self._finished[row]
-        done, self._sum = self._sum, np.empty(self._shape, np.float32)
-        self._sum[: len(done) - rows] = done[rows:]
+        rows, done = self._finished[row], self._sum
+        if rest := len(done) - rows:
+            self._sum = np.empty(self._shape, np.float32)
+            self._sum[:rest] = done[rows:]
         return done[:rows]
 
 
-def _where_it_counts(share: NDArray[np.float32]) -> tuple[slice, slice]:
-    """Where a tile counts at all, and where it does alone."""
+def _begin_and_end(share: NDArray[np.float32]) -> tuple[slice, slice]:
+    """Where a tile takes over from the one before, and where the next one takes over; between, it counts alone."""
     some, alone = np.flatnonzero(share), np.flatnonzero(share == 1)
-    return slice(int(some[0]), int(some[-1]) + 1), slice(int(alone[0]), int(alone[-1]) + 1)
+    return slice(int(some[0]), int(alone[0])), slice(int(alone[-1]) + 1, int(some[-1]) + 1)

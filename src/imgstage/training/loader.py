@@ -20,7 +20,7 @@ from ..parallel import default_threads
 from .buffers import BufferPool
 from .order import Schedule
 from .randomness import drawn_alike
-from .workers import end_if_orphaned, end_workers, have_died
+from .workers import are_there, end_if_orphaned, end_workers
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -163,7 +163,7 @@ class Loader:
             warnings.warn(f"{len(skipped)} samples were left out of this epoch: {shown}", stacklevel=3)
 
     def _batches(self) -> Generator[_Batch]:
-        if have_died(self._loader):  # between two batches
+        if not are_there(self._loader):
             self._renew()
         try:
             here = not self._loader.num_workers and getattr(self._dataset, "is_ready_made", False)

@@ -10,6 +10,7 @@ from multiprocessing import current_process, parent_process
 from multiprocessing.context import ForkServerProcess
 from typing import TYPE_CHECKING, Any
 
+from torch._C import _remove_worker_pids
 from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
 if TYPE_CHECKING:
@@ -29,24 +30,34 @@ def end_if_orphaned(_worker: int = 0) -> None:
         os._exit(1)
 
 
-def have_died(loader: DataLoader[Any]) -> bool:
-    """Whether workers that the loader has are no longer there."""
+def are_there(loader: DataLoader[Any]) -> bool:
+    """Whether the workers that a loader has, if any, all live, and are this process's: after a fork they are not."""
     epoch = _epoch(loader)
-    return epoch is not None and any(not worker.is_alive() for worker in epoch._workers)  # noqa: SLF001
+    return epoch is None or (_is_ours(epoch) and all(worker.is_alive() for worker in epoch._workers))  # noqa: SLF001
 
 
 def end_workers(loader: DataLoader[Any]) -> None:
-    """End the loader's workers here and now. As long as they are its own, PyTorch raises an error for a dead one
-    wherever the main thread happens to be when a signal comes.
+    """End the loader's workers here and now, whatever refers to them. As long as they are its own, PyTorch raises an
+    error for a dead one wherever the main thread happens to be when a signal comes.
     """
-    if (epoch := _epoch(loader)) is not None:
+    epoch = _epoch(loader)
+    if epoch is None:
+        return
+    if _is_ours(epoch):
         with _no_error_of_the_dead():
-            epoch._shutdown_workers()  # noqa: SLF001 - else they end when nothing, no traceback either, refers to them
+            epoch._shutdown_workers()  # noqa: SLF001 - asked, not killed: who is killed may leave shared memory
+    elif not epoch._shutdown:  # noqa: SLF001 - else the parent's would end when nothing here refers to them
+        epoch._shutdown, epoch._worker_pids_set = True, False  # noqa: SLF001
+        _remove_worker_pids(id(epoch))
 
 
 def _epoch(loader: DataLoader[Any]) -> _MultiProcessingDataLoaderIter | None:
     epoch = loader._iterator  # noqa: SLF001 - the only name that persistent workers have
     return epoch if isinstance(epoch, _MultiProcessingDataLoaderIter) else None
+
+
+def _is_ours(epoch: _MultiProcessingDataLoaderIter) -> bool:
+    return all(worker._parent_pid == os.getpid() for worker in epoch._workers)  # type: ignore[attr-defined]  # noqa: SLF001
 
 
 @contextmanager
