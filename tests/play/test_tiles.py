@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from imgstage import UsageError
@@ -93,6 +93,7 @@ def grids(draw: st.DrawFn) -> Grid:
 
 
 @given(grids(), st.integers(1, 2), st.integers(0, 99))
+@example(Grid((100, 50), (50, 50), 0, 1), 1, 0)  # without overlap nothing is left for the next row
 def test_seams_are_the_sum_of_all_tiles_by_their_shares(grid: Grid, scale: int, seed: int) -> None:
     chance = np.random.default_rng(seed)
     wanted = np.zeros((grid.down.length * scale, grid.across.length * scale, 1))

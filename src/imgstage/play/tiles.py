@@ -182,10 +182,9 @@ class Seams:
 
     def finish(self, row: int) -> NDArray[np.float32]:
         """What no later row adds to: float32, shape (height, width, channels)."""
-        rows, done = self._finished[row], self._sum
-        if rest := len(done) - rows:
-            self._sum = np.empty(self._shape, np.float32)
-            self._sum[:rest] = done[rows:]
+        rows = self._finished[row]
+        done, self._sum = self._sum, np.empty(self._shape, np.float32)  # who has it may still read it
+        self._sum[: len(done) - rows] = done[rows:]
         return done[:rows]
 
 
