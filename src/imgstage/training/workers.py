@@ -66,7 +66,8 @@ def _no_error_of_the_dead() -> Generator[None]:
     others may listen behind it.
     """
     raising = signal.getsignal(signal.SIGCHLD)
-    if threading.current_thread() is not threading.main_thread() or not callable(raising):  # nothing is raised here
+    # Handlers are run, and may be set, by the main thread alone; another one cannot keep an error from it.
+    if threading.current_thread() is not threading.main_thread() or not callable(raising):
         yield
         return
     come: list[tuple[int, FrameType | None]] = []
