@@ -19,6 +19,7 @@ import pytest
 
 from imgstage.errors import DefectError
 from imgstage.training import ImageDataset, Loader
+from imgstage.training.workers import WorkerDiedError
 
 from ..helpers import write
 from .test_loader import Numbers, images, numbers
@@ -36,8 +37,6 @@ def children() -> set[int]:
     return {int(child) for task in tasks for child in task.read_text().split()}
 
 
-# The error comes from a signal: at a line just opened to a worker, nobody closes it but the collector.
-@pytest.mark.filterwarnings("ignore:.*<socket.socket:pytest.PytestUnraisableExceptionWarning")
 def test_after_fifty_crashes_of_workers_nothing_is_left() -> None:
     shared, running = shared_memory(), children()
     slowest = 0.0
@@ -71,23 +70,70 @@ class DiesWhileHandingOver(Numbers):
 
 
 def test_a_worker_that_dies_is_one_error_and_none_at_whatever_comes_after() -> None:
+    running = children()
     loader = Loader(DiesWhileHandingOver(40), 4, num_workers=2)
-    with pytest.raises(RuntimeError, match="died while it handed over") as died:
+    with pytest.raises(WorkerDiedError, match=r"died \(SIGKILL\)") as died:
         next(iter(loader))
-    work(0.5)  # PyTorch raises from a signal, here as anywhere
-    assert isinstance(died.value.__cause__, EOFError), "kept, as a trainer may to tell of it: its traceback holds much"
+    work(0.5)  # PyTorch would raise from a signal, here as anywhere
+    assert isinstance(died.value.__cause__, EOFError)
+    assert children() <= running, "though the error is kept, as a trainer may to tell of it: its traceback holds much"
 
 
-def test_a_worker_that_dies_between_two_batches_is_no_error_of_the_next_pass() -> None:
+def test_a_worker_that_dies_between_two_batches_is_an_error_of_the_next_ones_alone() -> None:
     running = children()
     loader = Loader(Numbers(40), 4, num_workers=2)
     batches = iter(loader)
-    first = [int(one) for one in next(batches)["number"]]
-    os.kill(min(children() - running), signal.SIGKILL)
-    with pytest.raises(RuntimeError, match="is killed by signal"):  # PyTorch's, in whatever the trainer does
-        work(10)
+    taken = [int(one) for one in next(batches)["number"]]
+    kill(min(children() - running))
+    work(1)  # whatever a trainer does here goes through, be it the file that it saves its weights in
+    with pytest.raises(WorkerDiedError, match=r"died \(SIGKILL\); memory may have run out"):
+        taken.extend(int(one) for batch in batches for one in batch["number"])
+    assert sorted(taken + numbers(loader)) == list(range(40))
+
+
+def test_a_worker_that_died_and_is_not_needed_is_no_error_of_the_next_pass() -> None:
+    running = children()
+    loader = Loader(Numbers(40), 4, num_workers=2)
+    batches = iter(loader)
+    taken = [int(one) for one in next(batches)["number"]]
+    kill(min(children() - running))
     batches.close()  # type: ignore[attr-defined]
-    assert sorted(first + numbers(loader)) == list(range(40))
+    assert sorted(taken + numbers(loader)) == list(range(40))
+
+
+def kill(process: int) -> None:
+    """And wait until it is dead, without having its end asked for."""
+    os.kill(process, signal.SIGKILL)
+    os.waitid(os.P_PID, process, os.WEXITED | os.WNOWAIT)
+
+
+class Ends(Numbers):
+    """Its workers end in a way of their own."""
+
+    def __init__(self, how: int) -> None:
+        super().__init__(8)
+        self.how = how
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        if self.how >= 0:
+            os._exit(self.how)
+        signal.signal(-self.how, signal.SIG_DFL)  # PyTorch's says something on stderr first
+        os.kill(os.getpid(), -self.how)
+        return super().__getitem__(index)
+
+
+@pytest.mark.parametrize(
+    ("how", "told"),
+    [
+        (-signal.SIGBUS, r"\(SIGBUS\); shared memory \(/dev/shm\) may have run out"),
+        (-signal.SIGSEGV, r"\(SIGSEGV\); memory may"),
+        (3, r"\(exit 3\)"),
+        (0, r"\(exit 0\)"),
+    ],
+)
+def test_how_a_worker_ended_is_told(how: int, told: str) -> None:
+    with pytest.raises(WorkerDiedError, match=told):
+        next(iter(Loader(Ends(how), 4, num_workers=2)))
 
 
 def work(seconds: float) -> None:

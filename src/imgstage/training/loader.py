@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import torch
 from torch import distributed
-from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
+from torch.utils.data import Dataset, Sampler, get_worker_info
 from torch.utils.data._utils.collate import collate, default_collate_fn_map
 
 from ..errors import DefectError, ImgstageError, UsageError
@@ -20,7 +20,7 @@ from ..parallel import default_threads
 from .buffers import BufferPool
 from .order import Schedule
 from .randomness import drawn_alike
-from .workers import are_there, end_if_orphaned, end_workers
+from .workers import WorkerLoader, end_if_orphaned
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -96,7 +96,7 @@ class Loader:
         self._at = _Position(schedule)
         self.skipped: list[str] = []
         self._new_loader = partial(
-            DataLoader,
+            WorkerLoader,
             _Guarded(dataset),
             batch_sampler=_BatchSampler(self._at),
             num_workers=num_workers,
@@ -108,7 +108,7 @@ class Loader:
             prefetch_factor=prefetch_factor if num_workers else None,
             worker_init_fn=end_if_orphaned,
         )
-        self._loader: DataLoader[Any] = self._new_loader()
+        self._loader = self._new_loader()
 
     def __len__(self) -> int:
         """Batches of a whole epoch."""
@@ -130,7 +130,8 @@ class Loader:
 
         Raises:
             DefectError: a sample cannot be loaded, and that is not to be skipped; the message names it.
-            RuntimeError: a worker died; the next pass starts others, at the batch that did not come.
+            RuntimeError: a worker died (`workers.WorkerDiedError`); the next pass starts others, at the batch that did
+                not come.
         """
         at, schedule = self._at, self._schedule()
         if schedule.world_size > 1 and self._on_error == "skip":
@@ -163,22 +164,19 @@ class Loader:
             warnings.warn(f"{len(skipped)} samples were left out of this epoch: {shown}", stacklevel=3)
 
     def _batches(self) -> Generator[_Batch]:
-        if not are_there(self._loader):
+        if not self._loader.are_there():
             self._renew()
         try:
             here = not self._loader.num_workers and getattr(self._dataset, "is_ready_made", False)
             yield from _made_ahead(iter(self._loader), self._ahead) if here else self._loader
-        except (RuntimeError, OSError, EOFError) as error:
+        except RuntimeError:
             self._renew()
-            if isinstance(error, RuntimeError):
-                raise
-            problem = "A worker process died while it handed over a batch; memory may have run out"
-            raise RuntimeError(problem) from error
+            raise
 
     def _renew(self) -> None:
         """Take another of PyTorch's loaders, with other workers."""
         old, self._loader = self._loader, self._new_loader()
-        end_workers(old)
+        old.end()
 
     def state_dict(self) -> dict[str, int]:
         """Where this loader is: the seed, the epoch, and how many samples of it all processes have had."""
