@@ -11,7 +11,6 @@ import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
-from torch._subclasses.fake_tensor import FakeTensor
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
@@ -114,23 +113,6 @@ def summed_rows(tensor: torch.Tensor, dims: Sequence[int]) -> RowSum | None:
     if not tensor.is_contiguous() or reduced != set(range(lead)) or not 0 < lead < tensor.dim():
         return None
     return RowSum(math.prod(tensor.shape[:lead]), math.prod(tensor.shape[lead:]))
-
-
-def normalised(name: str, args: Sequence[Any]) -> tuple[torch.Tensor | None, ...] | None:
-    """What batch normalisation in training gives, without values; None for all else.
-
-    PyTorch works that out by a dozen operations of its own, which takes a third of a whole trace.
-    """
-    if name == "native_batch_norm" and args[5] and isinstance(args[0], FakeTensor):
-        values = args[0]
-        precise = torch.float32 if values.element_size() < 4 else values.dtype
-        statistics = (values.new_empty(values.shape[1], dtype=precise) for _ in range(2))
-        return torch.empty_like(values), *statistics
-    if name == "native_batch_norm_backward" and args[7] and isinstance(args[0], FakeTensor):
-        _, values, weights = args[:3]
-        like = [values, weights, weights]
-        return tuple(torch.empty_like(of) if wanted else None for of, wanted in zip(like, args[9], strict=True))
-    return None
 
 
 def attended(name: str, args: Sequence[Any]) -> tuple[torch.Tensor, torch.Tensor] | None:

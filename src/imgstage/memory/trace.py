@@ -17,9 +17,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 
 from ..errors import UsageError
-from .cuda import Convolution, LikeCuda, attended, layout, normalised, summed_rows
+from .cuda import Convolution, LikeCuda, attended, layout, summed_rows
 from .events import Kind, Trace
 from .loop import prepare, train
+from .shortcuts import shortcut
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -89,8 +90,10 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     ) -> Any:
         """Run an operation, and note what it takes."""
         name = func.overloadpacket.__name__
-        result: Any = normalised(name, args) or (attended(name, args) if self._workspaces else None)
+        result: Any = attended(name, args) if self._workspaces else None
         if result is None:
+            result = shortcut(func, args, kwargs or {})
+        if result is NotImplemented:
             result = func(*args, **(kwargs or {}))
         if name == "lift_fresh":  # a number of Python, which stays with the CPU
             return result
