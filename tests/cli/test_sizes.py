@@ -103,6 +103,12 @@ def test_wishes_that_make_no_sense(words: list[str], sentence: str, capsys: pyte
     assert sentence in err
 
 
+def test_without_a_root_it_says_what_needs_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = call(capsys, "-C", str(tmp_path / "none"), "sizes")
+    assert code == 2
+    assert "--size 1920x1280 asks without a root. Make one with: imgstage" in err
+
+
 def test_a_root_without_images_says_so(empty: Dataset, capsys: pytest.CaptureFixture[str]) -> None:
     code, _, err = call(capsys, "-C", str(empty.root.path), "sizes")
     assert code == 2

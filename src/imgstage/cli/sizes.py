@@ -51,7 +51,7 @@ def command(
         refuse_beside("--size", ctx, "depth", "model", "channels")
     asked = read_size(size) if size is not None else None
     divisor = _divisor(model, channels) if model is not None else 1 << (4 if depth is None else depth)
-    dataset = open_dataset(ctx.obj, threads=threads) if asked is None else None
+    dataset = _root(ctx.obj, threads) if asked is None else None
     counts: dict[tuple[int, int], int] = {asked: 1} if asked else _of_root(dataset)
     near = {of: safe_sizes(of, divisor) for of in sorted(counts, key=lambda of: (-counts[of], of))}
     if plot is not None and dataset is not None:
@@ -79,6 +79,15 @@ def command(
 
 
 _HEAD = ("height x width", "images", "halvings", "cut to", "padded to", "")
+
+
+def _root(root: str | None, threads: int | None) -> Dataset:
+    from ..errors import NotARootError
+
+    try:
+        return open_dataset(root, threads=threads)
+    except NotARootError as error:
+        raise NotARootError(error.problem, f"--size 1920x1280 asks without a root. {error.remedy}") from None
 
 
 def _of_root(dataset: Dataset | None) -> Counter[tuple[int, int]]:
