@@ -12,6 +12,7 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from imgstage.memory import trace as tracing
@@ -27,6 +28,7 @@ NETWORKS = [
     "timm:convnext_atto",
     "timm:efficientnet_b0",
     "timm:vit_tiny_patch16_224",
+    "torchvision:deeplabv3_mobilenet_v3_large",  # pools to single pixels, and makes them large again
 ]
 SMALL = Training((64, 64), 2, loss="ce")
 HOW = {
@@ -74,7 +76,10 @@ def test_few_operations_go_the_long_way(monkeypatch: pytest.MonkeyPatch) -> None
 
 LAYOUTS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "line by line": lambda of: of,
-    "pixel by pixel": lambda of: of.contiguous(memory_format=torch.channels_last),
+    "pixel by pixel": lambda of: torch.empty_like(of, memory_format=torch.channels_last).copy_(of),
+    "as a single pixel may": lambda of: of.as_strided(
+        of.shape, (of.stride(0), *[7 if n == 1 else s for n, s in zip(of.shape[1:], of.stride()[1:], strict=True)])
+    ),
     "a part": lambda of: torch.cat([of, of], 1)[:, : of.shape[1]],
     "turned": lambda of: of.transpose(1, 2).contiguous().transpose(1, 2),
     "every other": lambda of: torch.cat([of, of], 3)[..., ::2],
@@ -87,6 +92,19 @@ OPERATIONS: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
     "with a complex one": lambda one, _: one.float() * 1j,
     "of one pixel": lambda one, other: one[..., :1, :1] + other,
     "sigmoid": lambda one, _: torch.sigmoid(one),
+    "relu": lambda one, _: torch.relu(one),
+    "relu in place": lambda one, _: torch.relu_(one.clone()),
+    "silu": lambda one, _: functional.silu(one.float()),
+    "gelu": lambda one, _: functional.gelu(one.float()),
+    "gradient of relu": lambda one, other: torch.ops.aten.threshold_backward(one, other, 0),
+    "gradient of silu": lambda one, other: torch.ops.aten.silu_backward(one.float(), other.float()),
+    "gradient of gelu": lambda one, other: torch.ops.aten.gelu_backward(one.float(), other.float()),
+    "gradient of hardtanh": lambda one, other: torch.ops.aten.hardtanh_backward(one.float(), other.float(), 0, 6),
+    "matrices": lambda one, other: torch.mm(one[0, 0], other[0, 0].t()),
+    "batches of them": lambda one, other: torch.bmm(one[0], other[0].transpose(1, 2)),
+    "detached": lambda one, _: one.detach(),
+    "a list": lambda one, other: torch._foreach_mul([one, one], [other, other])[1],
+    "a list's roots": lambda one, _: torch._foreach_sqrt([one])[0],
     "zeros": lambda one, _: torch.zeros_like(one),
     "zeros of another type": lambda one, _: torch.zeros_like(one, dtype=torch.float64),
     "in place": lambda one, other: one.clone().add_(other),
@@ -124,7 +142,7 @@ def looks(tensor: torch.Tensor) -> tuple[Any, ...]:
 def test_each_gives_what_pytorch_would(
     operation: str, shape: tuple[int, ...], one: str, other: str, dtype: torch.dtype, second: torch.dtype
 ) -> None:
-    if operation == "in place":
+    if operation in ("in place", "matrices", "batches of them") or operation.startswith("gradient"):
         second = dtype
     with FakeTensorMode():
         tensors = [LAYOUTS[layout](torch.empty(shape, dtype=kind)) for layout, kind in ((one, dtype), (other, second))]
@@ -140,3 +158,21 @@ def test_numbers_that_are_known_stay_so() -> None:
         torch._foreach_add_(steps, 1)
         more = steps[0] + 1
         assert [of.item() for of in (*steps, more)] == [3, 6, 4]
+
+
+def of_two_devices() -> list[torch.Tensor]:
+    return [torch.empty(2, device=device) for device in ("cpu", "meta")]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda: torch.add(*of_two_devices()),
+        lambda: torch.cat(of_two_devices()),
+        lambda: torch._foreach_add_([torch.empty(2)], [torch.empty(3)]),
+        lambda: torch.mm(torch.empty(2, 3), torch.empty(2, 3)),
+    ],
+)
+def test_what_pytorch_refuses_is_refused(wrong: Callable[[], Any]) -> None:
+    with FakeTensorMode(), Short(), pytest.raises(RuntimeError):  # type: ignore[no-untyped-call]
+        wrong()

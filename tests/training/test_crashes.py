@@ -18,8 +18,7 @@ import numpy as np
 import pytest
 
 from imgstage.errors import DefectError
-from imgstage.training import ImageDataset, Loader
-from imgstage.training.workers import WorkerDiedError
+from imgstage.training import ImageDataset, Loader, WorkerDiedError
 
 from ..helpers import write
 from .test_loader import Numbers, images, numbers
@@ -86,7 +85,7 @@ def test_a_worker_that_dies_between_two_batches_is_an_error_of_the_next_ones_alo
     taken = [int(one) for one in next(batches)["number"]]
     kill(min(children() - running))
     work(1)  # whatever a trainer does here goes through, be it the file that it saves its weights in
-    with pytest.raises(WorkerDiedError, match=r"died \(SIGKILL\); memory may have run out"):
+    with pytest.raises(WorkerDiedError, match=r"died \(SIGKILL\). Memory may have run out"):
         taken.extend(int(one) for batch in batches for one in batch["number"])
     assert sorted(taken + numbers(loader)) == list(range(40))
 
@@ -125,8 +124,9 @@ class Ends(Numbers):
 @pytest.mark.parametrize(
     ("how", "told"),
     [
-        (-signal.SIGBUS, r"\(SIGBUS\); shared memory \(/dev/shm\) may have run out"),
-        (-signal.SIGSEGV, r"\(SIGSEGV\); memory may"),
+        (-signal.SIGBUS, r"\(SIGBUS\). Shared memory \(/dev/shm\) may have run out"),
+        (-signal.SIGSEGV, r"\(SIGSEGV\). What it wrote on stderr may say why"),
+        (-(signal.SIGRTMIN + 6), r"\(signal \d+\)"),
         (3, r"\(exit 3\)"),
         (0, r"\(exit 0\)"),
     ],
@@ -172,7 +172,85 @@ def test_a_process_that_was_forked_has_workers_of_its_own(tmp_path: Path) -> Non
         "assert os.waitstatus_to_exitcode(status) == 19, status\n"
         "assert len(list(batches)) == 19\n"
     )
-    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, timeout=120)
+    run(code, tmp_path)
+
+
+LARGE = """
+import fcntl, os, signal, struct, termios, threading, time
+from imgstage.training import Loader, WorkerDiedError
+
+
+class Large:  # batches that do not fit into the line: a worker waits in the midst of one
+    def __len__(self):
+        return 64
+
+    def __getitem__(self, index):
+        return {"key": f"{index}" + "x" * 40_000}
+
+
+def fill(epochs):
+    line = epochs._worker_result_queue._reader.fileno()
+    while struct.unpack("i", fcntl.ioctl(line, termios.FIONREAD, bytes(4)))[0] < 60_000:
+        time.sleep(0.01)
+    time.sleep(0.2)
+
+
+loader = Loader(Large(), 4, num_workers=2, shuffle=False)
+batches = iter(loader)
+taken = [int(key.rstrip("x")) for key in next(batches)["key"]]
+epochs = loader._loader._iterator
+"""
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_worker_that_dies_in_the_midst_of_a_batch_is_an_error_and_no_hang(tmp_path: Path, count: int) -> None:
+    code = LARGE + (
+        "fill(epochs)\n"
+        f"for worker in epochs._workers[:{count}]:\n    os.kill(worker.pid, signal.SIGKILL)\n"
+        "try:\n    for batch in batches:\n        taken.extend(int(key.rstrip('x')) for key in batch['key'])\n"
+        "except WorkerDiedError:\n    print('told', flush=True)\n"
+        "for batch in loader:\n    taken.extend(int(key.rstrip('x')) for key in batch['key'])\n"
+        "assert taken == list(range(64)), taken\n"
+    )
+    assert run(code, tmp_path) == "told\n"
+
+
+def test_a_worker_that_dies_with_the_lock_by_which_all_are_ended_is_no_hang(tmp_path: Path) -> None:
+    code = LARGE + (
+        "epochs._workers_done_event._cond.acquire()\n"
+        "os.kill(epochs._workers[0].pid, signal.SIGKILL)\n"
+        "try:\n    list(batches)\nexcept WorkerDiedError:\n    print('told', flush=True)\n"
+        "assert not any(worker.is_alive() for worker in epochs._workers)\n"
+    )
+    assert run(code, tmp_path) == "told\n"
+
+
+def test_a_trainer_that_is_killed_leaves_no_worker_in_the_midst_of_a_batch(tmp_path: Path) -> None:
+    code = LARGE + "fill(epochs)\nos.kill(os.getpid(), signal.SIGKILL)\n"
+    with subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, start_new_session=True) as process:
+        assert process.wait(60) == -signal.SIGKILL
+    wait_for_the_end_of(process.pid)
+
+
+def test_after_ctrl_c_in_the_midst_of_a_batch_as_in_a_notebook_the_next_pass_goes_on(tmp_path: Path) -> None:
+    code = LARGE + (
+        "def to_workers(number):\n    for worker in epochs._workers:\n        os.kill(worker.pid, number)\n"
+        "fill(epochs)\n"
+        "to_workers(signal.SIGSTOP)\n"
+        "threading.Timer(1, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
+        "threading.Timer(2, to_workers, (signal.SIGCONT,)).start()\n"
+        "try:\n    for batch in batches:\n        taken.extend(int(key.rstrip('x')) for key in batch['key'])\n"
+        "except KeyboardInterrupt:\n    print('told', flush=True)\n"
+        "for batch in loader:\n    taken.extend(int(key.rstrip('x')) for key in batch['key'])\n"
+        "assert taken == list(range(64)), taken\n"
+    )
+    assert run(code, tmp_path) == "told\n"
+
+
+def run(code: str, folder: Path) -> str:
+    """What a program prints; apart, for it may hang."""
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, cwd=folder, check=True, timeout=120, stdout=subprocess.PIPE, text=True).stdout
 
 
 @pytest.mark.parametrize("cache", [False, True])

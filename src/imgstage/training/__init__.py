@@ -8,5 +8,6 @@ except ImportError as error:
 
 from .dataset import ImageDataset
 from .loader import Loader, to_device
+from .workers import WorkerDiedError
 
-__all__ = ["ImageDataset", "Loader", "to_device"]
+__all__ = ["ImageDataset", "Loader", "WorkerDiedError", "to_device"]

@@ -130,8 +130,8 @@ class Loader:
 
         Raises:
             DefectError: a sample cannot be loaded, and that is not to be skipped; the message names it.
-            RuntimeError: a worker died (`workers.WorkerDiedError`); the next pass starts others, at the batch that did
-                not come.
+            WorkerDiedError: a RuntimeError; a worker died, and the next pass starts others, at the batch that did not
+                come.
         """
         at, schedule = self._at, self._schedule()
         if schedule.world_size > 1 and self._on_error == "skip":
@@ -169,7 +169,7 @@ class Loader:
         try:
             here = not self._loader.num_workers and getattr(self._dataset, "is_ready_made", False)
             yield from _made_ahead(iter(self._loader), self._ahead) if here else self._loader
-        except RuntimeError:
+        except (Exception, KeyboardInterrupt):  # half a batch may be left on the line
             self._renew()
             raise
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
+import time
 from multiprocessing import connection, current_process, parent_process
 from multiprocessing.context import ForkServerProcess
+from queue import Empty
 from typing import TYPE_CHECKING, Any
 
 from torch._C import _remove_worker_pids
@@ -13,11 +16,13 @@ from torch.utils.data import DataLoader
 from torch.utils.data.dataloader import _BaseDataLoaderIter, _MultiProcessingDataLoaderIter
 
 if TYPE_CHECKING:
+    import io
     from collections.abc import Sequence
     from multiprocessing.process import BaseProcess
 
 _LOOK = 0.2  # seconds without a batch, after which it is looked whether the workers live
-_END = 2.0  # seconds that a worker whose line is broken may take to end
+_END = 2.0  # seconds that the end of a worker may take, or the rest of a batch where another one has ended
+_ORPHANED = 1.0  # seconds after which a worker looks again whether its trainer lives
 
 
 class WorkerDiedError(RuntimeError):
@@ -62,46 +67,108 @@ class _Epochs(_MultiProcessingDataLoaderIter):
         return all(worker._parent_pid == os.getpid() for worker in self.workers)  # type: ignore[attr-defined]  # noqa: SLF001
 
     def end(self) -> None:
-        if self.are_ours():
-            self._shutdown_workers()  # asked, not killed: who is killed may leave shared memory
-        else:
+        if self._shutdown:
+            return
+        lock = self._workers_done_event._cond  # type: ignore[attr-defined]  # noqa: SLF001
+        if not self.are_ours():
             self._shutdown = True  # else the parent's would end when nothing here refers to them
+        elif lock.acquire(timeout=_END):
+            lock.release()
+            self._shutdown_workers()  # asked, not killed: who is killed may leave shared memory
+        else:  # a worker died while it looked whether it is asked: no other can be asked any more
+            self._shutdown = True
+            for worker in self.workers:
+                worker.kill()
+                worker.join()
 
     def _reset(self, loader: DataLoader[Any], first_iter: bool = False) -> None:
-        if first_iter:  # the workers have just begun: PyTorch's handler of signals is not to know them
+        if first_iter:  # the workers have just begun: PyTorch's handler of signals is not to know them,
             _remove_worker_pids(id(self))
             self._worker_pids_set = False
+            queue: Any = self._worker_result_queue  # and without it, nothing would break off waiting for half a batch
+            queue._recv_bytes = _Line(queue._reader, self.workers).recv_bytes  # noqa: SLF001
         super()._reset(loader, first_iter)
 
     def _try_get_data(self, timeout: float = _LOOK) -> tuple[bool, Any]:
-        found: tuple[bool, Any] = super()._try_get_data(timeout)  # type: ignore[no-untyped-call]
-        return found
+        """PyTorch's asks for a lock, here, that a dead worker may hold."""
+        try:
+            return True, self._data_queue.get(timeout=timeout)
+        except Empty:
+            if codes := self._exit_codes():
+                raise WorkerDiedError(_story(codes)) from None
+            return False, None
 
     def _get_data(self) -> Any:
         try:
             return super()._get_data()  # type: ignore[no-untyped-call]
         except (RuntimeError, EOFError, OSError) as error:
-            connection.wait([worker.sentinel for worker in self.workers], _END)
-            codes = {worker.exitcode for worker in self.workers if worker.exitcode is not None}
-            if isinstance(error, RuntimeError) and not codes:
-                raise  # such as too many open files
-            raise WorkerDiedError(_story(codes)) from error
+            if isinstance(error, WorkerDiedError):
+                raise
+            ended = connection.wait([worker.sentinel for worker in self.workers], _END)
+            for worker in self.workers:
+                if worker.sentinel in ended:  # what it had open is closed: its exit code comes a moment later
+                    worker.join(_END)
+            if (codes := self._exit_codes()) or isinstance(error, (EOFError, ConnectionError)):
+                raise WorkerDiedError(_story(codes)) from error
+            raise  # such as too many open files
+
+    def _exit_codes(self) -> set[int]:
+        return {worker.exitcode for worker in self.workers if worker.exitcode is not None}
+
+
+class _Line(connection.Connection):
+    """The line that batches come over. It is left where a worker has ended and nothing more comes: this process and
+    the other workers have its other end open too, so that the system tells of no end.
+    """
+
+    def __init__(self, line: connection.Connection, workers: Sequence[BaseProcess]) -> None:
+        super().__init__(os.dup(line.fileno()), writable=False)
+        self._sentinels = [worker.sentinel for worker in workers]
+
+    def _recv(self, size: int) -> io.BytesIO:
+        return super()._recv(size, self._read_what_comes)  # type: ignore[misc, no-any-return]
+
+    def _read_what_comes(self, handle: int, size: int) -> bytes:
+        if handle not in connection.wait([handle, *self._sentinels]) and not connection.wait([handle], _END):
+            problem = "a worker ended in the midst of a batch"
+            raise EOFError(problem)
+        return os.read(handle, size)
 
 
 def _story(codes: set[int]) -> str:
-    how = " and ".join(sorted(signal.Signals(-code).name if code < 0 else f"exit {code}" for code in codes))
-    where = "shared memory (/dev/shm)" if -signal.SIGBUS in codes else "memory"
-    return (
-        f"A worker process of the loader died ({how or 'its line broke'}); {where} may have run out. "
-        "The next pass goes on at the batch that did not come; if it happens again, choose fewer num_workers"
-    )
+    how = " and ".join(map(_end_of, sorted(codes))) or "its line broke"
+    if -signal.SIGBUS in codes:
+        why = "Shared memory (/dev/shm) may have run out: give it more, or choose fewer num_workers"
+    elif -signal.SIGKILL in codes or not codes:
+        why = "Memory may have run out: choose fewer num_workers, or smaller batches"
+    else:
+        why = "What it wrote on stderr may say why"
+    return f"A worker process of the loader died ({how}). {why}. The next pass goes on at the batch that did not come"
+
+
+def _end_of(code: int) -> str:
+    try:
+        return signal.Signals(-code).name if code < 0 else f"exit {code}"
+    except ValueError:  # one without a name
+        return f"signal {-code}"
 
 
 def end_if_orphaned(_worker: int = 0) -> None:
-    """End this worker if the process that started it has died already. PyTorch's workers look whether their parent is
-    another one than at their start; whose parent died before that would wait for ever.
+    """End this worker if the process that started it has died already, and as soon as it does. PyTorch's workers look
+    whether their parent is another one than at their start: whose parent died before that would wait for ever. And
+    they end when what they made is taken, which then nobody does.
     """
     parent = parent_process()
-    is_direct = not isinstance(current_process(), ForkServerProcess)  # else the server is its parent, and ends it
-    if parent is not None and is_direct and os.getppid() != parent.pid:
+    if parent is None:
+        return
+    # Of those from a server, that is the parent, and ends with the trainer.
+    pid = os.getppid() if isinstance(current_process(), ForkServerProcess) else parent.pid
+
+    def watch() -> None:
+        while os.getppid() == pid:
+            time.sleep(_ORPHANED)
         os._exit(1)
+
+    if os.getppid() != pid:
+        os._exit(1)
+    threading.Thread(target=watch, daemon=True).start()
