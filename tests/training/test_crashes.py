@@ -275,12 +275,13 @@ def test_memory_does_not_grow_over_twenty_epochs(tmp_path: Path, cache: bool) ->
 
 
 @contextmanager
-def training(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+def training(folder: Path, context: str | None = None) -> Iterator[subprocess.Popen[bytes]]:
     """A trainer with two workers in a process group of its own, which has had its first batch."""
     images(folder, 40)
     code = (
         "import time\nfrom imgstage.training import ImageDataset, Loader\n"
-        "loader = Loader(ImageDataset('.', 'train', (10, 16)), 2, num_workers=2)\n"
+        "images = ImageDataset('.', 'train', (10, 16))\n"
+        f"loader = Loader(images, 2, num_workers=2, multiprocessing_context={context!r})\n"
         "for batch in loader:\n    print(loader.epoch, flush=True)\n    time.sleep(0.3)\n"
     )
     command = [sys.executable, "-c", code]
@@ -291,8 +292,8 @@ def training(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def wait_for_the_end_of(group: int) -> None:
-    """Until none of a group of processes is there: workers look every five seconds whether their parent is."""
-    end = time.monotonic() + 20
+    """Until none of a group of processes is there: workers look every second whether their trainer is."""
+    end = time.monotonic() + 40
     while time.monotonic() < end:
         try:
             os.killpg(group, 0)
@@ -302,9 +303,10 @@ def wait_for_the_end_of(group: int) -> None:
     pytest.fail("a process is left")
 
 
-def test_a_trainer_that_is_killed_leaves_no_worker_and_no_memory(tmp_path: Path) -> None:
+@pytest.mark.parametrize("context", ["fork", "spawn", "forkserver"])
+def test_a_trainer_that_is_killed_leaves_no_worker_and_no_memory(tmp_path: Path, context: str) -> None:
     shared = shared_memory()
-    with training(tmp_path) as process:
+    with training(tmp_path, context) as process:
         process.kill()
     wait_for_the_end_of(process.pid)
     assert shared_memory() <= shared

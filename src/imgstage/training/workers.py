@@ -161,14 +161,17 @@ def end_if_orphaned(_worker: int = 0) -> None:
     parent = parent_process()
     if parent is None:
         return
-    # Of those from a server, that is the parent, and ends with the trainer.
-    pid = os.getppid() if isinstance(current_process(), ForkServerProcess) else parent.pid
+
+    def lives() -> bool:
+        # The pipe by which a process sees its parent end is open in those forked later, too; but who comes from a
+        # server has that for a parent in the system's eyes.
+        return parent.is_alive() if isinstance(current_process(), ForkServerProcess) else os.getppid() == parent.pid
 
     def watch() -> None:
-        while os.getppid() == pid:
+        while lives():
             time.sleep(_ORPHANED)
         os._exit(1)
 
-    if os.getppid() != pid:
+    if not lives():
         os._exit(1)
     threading.Thread(target=watch, daemon=True).start()
