@@ -171,7 +171,7 @@ def test_only_the_command_line_prints_and_knows_click(module: str) -> None:
     assert {name.split(".")[0] for name in imports(module)} & terminal == set()
 
 
-TORCH = {f"memory/{name}.py" for name in "cuda trace loop probe refusals recording planner inference".split()}
+TORCH = {f"memory/{name}.py" for name in "cuda trace shortcuts loop probe refusals recording planner inference".split()}
 TORCH |= {"play/network.py", "play/engines.py"}
 
 

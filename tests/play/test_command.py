@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,7 @@ def test_it_says_what_it_did_and_how_to_undo_it(root: Path, capsys: pytest.Captu
     assert set(outputs(root)) == {"a_after.png", "b_after.png", "contact-sheet.png", "index.html"}
     again = said(capsys, "--model", "model.py:Invert")
     assert "3 done (0 changed now)" in again
+    assert re.search(r"^0 pictures in [\d.]+ s; 2 done before\.$", again, re.MULTILINE)
 
 
 def test_json_is_one_object_whatever_the_model_prints(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

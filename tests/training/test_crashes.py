@@ -247,10 +247,35 @@ def test_after_ctrl_c_in_the_midst_of_a_batch_as_in_a_notebook_the_next_pass_goe
     assert run(code, tmp_path) == "told\n"
 
 
+def test_after_ctrl_c_between_two_batches_the_same_workers_go_on(tmp_path: Path) -> None:
+    """Pressed in a terminal, it is sent to the workers too."""
+    code = LARGE + (
+        "try:\n    os.killpg(0, signal.SIGINT)\n    time.sleep(10)\n"
+        "except KeyboardInterrupt:\n    print('told', flush=True)\n"
+        "for batch in loader:\n    taken.extend(int(key.rstrip('x')) for key in batch['key'])\n"
+        "assert taken == list(range(64)), taken\n"
+        "assert all(worker.is_alive() for worker in epochs._workers)\n"
+    )
+    assert run(code, tmp_path) == "told\n"
+
+
+def test_no_folder_is_left_when_a_trainer_has_ended(tmp_path: Path) -> None:
+    images(tmp_path, 8)
+    code = (
+        "import tempfile\nfrom imgstage.training import ImageDataset, Loader\ntempfile.tempdir = '.'\n"
+        "loader = Loader(ImageDataset('.', 'train', (10, 16)), 2, num_workers=2)\nassert len(list(loader)) == 4\n"
+    )
+    run(code, tmp_path)
+    assert not list(tmp_path.glob("pymp-*"))
+
+
 def run(code: str, folder: Path) -> str:
     """What a program prints; apart, for it may hang."""
     command = [sys.executable, "-c", code]
-    return subprocess.run(command, cwd=folder, check=True, timeout=120, stdout=subprocess.PIPE, text=True).stdout
+    done = subprocess.run(
+        command, cwd=folder, check=True, timeout=120, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    return done.stdout
 
 
 @pytest.mark.parametrize("cache", [False, True])
@@ -316,12 +341,12 @@ def test_a_worker_whose_trainer_dies_before_it_has_begun_ends(tmp_path: Path) ->
     """PyTorch's own watch begins later, and would take the process that adopts orphans for the trainer."""
     code = (
         "import multiprocessing, os, pathlib, sys, time\n"
-        "from imgstage.training.workers import end_if_orphaned\n"
+        "from imgstage.training.workers import begin\n"
         "def work(trainer):\n"
-        "    end_if_orphaned()\n"
+        "    begin()\n"
         "    pathlib.Path('begun').touch()\n"
         "    while os.getppid() == trainer:\n        time.sleep(0.01)\n"
-        "    end_if_orphaned()\n"
+        "    begin()\n"
         "    pathlib.Path('left').touch()\n"
         "multiprocessing.get_context('fork').Process(target=work, args=(os.getpid(),)).start()\n"
         "while not pathlib.Path('begun').exists():\n    time.sleep(0.01)\n"

@@ -79,6 +79,18 @@ def test_a_split_that_is_not_there_says_how_to_make_it(pairs: Dataset) -> None:
         list_split(pairs.root.path, "train")
 
 
+def test_a_split_by_another_name_is_told_of_those_there_are(pairs: Dataset) -> None:
+    pairs.split()
+    with pytest.raises(RefusedError, match=r"'tset'.*Did you mean 'test'\?"):
+        list_split(pairs.root.path, "tset")
+
+
+def test_a_folder_that_is_no_root_is_told_how_to_make_one(tmp_path: Path) -> None:
+    write(tmp_path / "a.jpg", picture(1))
+    with pytest.raises(RefusedError, match="imgstage init data, then imgstage -C data add"):
+        list_split(tmp_path, "train")
+
+
 def test_names_that_can_be_read_in_two_ways_are_refused(tmp_path: Path) -> None:
     for number in range(4):
         write(tmp_path / f"train/{number}_before.jpg", picture(number))

@@ -178,10 +178,12 @@ def _closing(played: Played, *, dry_run: bool, show_all: bool) -> list[str]:
         shown = pairs if show_all else pairs[:_FIRST]
         more = [f"  … and {len(pairs) - len(shown):,} more; --all lists them"] if len(pairs) > len(shown) else []
         return [*shown, *more, "This was a dry run: nothing was written."]
-    count = len(played.outcomes)
+    count = sum(1 for of in played.outcomes if of.is_new)
+    before = len(played.outcomes) - count
     rate = f", {count / played.seconds:.1f} images/s" if played.seconds > 0 and count else ""
     tiles = f"; {played.tiled:,} in tiles" if played.tiled else ""
-    lines = [f"{counted(count, 'picture')} in {played.seconds:.1f} s{rate}{tiles}."]
+    earlier = f"; {before:,} done before" if before else ""
+    lines = [f"{counted(count, 'picture')} in {played.seconds:.1f} s{rate}{tiles}{earlier}."]
     if not played.tiles_agree:
         lines.append("Tiles share less than this model sees, so they may show: try --tile none or a larger --overlap.")
     if played.folder is not None:

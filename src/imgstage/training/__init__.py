@@ -2,7 +2,9 @@
 
 try:
     import torch as torch
-except ImportError as error:
+except ModuleNotFoundError as error:
+    if error.name != "torch":
+        raise
     _problem = "imgstage.training needs PyTorch, which is not installed: pip install 'imgstage[torch]'"
     raise ImportError(_problem) from error
 

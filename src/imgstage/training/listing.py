@@ -12,7 +12,7 @@ from .. import ledger, pairing, settings
 from ..errors import RefusedError, UsageError
 from ..formats import SUFFIXES
 from ..pairing import SIDECAR
-from ..root import Root, find_layout, show
+from ..root import DEFAULT_RATIOS, Root, did_you_mean, find_layout, is_root, show
 from .listing_cache import ListingCache
 
 if TYPE_CHECKING:
@@ -81,11 +81,21 @@ def list_split(folder: Path, split: str, roles: Sequence[str] | None = None) -> 
         return _list(root, split, roles, {path.partition("/")[2]: path for path in there})
 
 
+def _how_to_get(root: Root, split: str) -> str:
+    folder = show(str(root.path))
+    known = dict.fromkeys([*DEFAULT_RATIOS, *(row.split for row in ledger.read(root) if row.split)])
+    if others := tuple(of for of in known if of != split and (root.path / of).is_dir()):
+        return did_you_mean(split, others)
+    if not is_root(root.path):
+        return f"Make a root and copy its images in: imgstage init data, then imgstage -C data add {folder}"
+    return f"Make it with: imgstage -C {folder} split"
+
+
 def _list(root: Root, split: str, roles: Sequence[str] | None, places: dict[str, str]) -> Listing:
     folder = root.path
     if not places:
         problem = f"{show(str(folder))} holds no images of the split {split!r}"
-        raise RefusedError(problem, f"Make it with: imgstage -C {show(str(folder))} split")
+        raise RefusedError(problem, _how_to_get(root, split))
     found = pairing.detect(places, settings.read(root).pairing)
     samples: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     keys: dict[str, str] = {}

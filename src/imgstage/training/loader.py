@@ -20,7 +20,7 @@ from ..parallel import default_threads
 from .buffers import BufferPool
 from .order import Schedule
 from .randomness import drawn_alike
-from .workers import WorkerLoader, end_if_orphaned
+from .workers import WorkerLoader, begin
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -106,7 +106,7 @@ class Loader:
             multiprocessing_context=multiprocessing_context if num_workers else None,
             generator=torch.Generator(),  # else each epoch draws from the one that the model draws from
             prefetch_factor=prefetch_factor if num_workers else None,
-            worker_init_fn=end_if_orphaned,
+            worker_init_fn=begin,
         )
         self._loader = self._new_loader()
 

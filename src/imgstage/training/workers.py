@@ -49,7 +49,7 @@ class WorkerLoader(DataLoader[Any]):
         """End the workers here and now, whatever refers to them: a traceback may, for long."""
         epochs = self._epochs()
         if epochs is not None:
-            epochs.end()
+            epochs._shutdown_workers()  # noqa: SLF001
 
     def _epochs(self) -> _Epochs | None:
         epochs = self._iterator
@@ -66,20 +66,19 @@ class _Epochs(_MultiProcessingDataLoaderIter):
     def are_ours(self) -> bool:
         return all(worker._parent_pid == os.getpid() for worker in self.workers)  # type: ignore[attr-defined]  # noqa: SLF001
 
-    def end(self) -> None:
-        if self._shutdown:
+    def _shutdown_workers(self) -> None:
+        """PyTorch's, but for what others forked, and where a worker died while it looked whether it is asked to end."""
+        if self._shutdown or not self.are_ours():
             return
         lock = self._workers_done_event._cond  # type: ignore[attr-defined]  # noqa: SLF001
-        if not self.are_ours():
-            self._shutdown = True  # else the parent's would end when nothing here refers to them
-        elif lock.acquire(timeout=_END):
+        if lock.acquire(timeout=_END):
             lock.release()
-            self._shutdown_workers()  # asked, not killed: who is killed may leave shared memory
-        else:  # a worker died while it looked whether it is asked: no other can be asked any more
-            self._shutdown = True
-            for worker in self.workers:
-                worker.kill()
-                worker.join()
+            super()._shutdown_workers()  # asked, not killed: who is killed may leave shared memory
+            return
+        self._shutdown = True
+        for worker in self.workers:
+            worker.kill()
+            worker.join()
 
     def _reset(self, loader: DataLoader[Any], first_iter: bool = False) -> None:
         if first_iter:  # the workers have just begun: PyTorch's handler of signals is not to know them,
@@ -87,6 +86,7 @@ class _Epochs(_MultiProcessingDataLoaderIter):
             self._worker_pids_set = False
             queue: Any = self._worker_result_queue  # and without it, nothing would break off waiting for half a batch
             queue._recv_bytes = _Line(queue._reader, self.workers).recv_bytes  # noqa: SLF001
+            self._register_persistent_workers_atexit()  # else they are killed then, and leave folders behind
         super()._reset(loader, first_iter)
 
     def _try_get_data(self, timeout: float = _LOOK) -> tuple[bool, Any]:
@@ -153,11 +153,14 @@ def _end_of(code: int) -> str:
         return f"signal {-code}"
 
 
-def end_if_orphaned(_worker: int = 0) -> None:
-    """End this worker if the process that started it has died already, and as soon as it does. PyTorch's workers look
-    whether their parent is another one than at their start: whose parent died before that would wait for ever. And
-    they end when what they made is taken, which then nobody does.
+def begin(_worker: int = 0) -> None:
+    """Let this worker end with the process that started it, and not before.
+
+    PyTorch's workers look whether their parent is another one than at their start: whose parent died before that would
+    wait for ever; and they end when what they made is taken, which nobody does then. Ctrl-C reaches all processes of a
+    terminal: it is the trainer's.
     """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = parent_process()
     if parent is None:
         return
