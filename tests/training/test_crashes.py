@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from torch.utils.data._utils import signal_handling
 
 from imgstage.errors import DefectError
 from imgstage.training import ImageDataset, Loader, WorkerDiedError
@@ -180,7 +181,7 @@ import fcntl, os, signal, struct, termios, threading, time
 from imgstage.training import Loader, WorkerDiedError
 
 
-class Large:  # batches that do not fit into the line: a worker waits in the midst of one
+class Large:  # batches that do not fit into the pipe: a worker waits in the midst of one
     def __len__(self):
         return 64
 
@@ -189,15 +190,29 @@ class Large:  # batches that do not fit into the line: a worker waits in the mid
 
 
 def fill(epochs):
-    line = epochs._worker_result_queue._reader.fileno()
-    while struct.unpack("i", fcntl.ioctl(line, termios.FIONREAD, bytes(4)))[0] < 60_000:
+    pipe = epochs._worker_result_queue._reader.fileno()
+    while struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)))[0] < 60_000:
         time.sleep(0.01)
     time.sleep(0.2)
 
 
+def take(batches):
+    taken.extend(int(key.rstrip("x")) for batch in batches for key in batch["key"])
+
+
+def go_on_after(error, use, *given):
+    try:
+        use(*given)
+    except error:
+        print("told", flush=True)
+    take(loader)
+    assert taken == list(range(64)), taken
+
+
+taken = []
 loader = Loader(Large(), 4, num_workers=2, shuffle=False)
 batches = iter(loader)
-taken = [int(key.rstrip("x")) for key in next(batches)["key"]]
+take([next(batches)])
 epochs = loader._loader._iterator
 """
 
@@ -207,10 +222,7 @@ def test_a_worker_that_dies_in_the_midst_of_a_batch_is_an_error_and_no_hang(tmp_
     code = LARGE + (
         "fill(epochs)\n"
         f"for worker in epochs._workers[:{count}]:\n    os.kill(worker.pid, signal.SIGKILL)\n"
-        "try:\n    for batch in batches:\n        taken.extend(int(key.rstrip('x')) for key in batch['key'])\n"
-        "except WorkerDiedError:\n    print('told', flush=True)\n"
-        "for batch in loader:\n    taken.extend(int(key.rstrip('x')) for key in batch['key'])\n"
-        "assert taken == list(range(64)), taken\n"
+        "go_on_after(WorkerDiedError, take, batches)\n"
     )
     assert run(code, tmp_path) == "told\n"
 
@@ -219,7 +231,7 @@ def test_a_worker_that_dies_with_the_lock_by_which_all_are_ended_is_no_hang(tmp_
     code = LARGE + (
         "epochs._workers_done_event._cond.acquire()\n"
         "os.kill(epochs._workers[0].pid, signal.SIGKILL)\n"
-        "try:\n    list(batches)\nexcept WorkerDiedError:\n    print('told', flush=True)\n"
+        "go_on_after(WorkerDiedError, take, batches)\n"
         "assert not any(worker.is_alive() for worker in epochs._workers)\n"
     )
     assert run(code, tmp_path) == "told\n"
@@ -239,10 +251,7 @@ def test_after_ctrl_c_in_the_midst_of_a_batch_as_in_a_notebook_the_next_pass_goe
         "to_workers(signal.SIGSTOP)\n"
         "threading.Timer(1, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
         "threading.Timer(2, to_workers, (signal.SIGCONT,)).start()\n"
-        "try:\n    for batch in batches:\n        taken.extend(int(key.rstrip('x')) for key in batch['key'])\n"
-        "except KeyboardInterrupt:\n    print('told', flush=True)\n"
-        "for batch in loader:\n    taken.extend(int(key.rstrip('x')) for key in batch['key'])\n"
-        "assert taken == list(range(64)), taken\n"
+        "go_on_after(KeyboardInterrupt, take, batches)\n"
     )
     assert run(code, tmp_path) == "told\n"
 
@@ -250,13 +259,22 @@ def test_after_ctrl_c_in_the_midst_of_a_batch_as_in_a_notebook_the_next_pass_goe
 def test_after_ctrl_c_between_two_batches_the_same_workers_go_on(tmp_path: Path) -> None:
     """Pressed in a terminal, it is sent to the workers too."""
     code = LARGE + (
-        "try:\n    os.killpg(0, signal.SIGINT)\n    time.sleep(10)\n"
-        "except KeyboardInterrupt:\n    print('told', flush=True)\n"
-        "for batch in loader:\n    taken.extend(int(key.rstrip('x')) for key in batch['key'])\n"
-        "assert taken == list(range(64)), taken\n"
+        "go_on_after(KeyboardInterrupt, os.killpg, 0, signal.SIGINT)\n"
         "assert all(worker.is_alive() for worker in epochs._workers)\n"
     )
     assert run(code, tmp_path) == "told\n"
+
+
+def test_ctrl_c_while_workers_start_does_not_end_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    first: Any = signal_handling._set_worker_signal_handlers  # type: ignore[attr-defined]
+
+    def press() -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        first()
+
+    monkeypatch.setattr(signal_handling, "_set_worker_signal_handlers", press)
+    assert sorted(numbers(Loader(Numbers(40), 4, num_workers=2))) == list(range(40))
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, set())
 
 
 def test_no_folder_is_left_when_a_trainer_has_ended(tmp_path: Path) -> None:
@@ -341,12 +359,12 @@ def test_a_worker_whose_trainer_dies_before_it_has_begun_ends(tmp_path: Path) ->
     """PyTorch's own watch begins later, and would take the process that adopts orphans for the trainer."""
     code = (
         "import multiprocessing, os, pathlib, sys, time\n"
-        "from imgstage.training.workers import begin\n"
+        "from imgstage.training.workers import init_worker\n"
         "def work(trainer):\n"
-        "    begin()\n"
+        "    init_worker()\n"
         "    pathlib.Path('begun').touch()\n"
         "    while os.getppid() == trainer:\n        time.sleep(0.01)\n"
-        "    begin()\n"
+        "    init_worker()\n"
         "    pathlib.Path('left').touch()\n"
         "multiprocessing.get_context('fork').Process(target=work, args=(os.getpid(),)).start()\n"
         "while not pathlib.Path('begun').exists():\n    time.sleep(0.01)\n"

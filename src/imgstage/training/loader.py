@@ -20,7 +20,7 @@ from ..parallel import default_threads
 from .buffers import BufferPool
 from .order import Schedule
 from .randomness import drawn_alike
-from .workers import WorkerLoader, begin
+from .workers import WorkerLoader, init_worker
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -82,10 +82,11 @@ class Loader:
         ready = bool(getattr(dataset, "is_ready_made", False))
         num_workers = (0 if ready else default_threads()) if num_workers is None else num_workers
         count = len(dataset)  # type: ignore[arg-type]
-        _check(batch_size=batch_size, prefetch_factor=prefetch_factor, world_size=world_size, samples=count)
-        if not 0 <= rank < world_size or num_workers < 0 or on_error not in ("raise", "skip"):
-            problem = f"rank {rank} of {world_size}, num_workers={num_workers} and on_error={on_error!r} make no sense"
-            raise UsageError(problem, "rank is below world_size, num_workers 0 or more, on_error 'raise' or 'skip'")
+        _check(1, batch_size=batch_size, prefetch_factor=prefetch_factor, world_size=world_size, samples=count)
+        _check(0, num_workers=num_workers, rank=rank)
+        if rank >= world_size or on_error not in ("raise", "skip"):
+            problem = f"rank {rank} of {world_size} and on_error={on_error!r} make no sense"
+            raise UsageError(problem, "rank is below world_size, on_error 'raise' or 'skip'")
         schedule = Schedule(count, batch_size, seed, shuffle, drop_last, rank, world_size)
         if not schedule.steps():
             problem = f"{count:,} samples fill no batch of {batch_size} in {world_size} processes, with drop_last"
@@ -106,7 +107,7 @@ class Loader:
             multiprocessing_context=multiprocessing_context if num_workers else None,
             generator=torch.Generator(),  # else each epoch draws from the one that the model draws from
             prefetch_factor=prefetch_factor if num_workers else None,
-            worker_init_fn=begin,
+            worker_init_fn=init_worker,
         )
         self._loader = self._new_loader()
 
@@ -169,7 +170,7 @@ class Loader:
         try:
             here = not self._loader.num_workers and getattr(self._dataset, "is_ready_made", False)
             yield from _made_ahead(iter(self._loader), self._ahead) if here else self._loader
-        except (Exception, KeyboardInterrupt):  # half a batch may be left on the line
+        except (Exception, KeyboardInterrupt):  # half a batch may be left in the pipe
             self._renew()
             raise
 
@@ -315,11 +316,11 @@ def _place(rank: int | None, world_size: int | None) -> tuple[int, int]:
     return rank, world_size
 
 
-def _check(**numbers: int) -> None:
+def _check(least: int, **numbers: int) -> None:
     for name, number in numbers.items():
-        if not isinstance(number, int) or number < 1:
-            problem = f"{name} is {number}"
-            raise UsageError(problem, "It must be a whole number, 1 or more")
+        if not isinstance(number, int) or number < least:
+            problem = f"{name} is {number!r}"
+            raise UsageError(problem, f"It must be a whole number, {least} or more")
 
 
 def to_device(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import threading
@@ -20,13 +21,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from multiprocessing.process import BaseProcess
 
-_LOOK = 0.2  # seconds without a batch, after which it is looked whether the workers live
+_POLL = 0.2  # seconds without a batch, after which it is looked whether the workers live
 _END = 2.0  # seconds that the end of a worker may take, or the rest of a batch where another one has ended
 _ORPHANED = 1.0  # seconds after which a worker looks again whether its trainer lives
 
 
 class WorkerDiedError(RuntimeError):
-    """A worker ended, or its line broke, while a batch was waited for."""
+    """A worker ended, or its pipe broke, while a batch was waited for."""
 
 
 class WorkerLoader(DataLoader[Any]):
@@ -38,7 +39,15 @@ class WorkerLoader(DataLoader[Any]):
         if not self.num_workers:
             return super()._get_iterator()
         self.check_worker_number_rationality()
-        return _Epochs(self)
+        # Ctrl-C while workers start waits: here until they have, there until they ignore it. Not with a server of
+        # processes, which would keep the mask for all that come from it.
+        context = self.multiprocessing_context or multiprocessing
+        masked = set() if context.get_start_method() == "forkserver" else {signal.SIGINT}
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, masked)
+        try:
+            return _WorkerIterator(self)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def are_there(self) -> bool:
         """Whether the workers, if any, all live, and are this process's: after a fork they are not."""
@@ -51,12 +60,12 @@ class WorkerLoader(DataLoader[Any]):
         if epochs is not None:
             epochs._shutdown_workers()  # noqa: SLF001
 
-    def _epochs(self) -> _Epochs | None:
+    def _epochs(self) -> _WorkerIterator | None:
         epochs = self._iterator
-        return epochs if isinstance(epochs, _Epochs) else None
+        return epochs if isinstance(epochs, _WorkerIterator) else None
 
 
-class _Epochs(_MultiProcessingDataLoaderIter):
+class _WorkerIterator(_MultiProcessingDataLoaderIter):
     """The workers of a loader, which stay from one epoch to the next."""
 
     @property
@@ -84,45 +93,45 @@ class _Epochs(_MultiProcessingDataLoaderIter):
         if first_iter:  # the workers have just begun: PyTorch's handler of signals is not to know them,
             _remove_worker_pids(id(self))
             self._worker_pids_set = False
-            queue: Any = self._worker_result_queue  # and without it, nothing would break off waiting for half a batch
-            queue._recv_bytes = _Line(queue._reader, self.workers).recv_bytes  # noqa: SLF001
+            queue: Any = self._worker_result_queue  # and without it, who reads half a batch would wait for ever
+            queue._recv_bytes = _ResultPipe(queue._reader, self.workers).recv_bytes  # noqa: SLF001
             self._register_persistent_workers_atexit()  # else they are killed then, and leave folders behind
         super()._reset(loader, first_iter)
 
-    def _try_get_data(self, timeout: float = _LOOK) -> tuple[bool, Any]:
+    def _try_get_data(self, timeout: float = _POLL) -> tuple[bool, Any]:
         """PyTorch's asks for a lock, here, that a dead worker may hold."""
         try:
             return True, self._data_queue.get(timeout=timeout)
         except Empty:
             if codes := self._exit_codes():
-                raise WorkerDiedError(_story(codes)) from None
+                raise WorkerDiedError(_message(codes)) from None
             return False, None
 
     def _get_data(self) -> Any:
         try:
             return super()._get_data()  # type: ignore[no-untyped-call]
+        except WorkerDiedError:
+            raise
         except (RuntimeError, EOFError, OSError) as error:
-            if isinstance(error, WorkerDiedError):
-                raise
             ended = connection.wait([worker.sentinel for worker in self.workers], _END)
             for worker in self.workers:
                 if worker.sentinel in ended:  # what it had open is closed: its exit code comes a moment later
                     worker.join(_END)
             if (codes := self._exit_codes()) or isinstance(error, (EOFError, ConnectionError)):
-                raise WorkerDiedError(_story(codes)) from error
+                raise WorkerDiedError(_message(codes)) from error
             raise  # such as too many open files
 
     def _exit_codes(self) -> set[int]:
         return {worker.exitcode for worker in self.workers if worker.exitcode is not None}
 
 
-class _Line(connection.Connection):
-    """The line that batches come over. It is left where a worker has ended and nothing more comes: this process and
-    the other workers have its other end open too, so that the system tells of no end.
+class _ResultPipe(connection.Connection):
+    """The pipe that batches come through. It is broken where a worker has ended and nothing more comes: this process
+    and the other workers have its other end open too, so that the system tells of no end.
     """
 
-    def __init__(self, line: connection.Connection, workers: Sequence[BaseProcess]) -> None:
-        super().__init__(os.dup(line.fileno()), writable=False)
+    def __init__(self, pipe: connection.Connection, workers: Sequence[BaseProcess]) -> None:
+        super().__init__(os.dup(pipe.fileno()), writable=False)
         self._sentinels = [worker.sentinel for worker in workers]
 
     def _recv(self, size: int) -> io.BytesIO:
@@ -135,8 +144,8 @@ class _Line(connection.Connection):
         return os.read(handle, size)
 
 
-def _story(codes: set[int]) -> str:
-    how = " and ".join(map(_end_of, sorted(codes))) or "its line broke"
+def _message(codes: set[int]) -> str:
+    how = " and ".join(map(_end_of, sorted(codes))) or "its pipe broke"
     if -signal.SIGBUS in codes:
         why = "Shared memory (/dev/shm) may have run out: give it more, or choose fewer num_workers"
     elif -signal.SIGKILL in codes or not codes:
@@ -153,7 +162,7 @@ def _end_of(code: int) -> str:
         return f"signal {-code}"
 
 
-def begin(_worker: int = 0) -> None:
+def init_worker(_worker: int = 0) -> None:
     """Let this worker end with the process that started it, and not before.
 
     PyTorch's workers look whether their parent is another one than at their start: whose parent died before that would
@@ -161,6 +170,7 @@ def begin(_worker: int = 0) -> None:
     terminal: it is the trainer's.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     parent = parent_process()
     if parent is None:
         return
