@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import json
 import sys
 from pathlib import Path
 
@@ -59,6 +61,23 @@ def test_of_a_file(file: Path, name: str) -> None:
     assert isinstance(network, nn.Conv2d)
     assert network.out_channels == 7
     assert str(file.parent) not in sys.path
+
+
+def test_each_file_is_a_module_of_its_own(tmp_path: Path) -> None:
+    """Whatever its name: what asks a class for its module or source gets its own."""
+    code = "import json\nfrom torch import nn\n\nclass Net(nn.Identity):\n    made_of = {}\n"
+    files = [tmp_path / "one" / "net_file.py", tmp_path / "two" / "net_file.py", tmp_path / "json.py"]
+    for number, path in enumerate(files):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(code.format(number), encoding="utf-8")
+    networks = [build(f"{path}:Net") for path in files]
+    assert type(networks[0]).__module__ == "net_file"
+    for number, (path, network) in enumerate(zip(files, networks, strict=True)):
+        module = sys.modules[type(network).__module__]
+        assert (module.__file__, network.made_of) == (str(path), number)
+        assert inspect.getsourcefile(type(network)) == str(path)
+    assert sys.modules["json"] is json
+    assert type(build(f"{files[1]}:Net")).__module__ == type(networks[1]).__module__
 
 
 def test_of_a_module_in_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,3 +157,4 @@ def test_a_file_that_cannot_be_read_as_python_is_told(tmp_path: Path) -> None:
     path.write_text("class Net(:\n", encoding="utf-8")
     with pytest.raises(UsageError, match="SyntaxError"):
         build(f"{path}:Net")
+    assert "broken_net" not in sys.modules

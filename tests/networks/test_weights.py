@@ -85,8 +85,8 @@ def test_weights_of_another_network_are_told_apart(tmp_path: Path) -> None:
     ("name", "data", "told"),
     [
         ("a.safetensors", b"x" * 100, "no whole safetensors file"),
-        ("a.pt", b"x" * 100, "cannot be read as weights"),
-        ("a.pt", b"", "cannot be read as weights"),
+        ("a.pt", b"x" * 100, "cannot be read as weights: it is damaged, or something else"),
+        ("a.pt", b"", "cannot be read as weights: it is empty"),
         ("a.onnx", b"x", "whole ONNX model.*--model"),
         ("a.pt", None, "is no file"),
     ],
@@ -102,6 +102,15 @@ def test_a_list_is_no_weights(tmp_path: Path) -> None:
     torch.save([torch.zeros(1)], tmp_path / "a.pt")
     with pytest.raises(UsageError, match="holds a list"):
         load_weights(small(), tmp_path / "a.pt")
+
+
+def test_a_copy_that_broke_off_is_told(tmp_path: Path) -> None:
+    torch.save(small().state_dict(), tmp_path / "a.pt")
+    whole = (tmp_path / "a.pt").read_bytes()
+    for end in (len(whole) - 30, len(whole) // 2, 10):
+        (tmp_path / "a.pt").write_bytes(whole[:end])
+        with pytest.raises(UsageError, match="its end is missing"):
+            load_weights(small(), tmp_path / "a.pt")
 
 
 def test_damaged_files_are_told_whatever_is_wrong_with_them(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from PIL import Image
 
 from imgstage.cli import run
@@ -26,6 +27,14 @@ class Invert(nn.Module):
     def forward(self, images):
         print("running", flush=True)
         return 1 - images
+
+class Learns(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.gain = nn.Parameter(torch.ones(1))
+
+    def forward(self, images):
+        return images * self.gain
 
 class Breaks(nn.Module):
     def forward(self, images):
@@ -69,6 +78,15 @@ def test_it_says_what_it_did_and_how_to_undo_it(root: Path, capsys: pytest.Captu
     again = said(capsys, "--model", "model.py:Invert")
     assert "3 done (0 changed now)" in again
     assert re.search(r"^0 pictures in [\d.]+ s; 2 done before\.$", again, re.MULTILINE)
+
+
+@pytest.mark.usefixtures("root")
+def test_a_network_that_nobody_gave_weights_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    told = "No --weights: it has the values that model.py:Learns gives it, random ones unless that loads others"
+    assert told in said(capsys, "--model", "model.py:Learns", "-n")
+    torch.save({"gain": torch.ones(1)}, "learnt.pt")
+    assert "No --weights" not in said(capsys, "--model", "model.py:Learns", "--weights", "learnt.pt", "-n")
+    assert "No --weights" not in said(capsys, "--model", "model.py:Invert", "-n"), "it has nothing to learn"
 
 
 def test_json_is_one_object_whatever_the_model_prints(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

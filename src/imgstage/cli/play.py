@@ -93,7 +93,7 @@ def command(
     if as_json:
         print_json({"verb": "play", **played.as_json()})
         return
-    lines = _told(played, show_all=show_all)
+    lines = _told(played, show_all=show_all, as_built=weights is None and network.has_parameters)
     lines += accounting(played.report, show_all=show_all, dry_run=dry_run, helps=_HELPS)
     click.echo("\n".join([*lines, *_closing(played, dry_run=dry_run, show_all=show_all)]))
 
@@ -119,10 +119,14 @@ def _tiling(tile: str, overlap: int | None) -> Tiling:
     return Tiling((0, 0) if tile == "none" else read_size(tile), overlap)
 
 
-def _told(played: Played, *, show_all: bool) -> list[str]:
+def _told(played: Played, *, show_all: bool, as_built: bool) -> list[str]:
     of = played.network
     lines = [f"Names were read as {played.pairing}"] if played.pairing else []
     lines.append(f"{of['model']} on {of['device']}: {of['task']}, sides in multiples of {of['size_multiple']}")
+    if as_built:
+        lines.append(
+            f"No --weights: it has the values that {of['model']} gives it, random ones unless that loads others"
+        )
     compared = [of for of in played.outcomes if of.is_compared]
     if of["split"]:  # the worst ten
         compared = played.worst if not show_all else compared

@@ -105,5 +105,6 @@ def _identity(network: nn.Module) -> str:
         with suppress(OSError, TypeError):  # made in a notebook, or on the fly
             sources.add(inspect.getsourcefile(type(module)) or "")
     for path in sorted(of for of in sources if of and "site-packages" not in of):
-        seen.update(Path(path).read_bytes())
+        with suppress(OSError):  # the file has gone since
+            seen.update(Path(path).read_bytes())
     return seen.hexdigest()

@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from blake3 import blake3
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
@@ -141,20 +142,31 @@ def _module_of_file(path: Path) -> Any:
     if not path.is_file():
         problem = f"{show(str(path))} is no file"
         raise UsageError(problem, "Give the path of a Python file, as in folder/file.py:Class")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    spec = importlib.util.spec_from_file_location(_module_name(path), path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules.setdefault(path.stem, module)  # dataclasses and pickles look there
+    sys.modules.setdefault(module.__name__, module)  # dataclasses, pickles and who asks for the source look there
     sys.path.append(str(path.parent.resolve()))
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
+        if sys.modules.get(module.__name__) is module:  # half of it is no module for who imports it later
+            del sys.modules[module.__name__]
         problem = f"{show(str(path))} cannot be imported: {line_of(error)}"
         raise UsageError(problem, "Mend that first") from error
     finally:
         sys.path.pop()
     return module
+
+
+def _module_name(path: Path) -> str:
+    """As `import` would call it, unless another file's module is called so."""
+    place = path.resolve()
+    there = sys.modules.get(path.stem)
+    if there is None or Path(getattr(there, "__file__", None) or "").resolve() == place:
+        return path.stem
+    return f"{path.stem}_{blake3(bytes(place)).hexdigest()[:16]}"
 
 
 @contextmanager

@@ -86,9 +86,8 @@ def _from_pickle(path: Path) -> dict[str, Any]:
         if isinstance(error, pickle.UnpicklingError) and "GLOBAL" in str(error):
             problem = f"{show(str(path))} holds more than tensors: a pickled model runs any code when it is opened"
             raise UsageError(problem, _SAVE) from error
-        line = " ".join(str(error).split())[:200] or type(error).__name__
-        problem = f"{show(str(path))} cannot be read as weights ({line})"
-        raise UsageError(problem, "Save them anew, best as safetensors") from error
+        problem = f"{show(str(path))} cannot be read as weights: {_damage(path)}"
+        raise UsageError(problem, "Copy or save it anew; best as safetensors") from error
     if is_scripted:
         problem = f"{show(str(path))} is a scripted model (TorchScript), which brings its own code"
         raise UsageError(problem, _SAVE)
@@ -98,6 +97,21 @@ def _from_pickle(path: Path) -> dict[str, Any]:
     return held
 
 
+def _damage(path: Path) -> str:
+    """What is wrong with a file that PyTorch cannot read; its own words speak of other things."""
+    with path.open("rb") as file:
+        head = file.read(len(_BEGIN))
+        file.seek(max(0, path.stat().st_size - _TAIL))
+        tail = file.read()
+    if not head:
+        return "it is empty"
+    if head == _BEGIN and _END not in tail:
+        return "its end is missing, as after a copy that broke off"
+    return "it is damaged, or something else"
+
+
+_BEGIN, _END, _TAIL = b"PK\x03\x04", b"PK\x05\x06", 65_557
+"""How the files of `torch.save`, which are ZIP, begin; what stands at their end, and in how many bytes at most."""
 _SAVE = (
     "Where you trust it, save its weights alone: safetensors.torch.save_file(model.state_dict(), 'model.safetensors')"
 )

@@ -120,6 +120,11 @@ class Network:
             return self._tiling.overlap
         return max(0, min(self._asked_overlap, most // self.multiple * self.multiple))
 
+    @property
+    def has_parameters(self) -> bool:
+        """Whether there is anything in it that a training has to find; an ONNX file holds what was found."""
+        return self.engine.network is not None and any(True for _ in self.engine.network.parameters())
+
     @cached_property
     def reach(self) -> int | None:
         """How many pixels away a pixel of the answer depends on; None where that is all, or farther than 256."""
