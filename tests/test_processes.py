@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -165,4 +166,17 @@ cli.main(["-C", sys.argv[1], "split"])
         2,
         "imgstage: Interrupted. See how things stand: imgstage status\n",
     )
+    assert pairs.status().samples["stage_data"] == 25
+
+
+@pytest.mark.parametrize("words", [["memory", "--size", "64x64"], ["sizes"], ["play"]])
+def test_ctrl_c_in_the_users_own_code_is_a_sentence(pairs: Dataset, tmp_path: Path, words: list[str]) -> None:
+    pytest.importorskip("torch")
+    path = tmp_path / "waits.py"
+    path.write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n", encoding="utf-8")
+    command = [sys.executable, "-m", "imgstage", "-C", str(pairs.root.path), *words, "--model", f"{path}:Net"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    said = result.stderr.rpartition("imgstage: Interrupted while ")[2]
+    assert re.fullmatch(rf"\w+ {re.escape(str(path))}:Net; nothing was changed\.\n", said), result.stderr
     assert pairs.status().samples["stage_data"] == 25

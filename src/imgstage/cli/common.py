@@ -65,17 +65,20 @@ def open_dataset(root: str | None, *, threads: int | None = None, dry_run: bool 
 @contextmanager
 def asking(label: str) -> Iterator[None]:
     """Run a user's own code: with a bar for as long as it takes, and what it prints on stderr, beside the result."""
-    from contextlib import redirect_stdout
+    from contextlib import ExitStack, redirect_stdout
 
     from ..progress import Bar
 
     bar = Bar()
-    bar.start(label, 0)
     try:
-        with redirect_stdout(sys.stderr):
+        with ExitStack() as stack:
+            stack.enter_context(redirect_stdout(sys.stderr))
+            stack.callback(bar.finish)
+            bar.start(label, 0)
             yield
-    finally:
-        bar.finish()
+    except KeyboardInterrupt:
+        complain(f"imgstage: Interrupted while {label}; nothing was changed.")
+        raise click.exceptions.Exit(2) from None
 
 
 def complain(text: str) -> None:
