@@ -277,13 +277,26 @@ def test_ctrl_c_while_workers_start_does_not_end_them(monkeypatch: pytest.Monkey
     assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, set())
 
 
-def test_no_folder_is_left_when_a_trainer_has_ended(tmp_path: Path) -> None:
+@pytest.mark.parametrize("start", ["fork", "spawn", "forkserver"])
+def test_no_folder_is_left_when_a_trainer_has_ended_though_workers_were_killed(tmp_path: Path, start: str) -> None:
     images(tmp_path, 8)
-    code = (
-        "import tempfile\nfrom imgstage.training import ImageDataset, Loader\ntempfile.tempdir = '.'\n"
-        "loader = Loader(ImageDataset('.', 'train', (10, 16)), 2, num_workers=2)\nassert len(list(loader)) == 4\n"
+    (tmp_path / "trainer.py").write_text(
+        "import multiprocessing, os, signal, tempfile\n"
+        "from imgstage.training import ImageDataset, Loader, WorkerDiedError\n"
+        "tempfile.tempdir = '.'\n"
+        "if __name__ == '__main__':\n"
+        f"    multiprocessing.set_start_method({start!r})\n"
+        "    loader = Loader(ImageDataset('.', 'train', (10, 16)), 2, num_workers=2)\n"
+        "    assert len(list(loader)) == 4\n"
+        "    for worker in multiprocessing.active_children():\n"
+        "        os.kill(worker.pid, signal.SIGKILL)\n"
+        "        worker.join()\n"
+        "    print(os.listdir(), len(list(loader)))\n",
+        encoding="utf-8",
     )
-    run(code, tmp_path)
+    told = run("import runpy; runpy.run_path('trainer.py', run_name='__main__')", tmp_path)
+    assert "pymp-" in told, "else this test could not fail"
+    assert told.endswith(" 4\n")
     assert not list(tmp_path.glob("pymp-*"))
 
 

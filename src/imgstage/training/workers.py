@@ -9,6 +9,7 @@ import threading
 import time
 from multiprocessing import connection, current_process, parent_process
 from multiprocessing.context import ForkServerProcess
+from multiprocessing.util import get_temp_dir
 from queue import Empty
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,7 @@ class WorkerLoader(DataLoader[Any]):
         if not self.num_workers:
             return super()._get_iterator()
         self.check_worker_number_rationality()
+        get_temp_dir()  # theirs too, from now on: a worker that is killed would leave one of its own behind
         # Ctrl-C while workers start waits: here until they have, there until they ignore it. Not with a server of
         # processes, which would keep the mask for all that come from it.
         context = self.multiprocessing_context or multiprocessing
@@ -171,14 +173,14 @@ def init_worker(_worker: int = 0) -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    parent = parent_process()
+    parent, is_from_server = parent_process(), _is_from_server(current_process())
     if parent is None:
         return
 
     def lives() -> bool:
         # The pipe by which a process sees its parent end is open in those forked later, too; but who comes from a
         # server has that for a parent in the system's eyes.
-        return parent.is_alive() if isinstance(current_process(), ForkServerProcess) else os.getppid() == parent.pid
+        return parent.is_alive() if is_from_server else os.getppid() == parent.pid
 
     def watch() -> None:
         while lives():
@@ -188,3 +190,11 @@ def init_worker(_worker: int = 0) -> None:
     if not lives():
         os._exit(1)
     threading.Thread(target=watch, daemon=True).start()
+
+
+def _is_from_server(process: BaseProcess) -> bool:
+    if isinstance(
+        process, multiprocessing.Process
+    ):  # started in the usual way, which is a server's from Python 3.14 on
+        return multiprocessing.get_start_method() == "forkserver"
+    return isinstance(process, ForkServerProcess)
