@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import signal
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +15,16 @@ from .helpers import write_pairs
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+_NEEDS_TORCH = re.compile(r"^(?:import|from) torch\b", re.MULTILINE)
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Leave out what imports torch where that is not installed, as with `make test-core`."""
+    if collection_path.suffix != ".py" or find_spec("torch") is not None:
+        return None
+    return True if _NEEDS_TORCH.search(collection_path.read_text(encoding="utf-8")) else None
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -190,3 +192,18 @@ def test_tests_mirror_the_source_tree() -> None:
     for name in LAYERS:
         source = SOURCE / name if (SOURCE / name).is_dir() else None
         assert (tests / name).is_dir() if source else (tests / f"test_{name}.py").is_file(), name
+
+
+def test_without_torch_all_tests_that_do_not_need_it_are_found() -> None:
+    """As with `make test-core`: a file that imports it would end the run before its first test."""
+    code = (
+        "import sys\nfrom importlib.machinery import PathFinder\nimport pytest\nfind = PathFinder.find_spec\n"
+        "PathFinder.find_spec = lambda name, *where: None if name == 'torch' else find(name, *where)\n"
+        "sys.exit(pytest.main(['--collect-only', '-q', '-p', 'no:cacheprovider']))"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code], cwd=SOURCE.parents[1], capture_output=True, text=True, check=False
+    )
+    assert found.returncode == 0, found.stdout[-2000:]
+    assert "tests/memory/test_allocator.py" in found.stdout
+    assert "tests/memory/test_trace.py" not in found.stdout

@@ -1,4 +1,4 @@
-"""Some of these tests need torch, or ONNX Runtime; `make test-core` goes without."""
+"""A root to play; `make test-core` goes without torch, which some need though they do not import it themselves."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from PIL import Image
 from ..helpers import picture
 from .doubles import PHOTO, encoded, make_root
 
-_TORCH = ("command", "engines", "killed")
-collect_ignore_glob = [] if find_spec("torch") else [f"test_{name}.py" for name in _TORCH]
+collect_ignore_glob = [] if find_spec("torch") else ["test_killed.py"]
 
 
 @pytest.fixture
