@@ -181,7 +181,8 @@ def tiles(folder: Path) -> list[tuple[str, ...]]:
             for tiling in (Tiling((0, 0)), Tiling((_TILE, _TILE), overlap)):
                 asked = open_network(name, weights, tiling=tiling, device="cpu")
                 made.append(np.concatenate(list(asked.stripes(picture[:side, :side]))))
-            told = f"measured: {asked.overlap_for((_TILE, _TILE))}" if overlap is None else str(overlap)
+            found = asked.overlap_for((_TILE, _TILE), (side, side))
+            told = f"measured: {found}" if overlap is None else str(overlap)
             rows.append((Path(name).name, told, f"{np.abs(made[1] - made[0]).max() * 255:.3f}"))
     return rows
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from PIL import Image
 from imgstage import Dataset, RefusedError, UsageError
 from imgstage.play import Tiling, play
 from imgstage.play.scores import score
+from imgstage.play.store import Files
 
 from ..helpers import photo, picture
 from .doubles import (
@@ -53,6 +56,7 @@ def test_scores_are_of_the_pixels_and_beside_those_of_what_went_in(root: Path) -
     assert body["scores"] == {
         "compared": 1,
         **played.score.as_json(),
+        "identical": 0,
         "baseline": played.baseline.as_json(),
     }
     assert (body["found"], body["changed"], body["size_multiple"]) == (5, 2, 1)
@@ -81,10 +85,11 @@ def test_one_picture_that_the_network_refuses_is_held_and_the_rest_goes_on(root:
     assert set(outputs(root)) == {"a_after.png"}
 
 
+@pytest.mark.parametrize("multiple", [1, 20])
 @pytest.mark.parametrize("batch", [1, 2, 3, 8])
-def test_pictures_of_one_size_go_in_together(tmp_path: Path, batch: int) -> None:
+def test_pictures_of_one_size_go_in_together(tmp_path: Path, batch: int, multiple: int) -> None:
     root = make_root(tmp_path / "root", {f"{number}.png": picture(number, "PNG") for number in range(7)})
-    engine = Engine(invert)
+    engine = Engine(invert, multiple=multiple)  # they have 24x32 pixels
     asked = network(engine, batch=batch)
     engine.shapes.clear()
     played = play(root, asked)
@@ -196,6 +201,45 @@ def test_dry_runs_tell_what_would_be_kept(tmp_path: Path) -> None:
     play(root, network(Engine(invert)))
     assert play(root, network(Engine(invert)), dry_run=True).report.changed == 0
     assert play(root, network(Engine(invert)), dry_run=True, overwrite=True).report.changed == 2
+
+
+def test_a_sheet_of_a_split_shows_the_worst(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch")
+    monkeypatch.setattr("imgstage.play.api._WORST", 2)
+    root = make_root(tmp_path / "root")
+    (root / "test").mkdir()
+    for number, off in enumerate((9, 60, 3, 90, 30)):
+        for role, level in (("before", 100), ("after", 100 + off)):
+            Image.new("RGB", (16, 16), (level,) * 3).save(root / f"test/{number}_{role}.png")
+    played = play(root, network(Engine(lambda images: images)), split="test", sheet=True)
+    text = (root / "play_data/output/test.html").read_text()
+    assert [f"test/{number}_before.png" in text for number in range(5)] == [False, True, False, True, False]
+    assert [of.path for of in played.worst] == ["test/3_before.png", "test/1_before.png"]
+
+
+def test_no_more_results_wait_than_there_are_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each may be large."""
+    root = make_root(tmp_path / "root", {f"{number:02}.png": picture(number, "PNG") for number in range(20)})
+    asked, most = 0, 0
+
+    def ask(images: Numbers) -> Numbers:
+        nonlocal asked, most
+        if images.shape[1:3] == (24, 32):
+            asked += 1
+            most = max(most, asked - len(list((root / "play_data/output").glob("*.png"))))
+        return 1 - images
+
+    keep = Files.keep
+
+    def keep_slowly(*what: Any) -> None:
+        time.sleep(0.03)
+        keep(*what)
+
+    monkeypatch.setattr(Files, "keep", keep_slowly)
+    monkeypatch.setattr("imgstage.play.run.default_threads", lambda: 2)
+    play(root, network(Engine(ask)))
+    assert asked == 20
+    assert most <= 4
 
 
 def test_files_of_a_pair_are_one_picture_and_its_true_one(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

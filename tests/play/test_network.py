@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from imgstage import DefectError, UsageError
 from imgstage.play import Network, Tiling
 from imgstage.play.pixels import Source
+from imgstage.play.tiles import BLEND
 
 from ..helpers import photo
 from .doubles import Engine, Numbers, blur, invert, network
@@ -141,6 +142,50 @@ def test_of_one_size_alone_all_pictures_are_made() -> None:
         picture = photo("astronaut")[: size[0], : size[1]]
         assert asked(network(engine), picture) == pytest.approx(1 - picture / 255, abs=1e-6)
     assert {shape[:3] for shape in engine.shapes} == {(2, 64, 80)}
+
+
+@pytest.mark.parametrize("size", [(100, 512), (512, 100)])
+def test_a_side_that_is_not_cut_does_not_limit_what_tiles_share(size: tuple[int, int]) -> None:
+    """As of panoramas, whose tiles are as high as they are."""
+    picture = np.tile(photo("astronaut"), (2, 2, 1))[: size[0], : size[1]]
+    cut = network(Engine(blur(121)), Tiling((100, 256) if size[0] == 100 else (256, 100)))
+    assert np.abs(asked(cut, picture) - asked(network(Engine(blur(121)), Tiling((0, 0))), picture)).max() < 1e-5
+    assert cut.tiles_agree
+
+
+def test_tiles_of_a_network_of_one_small_size_are_an_error_of_the_picture_alone() -> None:
+    found = network(Engine(invert, size=(32, 32)))
+    assert asked(found, photo("astronaut")[:20, :32]).shape == (20, 32, 3)
+    with pytest.raises(DefectError, match="larger than the network takes, and tiles of 32 pixels a side are too small"):
+        asked(found, photo("astronaut"))
+
+
+@pytest.mark.parametrize("tile", [(128, 128), (0, 0)])
+def test_a_network_of_one_size_takes_no_wish_of_another(tile: tuple[int, int]) -> None:
+    with pytest.raises(UsageError, match=r"--tile (none|128x128) cannot be: double takes 64x80 .*Leave --tile out"):
+        network(Engine(invert, size=(64, 80)), Tiling(tile))
+    assert network(Engine(invert, size=(64, 80)), Tiling((64, 80))).tile_for((300, 300)) == (64, 80)
+
+
+def test_what_changes_little_shows_farther_when_all_of_it_changes() -> None:
+    assert network(Engine(blur(201))).reach == 100, "of noise, a column more or less makes no difference that shows"
+
+
+def test_tiles_agree_from_where_they_share_all_that_the_network_sees_and_what_is_blended() -> None:
+    for overlap, agree in ((2 * 20 + BLEND - 1, False), (2 * 20 + BLEND, True)):
+        found = network(Engine(blur(41)), Tiling((128, 128), overlap))
+        asked(found, photo("astronaut")[:300, :300])
+        assert found.tiles_agree == agree
+
+
+def test_memory_is_shared_by_a_batch() -> None:
+    height, width = network(Engine(invert), batch=4).tile_for((3456, 5184))
+    assert height * width <= 512**2 / 4
+
+
+def test_how_pictures_are_cut_is_part_of_what_results_are_known_by() -> None:
+    signatures = {network(Engine(invert), tiling).signature for tiling in (None, Tiling((64, 64)), Tiling(None, 8))}
+    assert len(signatures) == 3
 
 
 def test_without_a_tracer_large_pictures_go_in_small_tiles() -> None:

@@ -60,6 +60,12 @@ def test_what_has_no_whole_window_has_no_ssim() -> None:
     assert mean_score([]) is None
 
 
+def test_pictures_that_are_the_very_same_do_not_hide_how_near_the_others_are() -> None:
+    same = Score(math.inf, 1.0)
+    assert mean_score([Score(20.0, 0.25), same, Score(30.0, 0.25)]) == Score(25.0, 0.5)
+    assert mean_score([same, same]) == same
+
+
 def test_classes_are_counted_and_what_nobody_labelled_is_not() -> None:
     truth = np.array([[0, 0, 1, 1], [2, 2, 255, 255]])
     given = np.array([[0, 1, 1, 1], [2, 0, 1, 2]])

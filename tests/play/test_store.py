@@ -6,18 +6,19 @@ import errno
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from imgstage import RefusedError
+from imgstage import RefusedError, UsageError
 from imgstage.errors import BrokenOffError, LockedError
 from imgstage.images import encode_png, png_comment
 from imgstage.journal.results import open_results
-from imgstage.play import play
+from imgstage.play import Tiling, play
 
-from ..helpers import picture
+from ..helpers import photo, picture
 from .doubles import (
     PHOTO,
     Engine,
@@ -71,6 +72,77 @@ def test_what_somebody_else_put_there_is_never_overwritten_without_being_asked(r
     own.write_bytes(b"mine")
     assert accounted(play(root, network(Engine(invert)))) == (2, 1, 2, 1)
     assert own.read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("mine", [b"mine", encoded(Image.fromarray(PHOTO)), None])
+def test_what_play_did_not_write_stays_though_results_may_go(root: Path, tmp_path: Path, mine: bytes | None) -> None:
+    own = root / "play_data/output/a_after.png"
+    own.parent.mkdir()
+    if mine is None:
+        own.symlink_to(tmp_path / "nowhere")
+    else:
+        own.write_bytes(mine)
+    played = play(root, network(Engine(invert)), overwrite=True)
+    assert accounted(played) == (2, 1, 2, 1)
+    assert any(
+        "a_after.png is there, and no result of imgstage play; move it" in of.reason for of in played.report.held
+    )
+    assert own.is_symlink() if mine is None else own.read_bytes() == mine
+
+
+def test_what_comes_to_be_there_meanwhile_stays_too(root: Path) -> None:
+    own = root / "play_data/output/a_after.png"
+
+    def somebody_comes(images: Numbers) -> Numbers:
+        if images.shape[1:3] == PHOTO.shape[:2] and not own.exists():
+            own.write_bytes(b"mine")
+        return 1 - images
+
+    asked = network(Engine(somebody_comes))
+    assert accounted(play(root, asked, overwrite=True)) == (2, 1, 2, 1)
+    assert own.read_bytes() == b"mine"
+
+
+def test_results_are_not_played_themselves(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a picture of the user's own, put there, might be its own result."""
+    play(root, network(Engine(invert)))
+    there = outputs(root)
+    monkeypatch.chdir(root)
+    (root / "link").symlink_to(root / "play_data/output")
+    for name in ("play_data/output/a_after.png", str(root / "play_data/output/deep/er/b c 😀_after.png"), "link/x.png"):
+        with pytest.raises(UsageError, match="among the results"):
+            play(root, network(Engine(blur(3), name="another")), files=[name], suffix="", overwrite=True)
+    assert outputs(root) == there
+
+
+def test_a_folder_that_is_a_link_gets_no_results(root: Path) -> None:
+    (root / "train").mkdir()
+    (root / "train/a.png").write_bytes(picture(1, "PNG"))
+    (root / "play_data").rename(root / "elsewhere")
+    (root / "play_data").symlink_to(root / "train")
+    ways: list[dict[str, Any]] = [{}, {"files": [root / "elsewhere/a_before.png"]}, {"split": "train", "sheet": True}]
+    for way in ways:
+        with pytest.raises(RefusedError, match="play_data is a link"):
+            play(root, network(Engine(invert)), **way)
+    assert os.listdir(root / "train") == ["a.png"]
+
+
+def test_ctrl_c_does_not_wait_for_all_tiles_of_a_picture(tmp_path: Path) -> None:
+    root = make_root(tmp_path / "root", {"a.png": encoded(Image.fromarray(photo("astronaut")[:320, :320]))})
+    tiles = 0
+
+    def ask(images: Numbers) -> Numbers:
+        nonlocal tiles
+        if images.shape[1:3] == (64, 64):
+            tiles += 1
+            if tiles == 1:
+                os.kill(os.getpid(), signal.SIGINT)
+        return 1 - images
+
+    with pytest.raises(BrokenOffError, match="interrupted after 0 of 1"):
+        play(root, network(Engine(ask), Tiling((64, 64), 0)))
+    assert tiles == 1
+    assert outputs(root) == {}
 
 
 def test_each_result_says_what_it_was_made_of(root: Path) -> None:

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from imgstage import RefusedError
+from imgstage import RefusedError, UsageError
 from imgstage.play import play
 
 from ..helpers import photo
-from .doubles import PHOTO, Engine, accounted, classifier, colours, encoded, invert, make_root, network, pixels
+from .doubles import PHOTO, Engine, Numbers, accounted, classifier, colours, encoded, invert, make_root, network, pixels
 
 
 def test_depth_opacity_and_profile_are_kept(tmp_path: Path) -> None:
@@ -91,6 +91,64 @@ def test_classes_go_into_one_table(tmp_path: Path) -> None:
         play(root, network(Engine(classifier), classes=("x", "g", "b")))
     assert accounted(play(root, network(Engine(classifier, name="2"), classes=("r", "g", "b")))) == (0, 0, 3, 0)
     assert accounted(play(root, network(Engine(classifier), classes=("x", "g", "b")), overwrite=True)) == (3, 3, 0, 0)
+
+
+def test_pictures_to_be_classified_need_no_names_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows of a table are told apart by paths."""
+    red, blue = (colours(name)[f"{name}.png"] for name in ("red", "blue"))
+    names = ("a.png", "A.png", "a.bmp", "x_before.png", "x_after.png", "contact-sheet.png")
+    root = make_root(tmp_path / "root", dict.fromkeys(names, red) | {"sub/a.png": blue})
+    assert play(root, network(Engine(classifier)), dry_run=True).report.changed == 7
+    assert accounted(play(root, network(Engine(classifier)))) == (7, 7, 0, 0)
+    assert play(root, network(Engine(classifier)), dry_run=True).report.changed == 0
+    (root / "play_data/b.png").write_bytes(blue)
+    assert play(root, network(Engine(classifier)), dry_run=True).report.changed == 1
+    assert play(root, network(Engine(classifier)), dry_run=True, overwrite=True).report.changed == 8
+    monkeypatch.chdir(root / "play_data")
+    played = play(root, network(Engine(classifier)), files=["a.png", "sub/a.png", "x_before.png", "x_after.png"])
+    assert accounted(played) == (4, 4, 0, 0)
+    with pytest.raises(UsageError, match=r"--suffix is for results that are files.*Leave it out"):
+        play(root, network(Engine(classifier)), suffix="_class")
+
+
+def test_a_class_that_the_model_does_not_know_is_not_scored_and_told(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    root = make_root(tmp_path / "root")
+    for name in ("red", "dog"):
+        (root / "test" / name).mkdir(parents=True)
+        (root / f"test/{name}/{name}.png").write_bytes(colours("red")["red.png"])
+    played = play(root, network(Engine(classifier), classes=("red", "lime", "blue")), split="test")
+    assert [of.why_unscored for of in played.outcomes] == ["the model has no class 'dog'", ""]
+    assert played.confusion is not None
+    assert played.confusion.counts.sum() == 1
+
+
+def test_rows_are_written_while_others_are_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who is killed loses the last few alone."""
+    root = make_root(tmp_path / "root", colours("red1 red2 red3 red4 red11 red12 red13 red14"))
+    table = root / "play_data/output/classes.csv"
+    written = []
+
+    def ask(images: Numbers) -> Numbers:
+        written.append(table.exists())
+        return classifier(images)
+
+    asked = network(Engine(ask))
+    monkeypatch.setattr("imgstage.play.store._FLUSH_S", 0.0)
+    monkeypatch.setattr("imgstage.play.run.default_threads", lambda: 1)
+    play(root, asked)
+    assert written[-1]
+
+
+def test_rows_that_are_not_whole_are_made_again(tmp_path: Path) -> None:
+    root = make_root(tmp_path / "root", colours("red blue"))
+    play(root, network(Engine(classifier)))
+    table = root / "play_data/output/classes.csv"
+    whole = table.read_bytes()
+    rows = whole.splitlines()
+    table.write_bytes(b"\n".join([*rows[:-1], rows[-1].rpartition(b",")[0]]) + b"\n")
+    assert accounted(play(root, network(Engine(classifier)))) == (2, 1, 0, 0)
+    assert table.read_bytes() == whole
 
 
 def test_class_folders_of_a_split_are_what_is_true(tmp_path: Path) -> None:

@@ -134,6 +134,8 @@ def _told(played: Played, *, show_all: bool, as_built: bool) -> list[str]:
     if shown:
         worst = of["split"] and len(shown) < len([one for one in played.outcomes if one.is_compared])
         lines += ["", *([f"The worst {len(shown)}:"] if worst else []), *_scores(played, shown)]
+        if played.identical:
+            lines.append(f"{counted(played.identical, 'picture')} came out as the very true one: not in the mean of dB")
         if len(compared) > len(shown):
             lines.append(f"… and {len(compared) - len(shown):,} more; --all lists them")
         lines.append("")
@@ -189,7 +191,8 @@ def _closing(played: Played, *, dry_run: bool, show_all: bool) -> list[str]:
     earlier = f"; {before:,} done before" if before else ""
     lines = [f"{counted(count, 'picture')} in {played.seconds:.1f} s{rate}{tiles}{earlier}."]
     if not played.tiles_agree:
-        lines.append("Tiles share less than this model sees, so they may show: try --tile none or a larger --overlap.")
+        wish = "a larger --overlap" if played.network["only_size"] else "--tile none or a larger --overlap"
+        lines.append(f"Tiles share less than this model sees, so they may show: try {wish}.")
     if played.folder is not None:
         look = f" Look at {' and '.join(played.written)} there." if played.written else ""
         near = os.path.relpath(played.folder)

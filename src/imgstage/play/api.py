@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -16,8 +17,9 @@ from ..reasons import Why, because
 from ..root import PLAY, TRAIN, find_root, fold, show
 from . import preview
 from .classtable import NAME as CLASS_TABLE
+from .classtable import ClassTable
 from .config import FILE, read_config
-from .engines import open_engine
+from .engines import is_onnx, open_engine
 from .network import Network, Tiling
 from .run import Look, Player, Run
 from .scores import Confusion, Score, mean_score
@@ -45,7 +47,7 @@ class Played:
         report: which files were met, and what became of each.
         outcomes: of the pictures that went through.
         baseline: the mean score of what went in; None where nothing was compared.
-        score: the mean score of what came out.
+        score: the mean score of what came out; its PSNR leaves out the `identical`.
         confusion: of masks and classes, the same by counts, over all pictures.
         folder: where results lie; None where none were kept.
         written: sheets and pages that were written, relative to it.
@@ -75,11 +77,16 @@ class Played:
         compared = [of for of in self.outcomes if of.is_compared]
         return sorted(compared, key=lambda of: (-of.badness, of.path))[:_WORST]
 
+    @property
+    def identical(self) -> int:
+        """How many pictures came out as the very pixels of the true one, so that their PSNR is infinite."""
+        return sum(1 for of in self.outcomes if of.score is not None and math.isinf(of.score.psnr))
+
     def as_json(self) -> dict[str, Any]:
         """What `--json` prints."""
         scores: dict[str, Any] = {"compared": sum(1 for of in self.outcomes if of.is_compared)}
         if self.score is not None:
-            scores |= self.score.as_json()
+            scores |= {**self.score.as_json(), "identical": self.identical}
             scores["baseline"] = self.baseline.as_json() if self.baseline else None
         if self.confusion is not None:
             scores |= {"accuracy": self.confusion.accuracy, "mean_iou": self.confusion.mean_iou}
@@ -134,9 +141,13 @@ def open_network(
     if batch < 1:
         problem = f"batch is {batch}"
         raise UsageError(problem, "It must be 1 or more")
-    beside = Path(weights).expanduser() if weights else Path(model).expanduser() if model.endswith(".onnx") else None
+    if weights is not None and not str(weights):
+        problem = "The name of the file of weights is empty"
+        raise UsageError(problem, "Name the file with --weights, or leave that out")
+    path = Path(weights).expanduser() if weights is not None else None
+    beside = path or (Path(model).expanduser() if is_onnx(model) else None)
     config = read_config(beside.with_name(FILE) if beside else None).with_options(**options)
-    engine = open_engine(model, Path(weights).expanduser() if weights else None, device, config.channel_count)
+    engine = open_engine(model, path, device, config.channel_count)
     return Network(engine, config, tiling or Tiling(), batch)
 
 
@@ -171,25 +182,26 @@ def play(
     """
     place = find_root(Path(root) if root is not None else None)
     task = _task(network, place)
-    ending = _checked_suffix(task.suffix if suffix is None else suffix)
-    gathered = _gather(place, [str(of) for of in files], split, ending, masks=task.is_mask)
     folder = place.path / PLAY / OUTPUT
+    if split is None or sheet:
+        _check_folder(folder, files)
+    gathered = _gather(place, [str(of) for of in files], split, _ending(task, suffix), masks=task.is_mask)
     told = {
         "model": network.engine.name,
         "device": network.engine.device,
         "task": network.task,
         "size_multiple": network.multiple,
+        "only_size": list(network.engine.size) if network.engine.size else None,
         "split": split,
         "dry_run": dry_run,
     }
     pages = (f"{split}-contact-sheet.png", f"{split}.html") if split else ("contact-sheet.png", "index.html")
     if sheet:
         _check_pages(folder, pages, task)
-    if split is None:
+    if split is None and not isinstance(task, Classes):
         gathered = _beside_pages(gathered, pages)
     if dry_run:
-        table = None if split else CLASS_TABLE if isinstance(task, Classes) else ""
-        return _dry(gathered, folder, table, told, overwrite=overwrite)
+        return _dry(gathered, folder, None if split else task, told, overwrite=overwrite)
     keeps = sheet or split is None
     with ExitStack() as stack:
         results = stack.enter_context(open_results(folder)) if keeps else None
@@ -204,7 +216,18 @@ def play(
     return _played(gathered, run, network, folder if keeps else None, written, told)
 
 
-def _gather(root: Root, files: Sequence[str], split: str | None, suffix: str, *, masks: bool) -> Gathered:
+def _check_folder(folder: Path, files: Sequence[str | Path]) -> None:
+    """What is written lies in the root itself, and nothing that lies there already is read."""
+    if folder.parent.is_symlink():
+        problem = f"{show(str(folder.parent))} is a link"
+        raise RefusedError(problem, "Make a folder there and put pictures into it; results are written beside them")
+    for given in files:
+        if Path(given).resolve().is_relative_to(folder.resolve()):
+            problem = f"{show(str(given))} lies in {PLAY}/{OUTPUT}/, among the results"
+            raise UsageError(problem, f"To run a model on a result, copy it to {PLAY}/ first")
+
+
+def _gather(root: Root, files: Sequence[str], split: str | None, suffix: str | None, *, masks: bool) -> Gathered:
     if split is not None:
         if files:
             problem = "A split is played whole, so no files can be named beside it"
@@ -235,7 +258,15 @@ def _store(results: Results, task: Task | Classes, *, overwrite: bool) -> Store:
     return Files(results, task, overwrite=overwrite)
 
 
-def _checked_suffix(suffix: str) -> str:
+def _ending(task: Task | Classes, suffix: str | None) -> str | None:
+    """What names of results end with; None where they are rows of a table."""
+    if isinstance(task, Classes):
+        if suffix is not None:
+            problem = f"--suffix is for results that are files; of classes, {CLASS_TABLE} is written"
+            raise UsageError(problem, "Leave it out")
+        return None
+    if suffix is None:
+        return task.suffix
     if "/" in suffix or not suffix.isprintable() or any("\ud800" <= c <= "\udfff" for c in suffix):
         problem = f"{suffix!r} cannot end the name of a file"
         raise UsageError(problem, "Give such as --suffix _after")
@@ -276,18 +307,25 @@ def _beside_pages(gathered: Gathered, pages: Sequence[str]) -> Gathered:
     return replace(gathered, jobs=jobs, truths=truths, held=(*gathered.held, *held, *lost))
 
 
-def _dry(gathered: Gathered, folder: Path, table: str | None, network: dict[str, Any], *, overwrite: bool) -> Played:
+def _dry(
+    gathered: Gathered, folder: Path, task: Task | Classes | None, network: dict[str, Any], *, overwrite: bool
+) -> Played:
     """What would be, as far as names tell: what a result was made of is looked at in the run itself.
 
     Args:
         gathered: the pictures.
         folder: of results.
-        table: which results are in, or "" where each is a file; None where none are kept.
+        task: what is made of the network's answers; None where no results are kept.
         network: what is told of it.
         overwrite: whether earlier results may go.
     """
-    names = [table or f"{of.name}.png" if table is not None else "" for of in gathered.jobs]
-    new = [bool(name) and (overwrite or not (folder / name).exists()) for name in names]
+    if isinstance(task, Classes):
+        table = ClassTable(folder / CLASS_TABLE, task.names, overwrite=overwrite)
+        names = [CLASS_TABLE] * len(gathered.jobs)
+        new = [overwrite or table.row(of.path) is None for of in gathered.jobs]
+    else:
+        names = [f"{of.name}.png" if task is not None else "" for of in gathered.jobs]
+        new = [bool(name) and (overwrite or not (folder / name).exists()) for name in names]
     told = zip(gathered.jobs, names, new, strict=True)
     outcomes = [Outcome(of.path, name, is_new=is_new) for of, name, is_new in told]
     report = Report(len(outcomes) + gathered.truths, sum(new), gathered.held, gathered.ignored)

@@ -115,6 +115,11 @@ def keep_freed_memory() -> None:
             ctypes.CDLL(None).mallopt(*setting)
 
 
+def is_onnx(model: str) -> bool:
+    """Whether a model's name is that of an ONNX file."""
+    return model.lower().endswith(".onnx")
+
+
 def open_engine(model: str, weights: Path | None, device: str, channels: int) -> Engine:
     """Make a network ready to run.
 
@@ -133,7 +138,7 @@ def open_engine(model: str, weights: Path | None, device: str, channels: int) ->
 
         return open_torch(model, weights, device, channels)
     path = Path(model).expanduser()
-    if path.suffix.lower() != ".onnx":
+    if not is_onnx(model):
         problem = f"{show(str(path))} holds weights or a pickled model, and not the code of a network"
         raise UsageError(problem, "Name the network with --model, such as file.py:Class, and that file with --weights")
     if weights is not None:

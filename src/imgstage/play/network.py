@@ -56,7 +56,7 @@ class Network:
         batch: images that go in at once, where they have one size.
 
     Attributes:
-        config: the same, with what asking has told.
+        config: the same.
         task: what its answer means.
         multiple: what height and width must be multiples of.
         scale: pixels of its answer, along a side, for one of the picture.
@@ -79,7 +79,11 @@ class Network:
         self._check_tile()
 
     def _check_tile(self) -> None:
-        wish = self._tiling.tile
+        wish, only = self._tiling.tile, self.engine.size
+        if wish is not None and only is not None and wish != only:
+            told = "none" if wish == (0, 0) else f"{wish[0]}x{wish[1]}"
+            problem = f"--tile {told} cannot be: {self.engine.name} takes {only[0]}x{only[1]} (height x width) alone"
+            raise UsageError(problem, "Leave --tile out")
         if not wish or wish == (0, 0):
             return
         near = safe_sizes(wish, self.multiple)
@@ -113,11 +117,14 @@ class Network:
             return _SMALL**2
         return taken.pixels_within(_free_bytes(self.engine.device))
 
-    def overlap_for(self, tile: tuple[int, int]) -> int:
-        """Pixels that tiles share, as far as they have so many."""
-        most = min(tile) - 2 * (BLEND + self.multiple)
+    def overlap_for(self, tile: tuple[int, int], size: tuple[int, int]) -> int:
+        """Pixels that tiles of a picture of a size share, as far as they have so many along the sides that are cut."""
+        cut = [side for side, length in zip(tile, size, strict=True) if side < length]
+        if not cut:
+            return 0
         if self._tiling.overlap is not None:
             return self._tiling.overlap
+        most = min(cut) - 2 * (BLEND + self.multiple)
         return max(0, min(self._asked_overlap, most // self.multiple * self.multiple))
 
     @property
@@ -209,8 +216,12 @@ class Network:
         whole = self._padded(pixels)
         size = whole.shape[0], whole.shape[1]
         tile = self.tile_for(size)
-        overlap = self.overlap_for(tile) if tile[0] < size[0] or tile[1] < size[1] else 0
-        grid = Grid(size, tile, overlap, self.multiple)
+        overlap = self.overlap_for(tile, size)
+        try:
+            grid = Grid(size, tile, overlap, self.multiple)
+        except UsageError as error:  # of a network that takes one small size alone
+            problem = f"it is larger than the network takes, and {error.problem[0].lower()}{error.problem[1:]}"
+            raise DefectError(problem) from error
         if len(grid) == 1:
             yield self.run([whole])[0][:height, :width]
             return

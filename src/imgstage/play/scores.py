@@ -97,11 +97,12 @@ def _sums_of_seven(of: NDArray[Any]) -> NDArray[Any]:
 
 
 def mean_score(scores: Sequence[Score]) -> Score | None:
-    """The mean over pictures; None of none."""
+    """The mean over pictures; None of none. Of PSNR, over those that are not the very same: else it is infinite."""
     if not scores:
         return None
+    finite = [of.psnr for of in scores if math.isfinite(of.psnr)]
     known = [of.ssim for of in scores if of.ssim is not None]
-    return Score(sum(of.psnr for of in scores) / len(scores), sum(known) / len(known) if known else None)
+    return Score(sum(finite) / len(finite) if finite else math.inf, sum(known) / len(known) if known else None)
 
 
 @dataclass

@@ -76,7 +76,7 @@ class Gathered:
     pairing: str = ""
 
 
-def of_folder(root: Root, suffix: str, *, masks: bool) -> Gathered:
+def of_folder(root: Root, suffix: str | None, *, masks: bool) -> Gathered:
     """All pictures in `play_data/`, but for those in `play_data/output/`.
 
     Names are read as those of samples are: by `imgstage.toml`, else by what explains most of them. A name that ends
@@ -84,15 +84,15 @@ def of_folder(root: Root, suffix: str, *, masks: bool) -> Gathered:
 
     Args:
         root: holds the folder.
-        suffix: what names of results end with.
+        suffix: what names of results end with; None where they are rows of a table: then each picture stands alone.
         masks: whether true ones are masks, rather than pictures.
 
     Raises:
         RefusedError: there is no such folder, or nothing in it.
     """
     folder = root.path / PLAY
-    if not folder.is_dir() or folder.is_symlink():
-        problem = f"{show(str(folder))} is {'a link' if folder.is_symlink() else 'no folder'}"
+    if not folder.is_dir():
+        problem = f"{show(str(folder))} is no folder"
         raise RefusedError(problem, "Make a folder there and put pictures into it, or name files")
     files = [of for of in list_files(folder) if of.path != OUTPUT and not of.path.startswith(f"{OUTPUT}/")]
     held = [Note(f"{PLAY}/{of.path}", of.trouble) for of in files if of.trouble and of.kind is Kind.IMAGE]
@@ -103,6 +103,9 @@ def of_folder(root: Root, suffix: str, *, masks: bool) -> Gathered:
     if not names and not held:
         problem = f"There are no pictures in {show(str(folder))}"
         raise RefusedError(problem, "Put some there, or name files")
+    if suffix is None:
+        alone = tuple(Job(f"{PLAY}/{name}", folder / name, name) for name in names)
+        return Gathered(alone, held=tuple(sorted(held)), ignored=tuple(sorted(ignored)))
     slots, told = _read_names(names, settings.read(root).pairing)
     truths = {slot.sample: name for name, slot in slots.items() if slot.role == slot.rule.roles[1]}
     jobs: list[Job] = []
@@ -185,20 +188,21 @@ def _apart(jobs: Sequence[Job]) -> tuple[list[Job], list[Note]]:
     return [job for job in jobs if len(same[fold(job.name)]) == 1], notes
 
 
-def of_files(files: Sequence[str], here: Path, suffix: str, *, masks: bool) -> Gathered:
+def of_files(files: Sequence[str], here: Path, suffix: str | None, *, masks: bool) -> Gathered:
     """Pictures that a user names.
 
     Args:
         files: their paths.
         here: what paths are relative to.
-        suffix: what names of results end with.
+        suffix: see `of_folder`.
         masks: whether masks are made, of which no true ones lie beside pictures by name.
 
     Raises:
         UsageError: one is no picture, or two would have one result.
     """
     jobs: list[Job] = []
-    truths = {_truth_beside(here / given) for given in files} if not masks else set()
+    has_truths = not masks and suffix is not None
+    truths = {_truth_beside(here / given) for given in files} if has_truths else set()
     for given in dict.fromkeys(files):
         path = here / given
         told = show(given)
@@ -213,9 +217,9 @@ def of_files(files: Sequence[str], here: Path, suffix: str, *, masks: bool) -> G
             raise UsageError(problem, f"It reads {', '.join(sorted(SUFFIXES))}")
         if path in truths:  # named beside the picture that should become it
             continue
-        name = _ended(_bare(path.name), suffix)
-        jobs.append(Job(given, path, name, None if masks else _truth_beside(path)))
-    apart, twins = _apart(jobs)
+        name = given if suffix is None else _ended(_bare(path.name), suffix)
+        jobs.append(Job(given, path, name, _truth_beside(path) if has_truths else None))
+    apart, twins = _apart(jobs) if suffix is not None else (jobs, [])
     if twins:
         problem = f"{show(twins[0].path)} and {show(twins[1].path)} would have one result"
         raise UsageError(problem, f"Name one of the two, or put them into folders of {PLAY}/, which are kept")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from ..errors import DefectError
+from ..errors import DefectError, DestinationError
 from ..images import png_comment
 from .classtable import NAME, ClassTable
 
@@ -41,6 +42,7 @@ class Store(Protocol):
 
         Raises:
             EarlierError: another result is there, and stays.
+            DestinationError: something else is.
         """
 
     def keep(self, job: Job, made_of: str, made: NDArray[Any], source: Source) -> None:
@@ -61,7 +63,7 @@ class Files:
     Args:
         results: the folder.
         task: makes files of results.
-        overwrite: whether earlier ones may go.
+        overwrite: whether earlier ones may go; what is no result stays all the same.
     """
 
     def __init__(self, results: Results, task: Task, *, overwrite: bool) -> None:
@@ -73,26 +75,43 @@ class Files:
 
     def earlier(self, job: Job, made_of: str) -> NDArray[Any] | None:
         """See `Store`."""
-        path = Path(self._results.path(self.name(job)))
-        if self._overwrite or not (path.exists() or path.is_symlink()):
+        path = self._place(job)
+        if not os.path.lexists(path):
             return None
-        with suppress(OSError, DefectError):
-            data = path.read_bytes() if path.is_file() else b""
-            if png_comment(data) == f"{_MARK}{made_of}":
+        data = _content(path)
+        mark = png_comment(data)
+        if not mark.startswith(_MARK):
+            problem = f"{self.name(job)} is there, and no result of imgstage play; move it away"
+            raise DestinationError(problem, "Move it away")
+        if self._overwrite:
+            return None
+        if mark == f"{_MARK}{made_of}":
+            with suppress(DefectError):
                 return self._task.decode(data)
         raise EarlierError
 
     def keep(self, job: Job, made_of: str, made: NDArray[Any], source: Source) -> None:
         """See `Store`."""
         data = self._task.encode(made, source, f"{_MARK}{made_of}")
+        replace = self._overwrite and png_comment(_content(self._place(job))).startswith(_MARK)
         try:
-            self._results.put(self.name(job), data, replace=self._overwrite)
+            self._results.put(self.name(job), data, replace=replace)
         except FileExistsError as error:
             raise EarlierError from error
+
+    def _place(self, job: Job) -> Path:
+        return Path(self._results.path(self.name(job)))
 
     def close(self) -> None:
         """See `Store`."""
         self._results.sync()
+
+
+def _content(path: Path) -> bytes:
+    """Of a file; empty where it cannot be read, or is none."""
+    with suppress(OSError):
+        return path.read_bytes() if path.is_file() and not path.is_symlink() else b""
+    return b""
 
 
 class Rows:

@@ -207,7 +207,7 @@ class Classes:
         outputs: see `ModelConfig`.
     """
 
-    suffix, is_mask = "", False
+    is_mask = False
 
     def __init__(self, names: Sequence[str], outputs: Outputs = "logits") -> None:
         self.names, self._outputs = tuple(names), outputs
@@ -227,6 +227,8 @@ class Classes:
         if outcome.label in self.names:
             given, true = (np.array([self.names.index(of)]) for of in (outcome.classes[0][0], outcome.label))
             outcome.confusion = Confusion.between(given, true, len(self.names))
+        elif outcome.label:
+            outcome.why_unscored = f"the model has no class {outcome.label!r}"
 
 
 def probabilities(values: NDArray[np.float32], outputs: Outputs = "logits") -> NDArray[np.float64]:
