@@ -154,6 +154,18 @@ def test_expandable_segments_give_whole_pages_back() -> None:
     assert allocator.reserved == 100 * MIB
 
 
+def test_pages_that_are_given_back_at_the_limit_are_mapped_again_where_they_are_needed() -> None:
+    allocator = Allocator(80 * MIB, expandable=True)
+    allocator.allocate(0, 20 * MIB)
+    allocator.allocate(1, 21 * MIB)
+    allocator.free(0)
+    allocator.allocate(2, 25 * MIB)
+    allocator.free(2)
+    assert allocator.reserved == 80 * MIB
+    allocator.allocate(3, 40 * MIB)  # the place for it is looked for anew when all that was free has been given back
+    assert (allocator.allocated, allocator.reserved) == (61 * MIB, 80 * MIB)
+
+
 sizes = st.one_of(st.integers(1, 3 * MIB), st.integers(MIB, 40 * MIB))
 actions = st.lists(st.tuples(st.booleans(), sizes, st.integers(0, 1000)), max_size=120)
 

@@ -78,6 +78,7 @@ def test_memory_alone_will_do(name: str, nominal: int) -> None:
         ("NVIDIA GeForce RTX 4090 Laptop GPU", "its memory"),
         ("0GiB", "24GiB"),
         ("99999GiB", "24GiB"),
+        (f"{'9' * 400}GiB", "24GiB"),
     ],
 )
 def test_what_is_none_is_refused(name: str, advice: str) -> None:

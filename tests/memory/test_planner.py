@@ -82,8 +82,33 @@ def test_the_largest_size_may_be_far_from_the_wish() -> None:
     assert best.training.size[0] > 8 * 32
 
 
-def test_a_network_that_takes_nothing_small_finds_that_nothing_fits() -> None:
-    assert Planner("torchvision:resnet18", Training((64, 64), 1, loss="ce"), "0.4GiB").largest_size(1) is None
+class TakesNothingSmall(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Conv2d(3, 32, 3, padding=1)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        if min(images.shape[2:]) < 200:
+            message = "it wants 200 pixels"
+            raise ValueError(message)
+        made: torch.Tensor = self.layer(images)
+        return made
+
+
+@pytest.mark.parametrize("wish", [(256, 256), (700, 700), (2000, 2000), (201, 201)])
+def test_a_network_that_takes_nothing_small_is_told_the_largest_all_the_same(wish: tuple[int, int]) -> None:
+    best = Planner(TakesNothingSmall(), Training(wish, 8), "2GiB").largest_size(8)
+    assert best.verdict == "fits"
+    height, width = best.training.size
+    assert height > 200
+    larger = Planner(TakesNothingSmall(), Training((height + 8, width + 8), 8), "2GiB").plan()
+    assert larger.verdict != "fits"
+
+
+def test_where_no_size_fits_the_smallest_that_was_tried_is_told() -> None:
+    best = Planner(TakesNothingSmall(), Training((700, 700), 64), "1GiB").largest_size(8)
+    assert best.verdict != "fits"
+    assert best.training.size == (200, 200)
 
 
 def test_the_largest_size_has_the_aspect_and_is_safe() -> None:

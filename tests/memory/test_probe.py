@@ -30,6 +30,31 @@ def test_a_network_that_takes_nothing_is_refused() -> None:
         Probe(nn.Linear(3, 3)).divisor()
 
 
+def halved_and_doubled(times: int) -> nn.Module:
+    """It takes any size, and gives back the next multiple."""
+    down = [nn.Conv2d(3, 3, 3, 2, 1) for _ in range(times)]
+    return nn.Sequential(*down, *(nn.ConvTranspose2d(3, 3, 2, 2) for _ in range(times)))
+
+
+def test_sizes_that_come_out_at_another_are_not_taken_for_safe() -> None:
+    probe = Probe(halved_and_doubled(3))
+    assert probe.takes((97, 101))
+    assert not probe.keeps((97, 101))
+    assert probe.divisor() == 8
+
+
+@pytest.mark.parametrize(
+    ("network", "divisor"),
+    [
+        (nn.Conv2d(3, 3, 5), 1),  # a size of its own, whatever goes in
+        (nn.Conv2d(3, 3, 4, 4), 4),  # a quarter
+        (nn.ConvTranspose2d(3, 3, 2, 2), 1),  # twice
+    ],
+)
+def test_networks_may_make_images_larger_or_smaller(network: nn.Module, divisor: int) -> None:
+    assert Probe(network).divisor() == divisor
+
+
 def test_an_odd_divisor_is_found_too() -> None:
     class Patches(nn.Module):
         def forward(self, images: torch.Tensor) -> torch.Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -86,5 +88,41 @@ def test_it_is_known_by_its_code_and_settings_too(tmp_path: Path) -> None:
         known.add(open_torch(f"{path}:build", None, "cpu", 3).identity)
     assert len(known) == 4
     first, second = Half(), Half()
+    first.tried = second.tried = (min, max, (1, print))  # type: ignore[assignment]
+    assert TorchEngine(first, "a").identity == TorchEngine(second, "a").identity
     second.gain = 2.0  # type: ignore[assignment]
     assert TorchEngine(first, "a").identity != TorchEngine(second, "a").identity
+
+
+@pytest.mark.parametrize(
+    "way", ["import parts.own_layers as of", "from parts.own_layers import GAIN", "from parts import own_layers"]
+)
+def test_it_is_known_by_the_code_that_its_own_imports(tmp_path: Path, way: str) -> None:
+    """Each time in a process of its own: a module is imported once."""
+    path = tmp_path / "imports_some.py"
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts/__init__.py").write_text("", encoding="utf-8")
+    path.write_text(f"{way}\nfrom torch import nn\nclass Net(nn.Identity):\n    pass\n", encoding="utf-8")
+    known = set()
+    for number in (1, 2, 2):
+        (tmp_path / "parts/own_layers.py").write_text(f"GAIN = {number}\n", encoding="utf-8")
+        command = [sys.executable, "-c", ASK, f"{path}:Net"]
+        known.add(subprocess.run(command, check=True, capture_output=True, text=True, cwd=tmp_path).stdout)
+    assert len(known) == 2
+
+
+ASK = """
+import sys
+from imgstage.networks.engine import open_torch
+print(open_torch(sys.argv[1], None, "cpu", 3).identity)
+"""
+
+
+def test_a_network_that_cannot_be_shown_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "shy.py"
+    path.write_text(
+        "from torch import nn\nclass Net(nn.Identity):\n    def extra_repr(self):\n        return self.nothing\n",
+        encoding="utf-8",
+    )
+    with pytest.raises(UsageError, match=r"cannot be brought to cpu .AttributeError"):
+        open_torch(f"{path}:Net", None, "cpu", 3)

@@ -81,6 +81,28 @@ def test_each_file_is_a_module_of_its_own(tmp_path: Path) -> None:
     assert type(build(f"{files[1]}:Net")).__module__ == type(networks[1]).__module__
 
 
+def test_what_is_imported_when_it_is_called_is_found_too(tmp_path: Path) -> None:
+    """Also where the file itself adds to the path, as research code does."""
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib/imported_late.py").write_text("WIDTH = 4\n", encoding="utf-8")
+    (tmp_path / "beside_it.py").write_text("WIDTH = 3\n", encoding="utf-8")
+    path = tmp_path / "late.py"
+    path.write_text(
+        "import os, sys\nfrom torch import nn\nsys.path.append(os.path.join(os.path.dirname(__file__), 'lib'))\n"
+        "def build():\n    import beside_it, imported_late\n"
+        "    return nn.Conv2d(beside_it.WIDTH, imported_late.WIDTH, 1)\n",
+        encoding="utf-8",
+    )
+    before = list(sys.path)
+    network = build(f"{path}:build")
+    assert isinstance(network, nn.Conv2d)
+    assert (network.in_channels, network.out_channels) == (3, 4)
+    assert [of for of in sys.path if of not in before] == [str(tmp_path / "lib")], "what it added itself"
+    sys.path.remove(str(tmp_path / "lib"))
+    build(f"{path}:build")
+    sys.path[:] = before
+
+
 def test_of_a_module_in_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package = tmp_path / "nets_of_mine"
     package.mkdir()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 
 from imgstage import UsageError
 from imgstage.networks.weights import load_weights
@@ -96,6 +97,23 @@ def test_what_is_no_file_of_weights_is_told(tmp_path: Path, name: str, data: byt
         (tmp_path / name).write_bytes(data)
     with pytest.raises(UsageError, match=told):
         load_weights(small(), tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda of: of.to_sparse(),
+        lambda of: of.to(torch.int64),
+        lambda of: of.to(torch.complex64),
+    ],
+)
+def test_numbers_that_would_not_be_copied_whole_are_told(tmp_path: Path, made: Callable[[Tensor], Tensor]) -> None:
+    state = small().state_dict()
+    torch.save({**state, "0.weight": made(state["0.weight"])}, tmp_path / "a.pt")
+    with pytest.raises(UsageError, match=r"no such numbers are 0.weight|cannot be read as weights"):
+        load_weights(small(), tmp_path / "a.pt")
+    torch.save({**state, "0.weight": state["0.weight"].to(torch.float16)}, tmp_path / "a.pt")
+    load_weights(small(), tmp_path / "a.pt")
 
 
 def test_a_list_is_no_weights(tmp_path: Path) -> None:

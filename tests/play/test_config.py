@@ -41,6 +41,7 @@ def test_options_go_before_it() -> None:
         ("channels = 'rgb'", "one of RGB, BGR, L"),
         ("range = [1, 0]", "two numbers, black and white"),
         ("range = [0, nan]", "two numbers, black and white"),
+        (f"range = [0, 1{'0' * 400}]", "two numbers, black and white"),
         ("size_multiple = 0", "whole number from 1"),
         ("size_multiple = true", "whole number from 1"),
         ("size = [64]", "height and width"),

@@ -17,10 +17,10 @@ from safetensors.torch import save_file
 from torch import nn
 
 from imgstage import UsageError
-from imgstage.networks import build
+from imgstage.networks import UNet, build
 from imgstage.play import Tiling, open_network, play
+from imgstage.play.engines import _external, open_engine
 from imgstage.play.engines import _identity as identity_of
-from imgstage.play.engines import open_engine
 
 from ..helpers import photo
 from .doubles import encoded, make_root, pixels
@@ -40,7 +40,7 @@ def example(folder: Path) -> tuple[Path, Any]:
     return path, network.eval()
 
 
-def export(network: nn.Module, path: Path, *, size: tuple[int, int] | None = None) -> None:
+def export(network: nn.Module, path: Path, *, size: tuple[int, int] | None = None, external_data: bool = False) -> None:
     """As the documentation of PyTorch has it; with a size, for that alone."""
     dynamic = torch.export.Dim.DYNAMIC
     sides = {2: 4 * torch.export.Dim("h", max=4096), 3: 4 * torch.export.Dim("w", max=4096)}
@@ -51,7 +51,7 @@ def export(network: nn.Module, path: Path, *, size: tuple[int, int] | None = Non
             (torch.zeros(1, 3, *(size or (64, 96))),),
             path,
             dynamo=True,
-            external_data=False,
+            external_data=external_data,
             verbose=False,
             dynamic_shapes=None if size else ({0: dynamic, **sides},),
         )
@@ -155,18 +155,27 @@ def test_onnx_needs_no_torch(models: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert (network.multiple, network.task) == (4, "image-to-image")
 
 
-def test_a_model_is_known_by_the_weights_beside_it(models: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["a.onnx.data", "weights/w.bin"])
+def test_a_model_is_known_by_the_weights_beside_it(models: Path, tmp_path: Path, name: str) -> None:
     known = set()
     for number in range(2):
-        (tmp_path / "a.onnx").write_bytes((models / "unet.onnx").read_bytes() + b"")
-        name = b"a.onnx.data"
-        (tmp_path / "a.onnx").write_bytes((tmp_path / "a.onnx").read_bytes() + b"\x72" + bytes([len(name)]) + name)
-        (tmp_path / "a.onnx.data").write_bytes(bytes([number]) * 99)
-        (tmp_path / "other.data").write_bytes(bytes([number]) * 9)
+        entry = b"\x0a\x08location\x12" + bytes([len(name)]) + name.encode()
+        (tmp_path / "a.onnx").write_bytes((models / "unet.onnx").read_bytes() + entry)
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(bytes([number]) * 99)
         known.add(identity_of(tmp_path / "a.onnx"))
     assert len(known) == 2
-    (tmp_path / "other.data").write_bytes(b"changed")
+    (tmp_path / "x").write_bytes(b"another file, whose name is somewhere in any model")
     assert identity_of(tmp_path / "a.onnx") in known
+
+
+def test_the_weights_beside_a_model_are_found_by_what_it_says(tmp_path: Path) -> None:
+    for name in ("a.onnx", "longer" * 25 + ".onnx"):
+        export(UNet(8, 2), tmp_path / name, external_data=True)
+        assert _external((tmp_path / name).read_bytes()) == {f"{name}.data"}
+        assert (tmp_path / f"{name}.data").is_file()
+    export(UNet(8, 2), tmp_path / "b.onnx")
+    assert _external((tmp_path / "b.onnx").read_bytes()) == set()
 
 
 def test_freed_memory_is_kept_where_that_can_be() -> None:

@@ -123,6 +123,20 @@ def _area(size: tuple[int, int]) -> int:
     return size[0] * size[1]
 
 
+ONLY_SIDES = (224, 256, 299, 384, 512)
+"""Pixels a side, of networks that take one size alone."""
+
+
+def keeps_shape(given: tuple[int, ...], made: tuple[int, ...]) -> bool:
+    """Whether what comes out is as large as what went in, or so many times larger or smaller along each side.
+
+    Args:
+        given: (height, width) in pixels.
+        made: the same of what came out; empty where that has no sides, as classes have not.
+    """
+    return all(of > 0 and (of % side == 0 or side % of == 0) for of, side in zip(made, given, strict=False))
+
+
 def smallest_divisor(takes: Callable[[tuple[int, int]], bool]) -> int | None:
     """What height and width must be multiples of, at least; None where nothing that was tried goes.
 

@@ -110,7 +110,7 @@ def find(name: str) -> Gpu:
     """
     if size := re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(g|m)i?b?\s*", name.lower()):
         unit = GIB if size[2] == "g" else MIB  # who says GB of a GPU means GiB
-        nominal = int(float(size[1]) * unit)
+        nominal = float(size[1]) * unit
         if not GIB // 4 <= nominal <= 4096 * GIB:
             problem = f"A GPU with {name.strip()} of memory makes no sense"
             raise UsageError(problem, "Give such as 24GiB")

@@ -108,16 +108,16 @@ class Planner:
         growth = self._grown(training)
         return self.plan(training, growth.at(batch) if growth else None)
 
-    def largest_batch(self, training: Training | None = None) -> MemoryPlan | None:
-        """The most images a step that fit; None where not even one does."""
+    def largest_batch(self, training: Training | None = None) -> MemoryPlan:
+        """The most images a step that fit; one, where not even that does."""
         training = training or self.training
         at = self._largest(lambda batch: self.at(batch, training).verdict == "fits", _MOST)
         if at and self._fits(training._replace(batch=at)) is None:  # memory that does not grow evenly with the batch
             at = self._largest(lambda batch: self._fits(training._replace(batch=batch)) is not None, at)
-        return self._fits(training._replace(batch=at)) if at else None
+        return self.plan(training._replace(batch=at or 1))
 
-    def largest_size(self, divisor: int) -> MemoryPlan | None:
-        """The largest size of the wish's aspect that fits, of multiples of a divisor; None where none does."""
+    def largest_size(self, divisor: int) -> MemoryPlan:
+        """The largest size of the wish's aspect that fits, of multiples of a divisor; where none does, the smallest."""
         height, width = self.training.size
         most = max(1, _LONGEST // divisor)
 
@@ -130,16 +130,17 @@ class Planner:
         plans: dict[int, MemoryPlan] = {}
 
         def fits(steps: int) -> bool:
+            """Whether the largest that fits is no smaller."""
             try:
                 plans[steps] = self.plan(self.training._replace(size=size(steps)))
-            except ImgstageError:  # some networks take nothing so small
-                return False
+            except ImgstageError:  # some networks take nothing so small, and some nothing so large
+                return steps < min(plans, default=most)
             return plans[steps].verdict == "fits"
 
         def guess(low: int, high: int) -> int:
             """Between the two, where memory that grows with the area would reach the GPU's."""
             assert self.gpu is not None
-            if high not in plans:
+            if low not in plans or high not in plans:
                 return (low + high) // 2
             (a, b), (x, y) = (low**2, high**2), (plans[at].process_bytes.high for at in (low, high))
             area = a + (b - a) * (self.gpu.usable_bytes - x) / max(1, y - x)
@@ -151,10 +152,10 @@ class Planner:
         high = min(high, most + 1)
         guesses = True
         while high - low > 1:
-            at = guess(low, high) if low and guesses else (low + high) // 2
+            at = guess(low, high) if guesses else (low + high) // 2
             guesses = not guesses  # guesses come near from one side only
             low, high = (at, high) if fits(at) else (low, at)
-        return plans.get(low)
+        return plans.get(low) or (plans[min(plans)] if plans else self.plan())
 
     @staticmethod
     def _largest(fits: Callable[[int], bool], most: int) -> int:
@@ -356,18 +357,19 @@ def solve(
     Raises:
         UsageError: as for `estimate`.
     """
-    from .probe import Probe
-
+    if what not in ("batch", "size"):
+        problem = f"There is nothing called {what!r} to solve for"
+        raise UsageError(problem, "Give batch or size")
     planner = Planner(model, _wish(size, batch, how), gpu)
     planner.plan()  # a wish that cannot be is told first
+    from .probe import Probe
+
     divisor: int | None = None
     try:
         divisor = Probe(planner.model, planner.training.channels).divisor()
     except UsageError:  # it takes one size alone
         if what == "size":
             raise
-    found = planner.largest_size(divisor) if what == "size" and divisor else planner.largest_batch()
-    smallest = planner.training._replace(batch=1) if what == "batch" else planner.training
-    best = found or planner.plan(smallest)
+    best = planner.largest_size(divisor) if what == "size" and divisor else planner.largest_batch()
     advice = sorted(planner.advice(best, divisor), key=lambda of: -of.saved_bytes)
-    return Solution(best, found is not None, tuple(advice))
+    return Solution(best, best.verdict == "fits", tuple(advice))

@@ -9,7 +9,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from ..errors import UsageError
 from ..networks.answers import output_of
-from .arithmetic import smallest_divisor
+from .arithmetic import ONLY_SIDES, keeps_shape, smallest_divisor
 from .refusals import explain
 from .trace import quietly, without_values
 
@@ -37,12 +37,19 @@ class Probe:
 
     def takes(self, size: tuple[int, int]) -> bool:
         """Whether images of a size, (height, width) in pixels, go through."""
+        return self._made_of(size) is not None
+
+    def keeps(self, size: tuple[int, int]) -> bool:
+        """Whether they go through, and keep their shape: some networks round sizes without a word."""
+        made = self._made_of(size)
+        return made is not None and keeps_shape(size, made)
+
+    def _made_of(self, size: tuple[int, int]) -> tuple[int, ...] | None:
         try:
-            self.output_size(size)
+            return self.output_size(size)
         except Exception as error:  # noqa: BLE001 - a network refuses as it likes
             self.trouble = error
-            return False
-        return True
+            return None
 
     def output_size(self, size: tuple[int, int]) -> tuple[int, ...]:
         """The shape of what comes out, beyond batch and channels."""
@@ -50,15 +57,15 @@ class Probe:
             return tuple(output_of(self._model(torch.empty(*self._shape, *size))).shape[2:])
 
     def divisor(self) -> int:
-        """What height and width must be multiples of, at least.
+        """What height and width must be multiples of, at least; of a network that keeps no shape, to go through.
 
         Raises:
             UsageError: of all sizes that were tried, none goes; why, for the last.
         """
-        divisor = smallest_divisor(self.takes)
+        divisor = smallest_divisor(self.keeps) or smallest_divisor(self.takes)
         if divisor is not None:
             return divisor
-        only = [size for size in (224, 256, 299, 384, 512) if self.takes((size, size))]
+        only = [size for size in ONLY_SIDES if self.takes((size, size))]
         if only:
             problem = f"The network takes no sizes but {', '.join(f'{side}x{side}' for side in only)}"
             raise UsageError(problem, "Resize to that: imgstage resize")

@@ -6,6 +6,7 @@ No GPU was at hand when this was written: of all imgstage, it alone has never ru
 
 from __future__ import annotations
 
+import gc
 import json
 import subprocess
 import sys
@@ -48,7 +49,8 @@ def record_all() -> Iterator[tuple[str, Training, dict[str, Any]]]:
         command = [sys.executable, "-m", "imgstage.memory.recording", str(number)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own
         if done.returncode:
-            problem = f"{name} could not be trained here: {done.stderr.strip().splitlines()[-1:] or 'no reason given'}"
+            why = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+            problem = f"{name} could not be trained here: {why.rstrip('.')}"
             raise RefusedError(problem, "See that no other process uses the GPU, then run it again")
         yield name, training, json.loads(done.stdout)
 
@@ -61,13 +63,8 @@ def record(name: str, training: Training) -> dict[str, Any]:
     context = _used() - before
     torch.cuda.empty_cache()
     torch.cuda.memory._record_memory_history(context=None, max_entries=2_000_000)  # noqa: SLF001 - no other way
-    model = build(name, channels=training.channels).train().to("cuda")
-    prepare(model, training)
-    peaks: list[list[int]] = []
-    for _ in train(model, training, _STEPS, device="cuda"):
-        torch.cuda.synchronize()
-        peaks.append([torch.cuda.max_memory_allocated(), torch.cuda.max_memory_reserved()])
-        torch.cuda.reset_peak_memory_stats()
+    peaks = _train(name, training)
+    gc.collect()  # what is not given back now is what cuBLAS keeps
     events = [e for e in torch.cuda.memory._snapshot()["device_traces"][0] if e["action"] in ACTIONS]  # noqa: SLF001
     properties = torch.cuda.get_device_properties(0)
     return {
@@ -86,6 +83,18 @@ def record(name: str, training: Training) -> dict[str, Any]:
         "multiprocessors": properties.multi_processor_count,
         "total_bytes": properties.total_memory,
     }
+
+
+def _train(name: str, training: Training) -> list[list[int]]:
+    """The peaks, in bytes, of what is allocated and reserved in each step. The model ends with it."""
+    model = build(name, channels=training.channels).train().to("cuda")
+    prepare(model, training)
+    peaks: list[list[int]] = []
+    for _ in train(model, training, _STEPS, device="cuda"):
+        torch.cuda.synchronize()
+        peaks.append([torch.cuda.max_memory_allocated(), torch.cuda.max_memory_reserved()])
+        torch.cuda.reset_peak_memory_stats()
+    return peaks
 
 
 def _used() -> int:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
+import ast
+import sys
 from contextlib import suppress
+from importlib.util import resolve_name
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +18,8 @@ from .loading import build, source_of
 from .weights import load_weights
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     import numpy as np
     from numpy.typing import NDArray
     from torch import nn
@@ -71,9 +75,9 @@ def open_torch(model: str, weights: Path | None, device: str, channels: int) -> 
         load_weights(network, weights)
     try:
         return TorchEngine(network, model, chosen, model.rpartition(":")[2].encode() + source_of(model))
-    except (RuntimeError, NotImplementedError) as error:
+    except Exception as error:  # what it does when it is moved or shown is its own affair
         problem = f"{model} cannot be brought to {chosen} ({line_of(error)})"
-        raise UsageError(problem, "Give --device cpu") from error
+        raise UsageError(problem, "Mend that, or give --device cpu") from error
 
 
 def _device(wish: str) -> str:
@@ -98,13 +102,48 @@ def _identity(network: nn.Module) -> str:
         seen.update(f"{name} {getattr(of, 'shape', '')} {getattr(of, 'dtype', '')}".encode())
         if isinstance(of, torch.Tensor) and of.numel():
             seen.update(of.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-    sources: set[str] = set()
     for module in network.modules():
-        plain = {name: of for name, of in vars(module).items() if isinstance(of, int | float | str | bool | tuple)}
+        plain = {name: of for name, of in vars(module).items() if _is_plain(of)}
         seen.update(repr(sorted(plain.items())).encode())
-        with suppress(OSError, TypeError):  # made in a notebook, or on the fly
-            sources.add(inspect.getsourcefile(type(module)) or "")
-    for path in sorted(of for of in sources if of and "site-packages" not in of):
-        with suppress(OSError):  # the file has gone since
+    for path in sorted(_sources(type(module).__module__ for module in network.modules())):
+        with suppress(OSError):  # made in a notebook, or gone since
             seen.update(Path(path).read_bytes())
     return seen.hexdigest()
+
+
+def _is_plain(value: object) -> bool:
+    """Whether it is shown alike in every process."""
+    return all(map(_is_plain, value)) if isinstance(value, tuple) else isinstance(value, int | float | str | bool)
+
+
+def _sources(modules: Iterable[str]) -> set[str]:
+    """The files of modules, and of those that they import and that are loaded, but for libraries."""
+    names, files = set(modules), dict[str, str]()
+    while names:
+        name = names.pop()
+        module = sys.modules.get(name)
+        path = getattr(module, "__file__", None)
+        if name in files or path is None or name.partition(".")[0] in _LIBRARIES or "-packages" in path:
+            continue
+        files[name] = path
+        with suppress(OSError, SyntaxError, ImportError, ValueError):  # no file of Python's, or gone since
+            names |= set(_imports(Path(path).read_bytes(), getattr(module, "__package__", None) or ""))
+    return set(files.values())
+
+
+def _imports(source: bytes, package: str) -> Iterator[str]:
+    """The modules that code imports, wherever it does, with what they lie in; some may be no modules."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found = [of.name for of in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            place = resolve_name("." * node.level + (node.module or ""), package)
+            found = [place, *(f"{place}.{of.name}" for of in node.names)]
+        else:
+            continue
+        for name in found:
+            parts = name.split(".")
+            yield from (".".join(parts[:count]) for count in range(1, len(parts) + 1))
+
+
+_LIBRARIES = {*sys.stdlib_module_names, "imgstage"}

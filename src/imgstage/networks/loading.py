@@ -6,7 +6,7 @@ import importlib
 import importlib.util
 import inspect
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,24 +39,27 @@ def build(name: str, *, channels: int = 3, with_values: bool = True) -> nn.Modul
         UsageError: there is no such network, or it cannot be built.
     """
     kind, _, rest = name.partition(":")
-    make: Callable[[], Any]
     if kind == "unet":
-        make = _own(name, rest, channels)
+        network = _called(name, _own(name, rest, channels), with_values=with_values)
     elif kind == "timm":
-        make = _from_timm(rest, channels)
+        network = _called(name, _from_timm(rest, channels), with_values=with_values)
     elif kind == "torchvision":
-        make = _from_torchvision(rest)
+        network = _called(name, _from_torchvision(rest), with_values=with_values)
     else:
-        make = _from_code(name)
-    with nothing_drawn(with_values):
-        try:
-            network = make()
-        except (Exception, SystemExit) as error:
-            raise _unbuilt(name, make, error) from error
+        with _found_beside(name):
+            network = _called(name, _from_code(name), with_values=with_values)
     if not isinstance(network, nn.Module):
         problem = f"{name} gives a {type(network).__name__}, which is no torch.nn.Module"
         raise UsageError(problem, "Name a class or a function that gives one")
     return network
+
+
+def _called(name: str, make: Callable[[], Any], *, with_values: bool) -> Any:
+    with nothing_drawn(with_values):
+        try:
+            return make()
+        except (Exception, SystemExit) as error:
+            raise _unbuilt(name, make, error) from error
 
 
 def source_of(name: str) -> bytes:
@@ -130,12 +133,11 @@ def _from_code(name: str) -> Callable[[], Any]:
 
 
 def _module(name: str) -> Any:
-    with _here_first():
-        try:
-            return importlib.import_module(name)
-        except (Exception, SystemExit) as error:
-            problem = f"The module {show(name)} cannot be imported: {line_of(error)}"
-            raise UsageError(problem, "Mend that, or name a file, as in folder/file.py:Class") from error
+    try:
+        return importlib.import_module(name)
+    except (Exception, SystemExit) as error:
+        problem = f"The module {show(name)} cannot be imported: {line_of(error)}"
+        raise UsageError(problem, "Mend that, or name a file, as in folder/file.py:Class") from error
 
 
 def _module_of_file(path: Path) -> Any:
@@ -147,7 +149,6 @@ def _module_of_file(path: Path) -> Any:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules.setdefault(module.__name__, module)  # dataclasses, pickles and who asks for the source look there
-    sys.path.append(str(path.parent.resolve()))
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
@@ -155,8 +156,6 @@ def _module_of_file(path: Path) -> Any:
             del sys.modules[module.__name__]
         problem = f"{show(str(path))} cannot be imported: {line_of(error)}"
         raise UsageError(problem, "Mend that first") from error
-    finally:
-        sys.path.pop()
     return module
 
 
@@ -170,13 +169,20 @@ def _module_name(path: Path) -> str:
 
 
 @contextmanager
-def _here_first() -> Iterator[None]:
-    """A module of the current folder counts, as with `python -m`."""
-    sys.path.insert(0, "")
+def _found_beside(name: str) -> Iterator[None]:
+    """What a user's code imports, now or when it is called, is found beside its file, or as with `python -m`."""
+    place = name.rpartition(":")[0]
+    is_file = place.endswith(".py")
+    folder = str(Path(place).expanduser().parent.resolve()) if is_file else ""
+    if folder in sys.path:
+        yield
+        return
+    sys.path.insert(len(sys.path) if is_file else 0, folder)
     try:
         yield
     finally:
-        sys.path.remove("")
+        with suppress(ValueError):  # the code may have taken it away
+            sys.path.remove(folder)
 
 
 def _unbuilt(name: str, make: Callable[[], Any], error: BaseException) -> UsageError:

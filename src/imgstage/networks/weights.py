@@ -40,15 +40,28 @@ def load_weights(network: nn.Module, path: Path) -> None:
     wanted = network.state_dict()
     missing, over = sorted(wanted.keys() - found.keys()), sorted(found.keys() - wanted.keys())
     shapes = [name for name, of in wanted.items() if name in found and found[name].shape != of.shape]
+    odd = sorted(name for name, of in wanted.items() if name in found and not _may_become(found[name], of))
     told = [
         f"{what} {', '.join(names[:_SHOWN])}{' …' if len(names) > _SHOWN else ''}"
-        for what, names in (("it lacks", missing), ("it also has", over), ("of other shapes are", shapes))
+        for what, names in (
+            ("it lacks", missing),
+            ("it also has", over),
+            ("of other shapes are", shapes),
+            ("no such numbers are", odd),
+        )
         if names
     ]
     if told:
         problem = f"{show(str(path))} holds the weights of another network: {'; '.join(told)}"
         raise UsageError(problem, "Name the network that they were trained with, with --model")
     network.load_state_dict(found)
+
+
+def _may_become(found: Tensor, wanted: Tensor) -> bool:
+    """Whether a tensor can be copied with all that is in it."""
+    is_plain = found.layout == torch.strided and not found.is_quantized and not found.is_nested
+    kept = found.is_complex() <= wanted.is_complex() and wanted.is_floating_point() <= found.is_floating_point()
+    return is_plain and kept
 
 
 def read_weights(path: Path) -> dict[str, Any]:

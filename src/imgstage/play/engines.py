@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import re
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -154,7 +155,17 @@ def _identity(path: Path) -> str:
     """What an ONNX model is known by: its bytes, and those of the files beside it that it names for its weights."""
     data = path.read_bytes()
     seen = blake3(data)
-    for other in sorted(path.parent.iterdir()):
-        if other != path and other.is_file() and other.name.encode() in data:
-            seen.update_mmap(other)
+    for name in sorted(_external(data)):
+        with suppress(OSError):  # no name after all
+            seen.update_mmap(path.parent / name)
     return seen.hexdigest()
+
+
+def _external(data: bytes) -> set[str]:
+    """The files that hold weights of an ONNX model: the `location` in the `external_data` of its tensors (onnx.proto),
+    a string of protocol buffers."""
+    names = set()
+    for entry in re.finditer(rb"\x0a\x08location\x12([\x00-\x7f]|[\x80-\xff][\x00-\x7f])", data):
+        length = sum((byte & 0x7F) << 7 * place for place, byte in enumerate(entry[1]))
+        names.add(data[entry.end() : entry.end() + length].decode("utf-8", "replace"))
+    return {name for name in names if "\0" not in name}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import UsageError, line_of
-from ..memory.arithmetic import smallest_divisor
+from ..memory.arithmetic import ONLY_SIDES, smallest_divisor
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 _REACHES = (128, 256)  # pixels within which the reach is looked for
 _TOLERANCE = 1 / 1024  # of the range: a quarter of a grey level
 _LONGEST_PERIOD = 64  # pixels
-_SIDES = (224, 256, 299, 384, 512)  # of networks that take one size alone
 
 
 class Probe:
@@ -50,7 +49,7 @@ class Probe:
         found = smallest_divisor(self._takes)
         if found is not None:
             return self._period(found)
-        if only := [side for side in _SIDES if self._takes((side, side))]:
+        if only := [side for side in ONLY_SIDES if self._takes((side, side))]:
             problem = f"{name} takes no sizes but {', '.join(f'{side}x{side}' for side in only)}"
             raise UsageError(problem, f"Where it classifies, write size = [{only[0]}, {only[0]}] into model.toml")
         problem = f"{name} takes no images of {config.channel_count} channels: {line_of(self._trouble)}"
