@@ -166,7 +166,7 @@ def test_wishes_that_make_no_sense_are_refused(root: Path) -> None:
         play(root, network(Engine(classifier), classes=("a", "b")))
     (root / "play_data/output").mkdir()
     (root / "play_data/output/index.html").write_text("my own")
-    with pytest.raises(RefusedError, match="not what --sheet wrote"):
+    with pytest.raises(RefusedError, match="not as --sheet wrote it"):
         play(root, network(Engine(invert)), sheet=True)
     assert (root / "play_data/output/index.html").read_text() == "my own"
 

@@ -85,9 +85,53 @@ def test_what_play_did_not_write_stays_though_results_may_go(root: Path, tmp_pat
     played = play(root, network(Engine(invert)), overwrite=True)
     assert accounted(played) == (2, 1, 2, 1)
     assert any(
-        "a_after.png is there, and no result of imgstage play; move it" in of.reason for of in played.report.held
+        "a_after.png is there, and imgstage play did not write it so; move it" in of.reason for of in played.report.held
     )
     assert own.is_symlink() if mine is None else own.read_bytes() == mine
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_result_that_was_retouched_is_no_result_any_more(root: Path, overwrite: bool) -> None:
+    """Programs keep the comment that tells what it was made of."""
+    play(root, network(Engine(invert)))
+    own = root / "play_data/output/a_after.png"
+    with Image.open(own) as image:
+        comment = image.info["Comment"]
+        retouched = encode_png(np.asarray(image) // 2, comment=comment)
+    own.write_bytes(retouched)
+    played = play(root, network(Engine(invert)), overwrite=overwrite)
+    assert accounted(played) == (2, int(overwrite), 2, 1)
+    assert [of.path for of in played.report.held if "did not write it so" in of.reason] == ["play_data/a_before.png"]
+    assert played.score is None
+    assert own.read_bytes() == retouched
+
+
+def test_sheets_that_a_hand_changed_or_put_there_meanwhile_stay(root: Path) -> None:
+    play(root, network(Engine(invert)), sheet=True)
+    play(root, network(Engine(invert)), sheet=True)
+    folder = root / "play_data/output"
+    for name in ("index.html", "contact-sheet.png"):
+        data = (folder / name).read_bytes()
+        if name == "index.html":
+            changed = data.replace(b"<h1>", b"<p>my notes</p><h1>")
+        else:
+            with Image.open(folder / name) as image:
+                changed = encode_png(255 - np.asarray(image), comment=image.info["Comment"])
+        (folder / name).write_bytes(changed)
+        with pytest.raises(RefusedError, match=f"{name} is there, and not as --sheet wrote it"):
+            play(root, network(Engine(invert)), sheet=True)
+        assert (folder / name).read_bytes() == changed
+        (folder / name).unlink()
+
+    def somebody_comes(images: Numbers) -> Numbers:
+        (folder / "index.html").write_bytes(b"mine")
+        return 1 - images
+
+    asked = network(Engine(somebody_comes, name="another"))
+    (folder / "index.html").unlink()
+    with pytest.raises(BrokenOffError, match=r"index.html came to be there meanwhile.*Move it away"):
+        play(root, asked, sheet=True, overwrite=True)
+    assert (folder / "index.html").read_bytes() == b"mine"
 
 
 def test_what_comes_to_be_there_meanwhile_stays_too(root: Path) -> None:

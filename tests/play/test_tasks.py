@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from imgstage import RefusedError, UsageError
+from imgstage import BrokenOffError, RefusedError, UsageError
 from imgstage.play import play
 
 from ..helpers import photo
@@ -140,15 +141,47 @@ def test_rows_are_written_while_others_are_made(tmp_path: Path, monkeypatch: pyt
     assert written[-1]
 
 
-def test_rows_that_are_not_whole_are_made_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "hand",
+    [
+        lambda table: table + b"# my notes\n",
+        lambda table: table.replace(b"png,red,", b"png,blue,"),
+        lambda table: table.replace(b"\n", b",remark\n"),
+        lambda table: table.rstrip(b"\n").rpartition(b",")[0] + b"\n",
+        lambda table: table[:-1] + b",remark\n",
+    ],
+)
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_table_that_a_hand_changed_stays(tmp_path: Path, hand: Callable[[bytes], bytes], overwrite: bool) -> None:
     root = make_root(tmp_path / "root", colours("red blue"))
-    play(root, network(Engine(classifier)))
+    names = ("red", "lime", "blue")
+    play(root, network(Engine(classifier), classes=names))
     table = root / "play_data/output/classes.csv"
-    whole = table.read_bytes()
-    rows = whole.splitlines()
-    table.write_bytes(b"\n".join([*rows[:-1], rows[-1].rpartition(b",")[0]]) + b"\n")
-    assert accounted(play(root, network(Engine(classifier)))) == (2, 1, 0, 0)
-    assert table.read_bytes() == whole
+    changed = hand(table.read_bytes())
+    assert changed != table.read_bytes()
+    table.write_bytes(changed)
+    (root / "play_data/lime.png").write_bytes(colours("lime")["lime.png"])
+    for engine in (Engine(classifier), Engine(classifier, name="another")):
+        with pytest.raises(RefusedError, match="no table of classes as imgstage wrote it"):
+            play(root, network(engine, classes=names), overwrite=overwrite)
+    assert table.read_bytes() == changed
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_table_that_comes_to_be_there_meanwhile_stays(tmp_path: Path, overwrite: bool) -> None:
+    root = make_root(tmp_path / "root", colours("red blue"))
+    table = root / "play_data/output/classes.csv"
+
+    def somebody_comes(images: Numbers) -> Numbers:
+        if table.parent.is_dir():
+            table.write_bytes(b"mine")
+        return classifier(images)
+
+    with pytest.raises(
+        BrokenOffError, match=r"classes.csv cannot be written \(it was changed meanwhile, and stays so\)"
+    ):
+        play(root, network(Engine(somebody_comes)), overwrite=overwrite)
+    assert table.read_bytes() == b"mine"
 
 
 def test_class_folders_of_a_split_are_what_is_true(tmp_path: Path) -> None:

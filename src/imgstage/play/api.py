@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import RefusedError, UsageError
+from ..errors import BrokenOffError, RefusedError, UsageError
+from ..images import quiet_codecs
 from ..journal.results import open_results
 from ..parallel import Silent
 from ..plan import Note, Report
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from .tasks import Task
 
 _WORST = 10
-_HEAD = 400  # bytes in which the mark of a sheet or a page stands
 
 
 @dataclass(frozen=True)
@@ -279,9 +279,16 @@ def _check_pages(folder: Path, pages: Sequence[str], task: Task | Classes) -> No
         raise UsageError(problem, "Leave --sheet out; the table of classes is written all the same")
     for name in pages:
         path = folder / name
-        if os.path.lexists(path) and not (path.is_file() and preview.MARK.encode() in path.read_bytes()[:_HEAD]):
-            problem = f"{show(str(path))} is there, and not what --sheet wrote"
+        if os.path.lexists(path) and not _is_page(path):
+            problem = f"{show(str(path))} is there, and not as --sheet wrote it"
             raise RefusedError(problem, "Move it away, then run the command again")
+
+
+def _is_page(path: Path) -> bool:
+    if path.is_symlink() or not path.is_file():
+        return False
+    with quiet_codecs():
+        return preview.is_own(path.read_bytes())
 
 
 def _write_pages(results: Results, pages: Sequence[str], title: str, run: Run, *, worst_first: bool) -> tuple[str, ...]:
@@ -292,7 +299,12 @@ def _write_pages(results: Results, pages: Sequence[str], title: str, run: Run, *
         shown.sort(key=lambda of: (-of.badness, of.path))
     made = preview.contact_sheet(shown), preview.page(title, shown, len(run.outcomes) - len(shown))
     for name, data in zip(pages, made, strict=True):
-        results.put(name, data, replace=True)
+        path = Path(results.path(name))
+        try:
+            results.put(name, data, replace=_is_page(path))
+        except FileExistsError as error:
+            problem = f"{show(str(path))} came to be there meanwhile, and stays; the results are written"
+            raise BrokenOffError(problem, "Move it away, then run the command again") from error
     return tuple(pages)
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import RefusedError
 from ..root import show
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 NAME = "classes.csv"
@@ -40,27 +41,29 @@ class ClassTable:
         overwrite: whether an earlier table of another model may go.
 
     Raises:
-        RefusedError: something else has the name, or it is of another model and stays.
+        RefusedError: something else has the name, a hand changed it, or it is of another model and stays.
     """
 
     def __init__(self, path: Path, classes: Sequence[str], *, overwrite: bool = False) -> None:
         self._classes = tuple(classes)
         self._head = [*_AHEAD, *classes, _LAST]
         self._rows: dict[str, Row] = {}
-        if not path.exists():
+        if not os.path.lexists(path):
             return
         try:
-            head, *rows = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8"), newline="")))
-            is_own = tuple(head[: len(_AHEAD)]) == _AHEAD and head[-1] == _LAST
-            if is_own and head == self._head:
-                first = len(_AHEAD)
-                whole = [row for row in rows if len(row) == len(head)]
-                self._rows = {row[0]: Row(tuple(map(float, row[first:-1])), row[-1]) for row in whole}
+            data = path.read_bytes()
+            head, *cells = list(csv.reader(io.StringIO(data.decode(), newline="")))
+            first = len(_AHEAD)
+            rows = {row[0]: Row(tuple(map(float, row[first:-1])), row[-1]) for row in cells}
+            is_whole = all(len(row) == len(head) for row in cells)
+            is_own = is_whole and not path.is_symlink() and _encoded(head[first:-1], rows) == data
         except (OSError, ValueError, IndexError, csv.Error) as error:
             raise _foreign(path) from error
         if not is_own:
             raise _foreign(path)
-        if head != self._head and not overwrite:
+        if head == self._head:
+            self._rows = rows
+        elif not overwrite:
             problem = f"{show(str(path))} tells other classes apart: it is of another model"
             raise RefusedError(problem, "Move it away, or give --overwrite")
 
@@ -74,16 +77,20 @@ class ClassTable:
 
     def encoded(self) -> bytes:
         """The whole table, in the order of the paths."""
-        text = io.StringIO(newline="")
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(self._head)
-        for path, (shares, made_of) in sorted(self._rows.items()):
-            best = max(range(len(shares)), key=shares.__getitem__)
-            cells = [f"{of:.{_DIGITS}f}" for of in shares]
-            writer.writerow([path, self._classes[best], cells[best], *cells, made_of])
-        return text.getvalue().encode()
+        return _encoded(self._classes, self._rows)
+
+
+def _encoded(classes: Sequence[str], rows: Mapping[str, Row]) -> bytes:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*_AHEAD, *classes, _LAST])
+    for path, (shares, made_of) in sorted(rows.items()):
+        best = max(range(len(shares)), key=shares.__getitem__)
+        cells = [f"{of:.{_DIGITS}f}" for of in shares]
+        writer.writerow([path, classes[best], cells[best], *cells, made_of])
+    return text.getvalue().encode()
 
 
 def _foreign(path: Path) -> RefusedError:
-    problem = f"{show(str(path))} is there, and no table of classes that imgstage wrote"
-    return RefusedError(problem, "Move it away, then run the command again")
+    problem = f"{show(str(path))} is there, and no table of classes as imgstage wrote it"
+    return RefusedError(problem, "Move it away, with all that was written into it, then run the command again")

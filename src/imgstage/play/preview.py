@@ -7,8 +7,10 @@ import html
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from blake3 import blake3
 
 from .. import images
+from ..errors import DefectError
 from ..root import show
 from ..sheet import fit, stack
 from .tasks import PALETTE
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from .tasks import Outcome
 
 MARK = "imgstage play: before, output, after"
-"""By what a later run knows that it may put its own sheet or page in the place of this one."""
+"""By what a later run knows that it may put its own sheet or page in the place of this one, with a digest of it."""
 MOST = 100
 """Pictures that a page shows: a browser has enough of them."""
 _ROWS = 24  # of a contact sheet
@@ -98,7 +100,30 @@ def contact_sheet(outcomes: Sequence[Outcome]) -> bytes:
         row = stack(cells, axis=1)
         told = f"{show(outcome.path)}   {told_scores(outcome)}"
         rows.append(stack([row, images.caption(told, (_LINE, row.shape[1]), 13)], axis=0, gap=0))
-    return images.encode(stack(rows, axis=0), "PNG", optimize=True, comment=MARK)
+    sheet = stack(rows, axis=0)
+    return images.encode(sheet, "PNG", optimize=True, comment=_mark(sheet.tobytes()))
+
+
+def is_own(data: bytes) -> bool:
+    """Whether a file is a sheet or a page as `contact_sheet` or `page` made it, and no hand has changed it since.
+
+    Call it inside `quiet_codecs`.
+    """
+    if comment := images.png_comment(data):
+        try:
+            return comment == _mark(images.decode(data).pixels.tobytes())
+        except DefectError:
+            return False
+    head, _, rest = data.partition(b"\n")
+    return head == _first_line(rest)
+
+
+def _mark(content: bytes) -> str:
+    return f"{MARK} {blake3(content).hexdigest()}"
+
+
+def _first_line(rest: bytes) -> bytes:
+    return f"<!doctype html><!-- {_mark(rest)} -->".encode()
 
 
 _STYLE = (
@@ -138,13 +163,14 @@ def page(title: str, outcomes: Sequence[Outcome], left_out: int) -> bytes:
     more = f"<p>{left_out:,} others are not shown.</p>" if left_out > 0 else ""
     sections = "".join(_section(of) for of in outcomes)
     text = (
-        f"<!doctype html><!-- {MARK} -->\n<html lang='en'><meta charset='utf-8'>"
+        f"<html lang='en'><meta charset='utf-8'>"
         f"<meta name='viewport' content='width=device-width'><title>{html.escape(title)}</title>"
         f"<style>{_STYLE}</style><h1>{html.escape(title)}</h1>"
         f"<p>Left of the line the picture before, right of it the output; drag it.</p>{more}{sections}"
         f"<script>{_SCRIPT}</script></html>\n"
     )
-    return text.encode()
+    rest = text.encode()
+    return _first_line(rest) + b"\n" + rest
 
 
 def _section(outcome: Outcome) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from contextlib import suppress
@@ -10,6 +11,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+from blake3 import blake3
 
 from ..errors import DefectError, DestinationError
 from ..images import png_comment
@@ -79,25 +81,34 @@ class Files:
         if not os.path.lexists(path):
             return None
         data = _content(path)
-        mark = png_comment(data)
-        if not mark.startswith(_MARK):
-            problem = f"{self.name(job)} is there, and no result of imgstage play; move it away"
+        there = self._own(data)
+        if there is None:
+            problem = f"{self.name(job)} is there, and imgstage play did not write it so; move it away"
             raise DestinationError(problem, "Move it away")
         if self._overwrite:
             return None
-        if mark == f"{_MARK}{made_of}":
-            with suppress(DefectError):
-                return self._task.decode(data)
+        if png_comment(data) == _mark(made_of, there):
+            return there
         raise EarlierError
 
     def keep(self, job: Job, made_of: str, made: NDArray[Any], source: Source) -> None:
         """See `Store`."""
-        data = self._task.encode(made, source, f"{_MARK}{made_of}")
-        replace = self._overwrite and png_comment(_content(self._place(job))).startswith(_MARK)
+        data = self._task.encode(made, source, _mark(made_of, made))
+        replace = self._overwrite and self._own(_content(self._place(job))) is not None
         try:
             self._results.put(self.name(job), data, replace=replace)
         except FileExistsError as error:
             raise EarlierError from error
+
+    def _own(self, data: bytes) -> NDArray[Any] | None:
+        """The result that a file holds; None where it is none, or was changed by another program."""
+        made_of, _, digest = png_comment(data).removeprefix(_MARK).partition(" ")
+        if not digest:
+            return None
+        with suppress(DefectError):
+            made = self._task.decode(data)
+            return made if png_comment(data) == _mark(made_of, made) else None
+        return None
 
     def _place(self, job: Job) -> Path:
         return Path(self._results.path(self.name(job)))
@@ -105,6 +116,11 @@ class Files:
     def close(self) -> None:
         """See `Store`."""
         self._results.sync()
+
+
+def _mark(made_of: str, made: NDArray[Any]) -> str:
+    """What is kept in a result: what it was made of, and by what its pixels are known."""
+    return f"{_MARK}{made_of} {blake3(np.ascontiguousarray(made).data.cast('B')).hexdigest()[:32]}"
 
 
 def _content(path: Path) -> bytes:
@@ -128,7 +144,9 @@ class Rows:
 
     def __init__(self, results: Results, task: Classes, *, overwrite: bool) -> None:
         self._results, self._overwrite = results, overwrite
-        self._table = ClassTable(Path(results.path(NAME)), task.names, overwrite=overwrite)
+        self._path = Path(results.path(NAME))
+        self._table = ClassTable(self._path, task.names, overwrite=overwrite)
+        self._last = _content(self._path)
         self._is_new, self._written = False, time.monotonic()
         self._lock = Lock()  # results come from several threads
 
@@ -161,5 +179,8 @@ class Rows:
 
     def _write(self) -> None:
         if self._is_new:
-            self._results.put(NAME, self._table.encoded(), replace=True)
+            if _content(self._path) != self._last or self._path.is_symlink():
+                raise FileExistsError(errno.EEXIST, "it was changed meanwhile, and stays so", str(self._path))
+            self._last = self._table.encoded()
+            self._results.put(NAME, self._last, replace=True)
             self._is_new, self._written = False, time.monotonic()
