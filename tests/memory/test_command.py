@@ -80,6 +80,24 @@ def test_sizes_of_a_model(capsys: pytest.CaptureFixture[str]) -> None:
     assert out.startswith("unet:8 takes heights and widths that are multiples of 16.")
 
 
+def test_a_size_that_is_refused_for_all_its_multiples_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "wants_more.py"
+    path.write_text(
+        "from torch import nn\nclass Net(nn.Conv2d):\n    def __init__(self):\n        super().__init__(3, 3, 24, 24)\n"
+        "    def forward(self, images):\n        assert min(images.shape[2:]) >= 72\n"
+        "        assert images.shape[2] % 24 == images.shape[3] % 24 == 0\n        return super().forward(images)\n",
+        encoding="utf-8",
+    )
+    for size, refused in (("24x48", "24x48"), ("30x300", "24x288 and 48x312"), ("100x100", "")):
+        _, out, _ = call(capsys, "sizes", "--model", f"{path}:Net", "--size", size)
+        assert "multiples of 24" in out
+        assert (f"It refuses {refused} all the same" in out) == bool(refused)
+    _, out, _ = call(capsys, "sizes", "--model", f"{path}:Net", "--size", "30x300", "--json")
+    assert json.loads(out)["refused"] == [[24, 288], [48, 312]]
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
@@ -88,7 +106,10 @@ def test_sizes_of_a_model(capsys: pytest.CaptureFixture[str]) -> None:
         (["memory", "--model", "unet:8", "--size", "64x64", "--gpu", "rtx4099"], "rtx4090"),
         (["memory", "--model", "unet:8", "--size", "64x64", "--solve", "batch"], "none is named"),
         (["memory", "--model", "no/such.py:X", "--size", "64x64"], "is no file"),
-        (["sizes", "--model", "torchvision:vit_b_16", "--size", "64x64"], "takes no sizes but 224x224"),
+        (
+            ["sizes", "--model", "torchvision:vit_b_16", "--size", "64x64"],
+            "of the sizes that were tried, 224x224 alone",
+        ),
     ],
 )
 def test_wishes_that_cannot_be(words: list[str], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,7 +13,7 @@ from torch import nn
 from imgstage import UsageError
 from imgstage.memory import Training, estimate, solve
 from imgstage.memory.allocator import GIB, MIB
-from imgstage.memory.planner import Planner, divisor_of
+from imgstage.memory.planner import Planner, sizes_of
 
 HOW = Training((64, 96), 2)
 
@@ -143,7 +143,7 @@ def test_a_network_of_one_size_has_a_largest_batch() -> None:
     assert found.fits
     assert found.plan.training.batch > 1
     assert not any("--size" in of.change for of in found.advice)
-    with pytest.raises(UsageError, match="no sizes but 224x224"):
+    with pytest.raises(UsageError, match="of the sizes that were tried, 224x224 alone"):
         solve("timm:vit_tiny_patch16_224", (224, 224), what="size", gpu="1.5GiB", loss="ce")
 
 
@@ -155,14 +155,14 @@ def test_a_solution_is_confirmed() -> None:
 
 @pytest.mark.parametrize(("name", "divisor"), [("unet:8", 16), ("torchvision:resnet18", 1), ("timm:convnext_atto", 1)])
 def test_the_divisor_is_found_by_asking(name: str, divisor: int) -> None:
-    assert divisor_of(name) == divisor
+    assert sizes_of(name).divisor == divisor
 
 
 def test_lazy_layers_are_told() -> None:
     with pytest.raises(UsageError, match="lazy layers"):
         estimate(nn.LazyConv2d(3, 1), (32, 32), 2)
     with pytest.raises(UsageError, match="lazy layers"):
-        divisor_of(nn.LazyConv2d(3, 1))
+        sizes_of(nn.LazyConv2d(3, 1))
 
 
 def test_frozen_parameters_have_no_gradients() -> None:

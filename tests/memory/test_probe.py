@@ -21,7 +21,7 @@ def test_a_unet_takes_multiples_of_its_halvings(depth: int) -> None:
 
 
 def test_a_network_of_one_size_says_which() -> None:
-    with pytest.raises(UsageError, match="no sizes but 224x224"):
+    with pytest.raises(UsageError, match="of the sizes that were tried, 224x224 alone"):
         Probe(build("torchvision:vit_b_16", with_values=False)).divisor()
 
 

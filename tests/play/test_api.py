@@ -201,6 +201,8 @@ def test_dry_runs_tell_what_would_be_kept(tmp_path: Path) -> None:
     play(root, network(Engine(invert)))
     assert play(root, network(Engine(invert)), dry_run=True).report.changed == 0
     assert play(root, network(Engine(invert)), dry_run=True, overwrite=True).report.changed == 2
+    (root / "play_data/output/red_after.png").write_bytes(picture(1, "PNG"))
+    assert play(root, network(Engine(invert)), dry_run=True, overwrite=True).report.changed == 1, "one is no result"
 
 
 def test_a_sheet_of_a_split_shows_the_worst(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

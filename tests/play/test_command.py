@@ -80,6 +80,13 @@ def test_it_says_what_it_did_and_how_to_undo_it(root: Path, capsys: pytest.Captu
     assert re.search(r"^0 pictures in [\d.]+ s; 2 done before\.$", again, re.MULTILINE)
 
 
+def test_where_nothing_went_through_it_says_so(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (root / "play_data/b.jpg").unlink()
+    out = said(capsys, "--model", "model.py:Breaks")
+    assert out.endswith("No picture went through, so there is no result. No original was changed.\n")
+    assert "1 held" in out or "2 held" in out
+
+
 @pytest.mark.usefixtures("root")
 def test_a_network_that_nobody_gave_weights_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     told = "No --weights: it has the values that model.py:Learns gives it, random ones unless that loads others"

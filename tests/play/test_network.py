@@ -57,8 +57,52 @@ def test_a_network_that_refuses_all_says_why() -> None:
         message = "expected 4 channels"
         raise RuntimeError(message)
 
-    with pytest.raises(UsageError, match="takes no images of 3 channels: RuntimeError: expected 4 channels"):
+    with pytest.raises(UsageError, match="cannot be run on RGB images, of whatever size: RuntimeError: expected 4"):
         network(Engine(refuse))
+
+
+@pytest.mark.parametrize("cut", [slice(2, -2), slice(None, None, 2)])
+def test_a_network_whose_answers_are_smaller_is_told_what_is_wanted(cut: slice) -> None:
+    with pytest.raises(UsageError, match=r"its answer has the shape.*It must give back what is as large as its images"):
+        network(Engine(lambda images: images[:, cut, cut]))
+
+
+def test_of_a_size_that_was_written_down_all_pictures_are_made() -> None:
+    def only_96(images: Numbers) -> Numbers:
+        if images.shape[1:3] != (96, 96):
+            message = "it takes 96x96"
+            raise ValueError(message)
+        return 1 - images
+
+    found = network(Engine(only_96), size=(96, 96))
+    for size in ((10, 12), (96, 96), (200, 150)):
+        picture = photo("astronaut")[: size[0], : size[1]]
+        assert asked(found, picture) == pytest.approx(1 - picture / 255, abs=1e-6)
+    with pytest.raises(UsageError, match="double takes 96x96"):
+        network(Engine(only_96), Tiling((128, 128)), size=(96, 96))
+    with pytest.raises(UsageError, match=r"of the sizes that were tried, 224x224 alone.*Write size = .224, 224."):
+        network(Engine(invert_of_224))
+
+
+def invert_of_224(images: Numbers) -> Numbers:
+    if images.shape[1:3] != (224, 224):
+        message = "it takes 224x224"
+        raise ValueError(message)
+    return 1 - images
+
+
+def test_what_helps_where_memory_runs_out_is_told() -> None:
+    def run_out(images: Numbers) -> Numbers:
+        if images.shape[1] > 300:
+            message = "can't allocate memory"
+            raise RuntimeError(message)
+        return images
+
+    large = Source(np.zeros((512, 512, 3), np.uint8), None, b"")
+    with pytest.raises(DefectError, match="a smaller --tile helps"):
+        list(network(Engine(run_out)).ask(large))
+    with pytest.raises(DefectError, match=r"size = .height, width. in model.toml helps"):
+        list(network(Engine(lambda images: run_out(images).mean(axis=(1, 2)))).ask(large))
 
 
 def test_sizes_that_come_out_smaller_are_not_taken_for_safe() -> None:

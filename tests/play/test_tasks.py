@@ -223,3 +223,39 @@ def test_of_two_classes_what_nobody_knows_is_not_counted(tmp_path: Path) -> None
     engine = Engine(lambda images: 0 * images[..., :1] + 1)
     played = play(make_root(tmp_path / "root", pictures), network(engine, task="segmentation"))
     assert [of.confusion.accuracy for of in played.outcomes if of.confusion] == [0.5, 0.5]
+
+
+def test_whether_255_is_unknown_is_told_by_all_masks_together(tmp_path: Path) -> None:
+    """A mask of a picture without the object has no 1."""
+    some, none = np.zeros((90, 120), np.uint8), np.zeros((90, 120), np.uint8)
+    some[40:] = 1
+    some[:10] = none[:10] = 255
+    made = {1: (some == 1), 2: (none == 1)}
+
+    def perfect(images: Numbers) -> Numbers:
+        which = 1 if images.max() > 0.9 else 2
+        return (
+            made[which][None, ..., None].astype(np.float32) - 0.5 if images.shape[1:3] == (90, 120) else images[..., :1]
+        )
+
+    pictures = {f"{n}.png": encoded(Image.new("RGB", (120, 90), level)) for n, level in ((1, "white"), (2, "black"))}
+    masks = {f"{n}_mask.png": encoded(Image.fromarray(of)) for n, of in ((1, some), (2, none))}
+    root = make_root(tmp_path / "root", pictures | masks)
+    played = play(root, network(Engine(perfect), task="segmentation"))
+    assert [of.confusion.accuracy for of in played.outcomes if of.confusion] == [1, 1]
+    assert played.confusion is not None
+    assert played.confusion.mean_iou == 1
+    (root / "play_data/1_mask.png").write_bytes(encoded(Image.fromarray(some // some.max() * 255)))
+    alone = play(root, network(Engine(perfect), task="segmentation"))
+    assert alone.confusion is not None
+    assert alone.confusion.accuracy != 1, "without a 1 anywhere, 255 is the object"
+
+
+def test_pictures_alone_are_nothing_to_score_a_network_of_pictures_by(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    root = make_root(tmp_path / "root")
+    (root / "test/cat").mkdir(parents=True)
+    (root / "test/cat/red.png").write_bytes(colours("red")["red.png"])
+    for asked in (network(Engine(invert)), network(Engine(lambda images: images[..., :1]), task="segmentation")):
+        with pytest.raises(UsageError, match="single pictures, with nothing beside them"):
+            play(root, asked, split="test")

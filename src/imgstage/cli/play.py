@@ -189,6 +189,8 @@ def _closing(played: Played, *, dry_run: bool, show_all: bool) -> list[str]:
     rate = f", {count / played.seconds:.1f} images/s" if played.seconds > 0 and count else ""
     tiles = f"; {played.tiled:,} in tiles" if played.tiled else ""
     earlier = f"; {before:,} done before" if before else ""
+    if not played.outcomes:
+        return ["No picture went through, so there is no result. No original was changed."]
     lines = [f"{counted(count, 'picture')} in {played.seconds:.1f} s{rate}{tiles}{earlier}."]
     if not played.tiles_agree:
         wish = "a larger --overlap" if played.network["only_size"] else "--tile none or a larger --overlap"

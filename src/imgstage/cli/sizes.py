@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,8 +11,10 @@ from .render import counted, print_json, table
 
 if TYPE_CHECKING:
     from collections import Counter
+    from collections.abc import Mapping, Sequence
 
     from ..dataset import Dataset
+    from ..memory.arithmetic import SafeSizes
 
 _ROWS, _BAR = 20, 30
 
@@ -50,7 +52,7 @@ def command(
     if size is not None:
         refuse_beside("--size", ctx, "depth", "model", "channels")
     asked = read_size(size) if size is not None else None
-    divisor = _divisor(model, channels) if model is not None else 1 << (4 if depth is None else depth)
+    divisor, refused = _ask(model, channels, asked) if model is not None else (1 << (4 if depth is None else depth), ())
     dataset = _root(ctx.obj, threads) if asked is None else None
     counts: dict[tuple[int, int], int] = {asked: 1} if asked else _of_root(dataset)
     near = {of: safe_sizes(of, divisor) for of in sorted(counts, key=lambda of: (-counts[of], of))}
@@ -58,16 +60,9 @@ def command(
         _draw(dataset, counts, divisor, plot)
     if as_json:
         rows = [{**of.as_json(), **({"images": counts[at]} if dataset else {})} for at, of in near.items()]
-        print_json({"divisor": divisor, "sizes": rows})
+        print_json({"divisor": divisor, "sizes": rows, "refused": [list(of) for of in refused]})
         return
-    why = f"{model} takes" if model is not None else f"A network that halves {counted(_log(divisor), 'time')} takes"
-    lines = [f"{why} heights and widths that are multiples of {divisor}."]
-    shown = list(near.values())[: None if show_all else _ROWS]
-    lines += table(
-        [_HEAD if dataset else _HEAD[:1] + _HEAD[2:], *(_row(of, counts if dataset else {}) for of in shown)]
-    )
-    if len(near) > len(shown):
-        lines.append(f"… and {counted(len(near) - len(shown), 'size')} more; --all lists them")
+    lines = [*_about(model, divisor, refused), *_rows(near, counts if dataset else {}, show_all=show_all)]
     if not all(of.is_safe for of in near.values()):
         lines.append("Cut or padded, all other pixels stay as they are; `imgstage resize` makes every pixel anew.")
     if dataset:
@@ -79,6 +74,25 @@ def command(
 
 
 _HEAD = ("height x width", "images", "halvings", "cut to", "padded to", "")
+
+
+def _about(model: str | None, divisor: int, refused: Sequence[tuple[int, int]]) -> list[str]:
+    why = f"{model} takes" if model is not None else f"A network that halves {counted(_log(divisor), 'time')} takes"
+    lines = [f"{why} heights and widths that are multiples of {divisor}."]
+    if refused:
+        told = " and ".join(f"{h}x{w}" for h, w in refused)
+        lines.append(f"It refuses {told} all the same: it wants more than multiples, such as a least size.")
+    return lines
+
+
+def _rows(
+    near: Mapping[tuple[int, int], SafeSizes], counts: Mapping[tuple[int, int], int], *, show_all: bool
+) -> list[str]:
+    shown = list(near.values())[: None if show_all else _ROWS]
+    lines = table([_HEAD if counts else _HEAD[:1] + _HEAD[2:], *(_row(of, counts) for of in shown)])
+    if len(near) > len(shown):
+        lines.append(f"… and {counted(len(near) - len(shown), 'size')} more; --all lists them")
+    return lines
 
 
 def _root(root: str | None, threads: int | None) -> Dataset:
@@ -102,14 +116,21 @@ def _of_root(dataset: Dataset | None) -> Counter[tuple[int, int]]:
     return counts
 
 
-def _divisor(model: str, channels: int) -> int:
-    from ..memory.planner import divisor_of
+def _ask(model: str, channels: int, size: tuple[int, int] | None) -> tuple[int, tuple[tuple[int, int], ...]]:
+    """What a model's sizes are multiples of; and, of the nearest to a size, those that it refuses all the same."""
+    from ..memory import safe_sizes
+    from ..memory.planner import sizes_of
 
     with asking(f"asking {model}"):
-        return divisor_of(model, channels)
+        sizes = sizes_of(model, channels)
+        if size is None:
+            return sizes.divisor, ()
+        near = safe_sizes(size, sizes.divisor)
+        told = dict.fromkeys(of for of in (near.below, near.above) if of is not None)
+        return sizes.divisor, tuple(of for of in told if not sizes.takes(of))
 
 
-def _row(of: Any, counts: dict[tuple[int, int], int]) -> tuple[str, ...]:
+def _row(of: SafeSizes, counts: Mapping[tuple[int, int], int]) -> tuple[str, ...]:
     """A size, and what cutting and padding would change."""
     height, width = of.size
     area, most = height * width, max(counts.values(), default=1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from ..errors import ImgstageError, UsageError
 from .allocator import GIB
@@ -295,8 +295,20 @@ def _gib(of: tuple[int, int, int]) -> str:
     return f"{of[0] / GIB:.2f} to {of[2] / GIB:.2f}"
 
 
-def divisor_of(model: nn.Module | str, channels: int = 3) -> int:
-    """What height and width must be multiples of for a model, found by asking it.
+class Sizes(NamedTuple):
+    """Which sizes a model takes.
+
+    Attributes:
+        divisor: what height and width must be multiples of.
+        takes: whether a very size, (height, width) in pixels, goes through: some want more than a divisor.
+    """
+
+    divisor: int
+    takes: Callable[[tuple[int, int]], bool]
+
+
+def sizes_of(model: nn.Module | str, channels: int = 3) -> Sizes:
+    """Which sizes a model takes, found by asking it.
 
     Args:
         model: a network, or its name: see `imgstage.networks.build`.
@@ -311,7 +323,8 @@ def divisor_of(model: nn.Module | str, channels: int = 3) -> int:
     from .probe import Probe
 
     network = build(model, channels=channels, with_values=False) if isinstance(model, str) else model
-    return Probe(network, channels).divisor()
+    probe = Probe(network, channels)
+    return Sizes(probe.divisor(), probe.takes)
 
 
 def estimate(

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 MARK = "imgstage: memory"
 """A comment inside, by which a later plot knows that it may take the place of this one."""
 
+_FAR = 5  # times the peak
 _MOST = 40  # bars; the rarest sizes are added up
 
 
@@ -26,8 +27,10 @@ def of_step(plan: MemoryPlan) -> bytes:
     phases = [("forward", 0), ("backward", plan.phases[0]), ("optimizer", plan.phases[1])]
     level = None
     if plan.gpu:
-        rest = plan.process_bytes.mid - plan.reserved_bytes.mid
-        level = (f"{plan.gpu.name}, less its context", (plan.gpu.usable_bytes - rest) / GIB)
+        usable = plan.gpu.usable_bytes - (plan.process_bytes.mid - plan.reserved_bytes.mid)
+        level = (f"{plan.gpu.name}, less its context", usable / GIB)
+        if usable > _FAR * max(plan.timeline_bytes):  # nothing could be told from a curve so low
+            title, level = f"{title} (of {usable / GIB:.1f} GiB)", None
     drawn = images.area(title, [value / GIB for value in plan.timeline_bytes], phases, level, "GiB")
     return images.encode(drawn, "PNG", optimize=True, comment=MARK)
 

@@ -67,7 +67,7 @@ class Probe:
             return divisor
         only = [size for size in ONLY_SIDES if self.takes((size, size))]
         if only:
-            problem = f"The network takes no sizes but {', '.join(f'{side}x{side}' for side in only)}"
+            problem = f"The network takes, of the sizes that were tried, {', '.join(f'{of}x{of}' for of in only)} alone"
             raise UsageError(problem, "Resize to that: imgstage resize")
         assert self.trouble is not None
         raise explain(self.trouble, type(self._model).__name__)

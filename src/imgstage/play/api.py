@@ -25,8 +25,8 @@ from .network import Network, Tiling
 from .run import Look, Player, Run
 from .scores import Confusion, Score, mean_score
 from .sources import OUTPUT, Gathered, of_files, of_folder, of_split
-from .store import Files, Rows, Store
-from .tasks import Classes, Masks, Outcome, Pictures
+from .store import Files, Rows, Store, is_result
+from .tasks import Classes, Masks, Outcome, Pictures, settle
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -191,7 +191,7 @@ def play(
         "device": network.engine.device,
         "task": network.task,
         "size_multiple": network.multiple,
-        "only_size": list(network.engine.size) if network.engine.size else None,
+        "only_size": list(network.only) if network.only else None,
         "split": split,
         "dry_run": dry_run,
     }
@@ -209,6 +209,7 @@ def play(
         most = (_WORST if split else preview.MOST) if sheet else 0
         player = Player(network, task, store, Look(most, worst=split is not None), progress or Silent())
         run = player.play(gathered.jobs)
+        settle(run.outcomes)
         written: tuple[str, ...] = ()
         if sheet and results is not None:
             title = f"{split or PLAY} of {place.path.name}"
@@ -232,7 +233,7 @@ def _gather(root: Root, files: Sequence[str], split: str | None, suffix: str | N
         if files:
             problem = "A split is played whole, so no files can be named beside it"
             raise UsageError(problem, "Give one of the two")
-        return of_split(root, split, masks=masks)
+        return of_split(root, split, suffix, masks=masks)
     return of_files(files, Path(), suffix, masks=masks) if files else of_folder(root, suffix, masks=masks)
 
 
@@ -337,11 +338,15 @@ def _dry(
         new = [overwrite or table.row(of.path) is None for of in gathered.jobs]
     else:
         names = [f"{of.name}.png" if task is not None else "" for of in gathered.jobs]
-        new = [bool(name) and (overwrite or not (folder / name).exists()) for name in names]
+        new = [bool(name) and _would_go(folder / name, overwrite=overwrite) for name in names]
     told = zip(gathered.jobs, names, new, strict=True)
     outcomes = [Outcome(of.path, name, is_new=is_new) for of, name, is_new in told]
     report = Report(len(outcomes) + gathered.truths, sum(new), gathered.held, gathered.ignored)
     return Played(report, tuple(outcomes), folder=folder, pairing=gathered.pairing, network=network)
+
+
+def _would_go(path: Path, *, overwrite: bool) -> bool:
+    return not os.path.lexists(path) or (overwrite and is_result(path))
 
 
 def _played(

@@ -57,6 +57,7 @@ class Network:
 
     Attributes:
         config: the same.
+        only: the only (height, width) in pixels that go in; None where several do.
         task: what its answer means.
         multiple: what height and width must be multiples of.
         scale: pixels of its answer, along a side, for one of the picture.
@@ -70,6 +71,7 @@ class Network:
     def __init__(self, engine: Engine, config: ModelConfig, tiling: Tiling, batch: int = 1) -> None:
         self.engine, self.config, self._tiling = engine, config, tiling
         self.batch = engine.batch or batch
+        self.only = engine.size or config.size
         self.numbers = Numbers(config)
         self._probe = Probe(engine, config, self.numbers, self.batch)
         self.multiple = self._probe.multiple()
@@ -79,7 +81,7 @@ class Network:
         self._check_tile()
 
     def _check_tile(self) -> None:
-        wish, only = self._tiling.tile, self.engine.size
+        wish, only = self._tiling.tile, self.only
         if wish is not None and only is not None and wish != only:
             told = "none" if wish == (0, 0) else f"{wish[0]}x{wish[1]}"
             problem = f"--tile {told} cannot be: {self.engine.name} takes {only[0]}x{only[1]} (height x width) alone"
@@ -96,8 +98,8 @@ class Network:
     def tile_for(self, size: tuple[int, int]) -> tuple[int, int]:
         """(height, width) in pixels of what goes in at once for a picture of a size, already padded: the picture
         itself where that may, else of the tiles that may, those with the least to do."""
-        if self.engine.size is not None:
-            return self.engine.size
+        if self.only is not None:
+            return self.only
         if self._tiling.tile is not None:
             return size if self._tiling.tile == (0, 0) else self._tiling.tile
         if size[0] * size[1] <= _SMALL**2:
@@ -128,6 +130,11 @@ class Network:
         return max(0, min(self._asked_overlap, most // self.multiple * self.multiple))
 
     @property
+    def _less_memory(self) -> str:
+        classifies = self.task == "classification"
+        return "size = [height, width] in model.toml helps" if classifies else "a smaller --tile helps"
+
+    @property
     def has_parameters(self) -> bool:
         """Whether there is anything in it that a training has to find; an ONNX file holds what was found."""
         return self.engine.network is not None and any(True for _ in self.engine.network.parameters())
@@ -153,7 +160,7 @@ class Network:
         """Whether pictures of a size do, so that several may at once."""
         if self.task == "classification":
             return True
-        at_least = self.engine.size or (1, 1)
+        at_least = self.only or (1, 1)
         height, width = (up(max(of, least), self.multiple) for of, least in zip(size, at_least, strict=True))
         tile = self.tile_for((height, width))
         return tile[0] >= height and tile[1] >= width
@@ -183,17 +190,16 @@ class Network:
 
     def _prepared(self, source: Source) -> NDArray[Any]:
         """The pixels that go in: padded to a size that does; to be classified, resized where a size is known."""
-        size = self.engine.size or self.config.size
-        if self.task == "classification" and size is not None:
+        if self.task == "classification" and self.only is not None:
             eight = (source.pixels >> 8).astype(np.uint8) if source.pixels.dtype == np.uint16 else source.pixels
-            made = images.resize(np.ascontiguousarray(eight), size, "lanczos")
+            made = images.resize(np.ascontiguousarray(eight), self.only, "lanczos")
             return made[..., None] if made.ndim == 2 else made
         return self._padded(source.channels)
 
     def _padded(self, pixels: NDArray[Any]) -> NDArray[Any]:
         """A picture that has grown, mirrored at its lower and right edge, to a size that goes in."""
         height, width = pixels.shape[:2]
-        least_h, least_w = self.engine.size or (1, 1)
+        least_h, least_w = self.only or (1, 1)
         more = [up(max(side, least), self.multiple) - side for side, least in ((height, least_h), (width, least_w))]
         if not any(more):
             return pixels
@@ -259,10 +265,10 @@ class Network:
         try:
             made = self.engine(given[0][None] if len(given) == 1 else np.stack(given))
         except MemoryError as error:
-            problem = "there is not enough memory to run the network on it; --tile helps"
+            problem = f"there is not enough memory to run the network on it; {self._less_memory}"
             raise DefectError(problem) from error
         except (Exception, SystemExit) as error:
-            helps = "; --tile helps" if "memory" in str(error).lower() else ""
+            helps = f"; {self._less_memory}" if "memory" in str(error).lower() else ""
             problem = f"the network refuses it ({line_of(error)}{helps})"
             raise DefectError(problem) from error
         size = (*(side * self.scale for side in pictures[0].shape[:2]), self.outputs)

@@ -21,6 +21,10 @@ _TOLERANCE = 1 / 1024  # of the range: a quarter of a grey level
 _LONGEST_PERIOD = 64  # pixels
 
 
+class _ShapeError(Exception):
+    """What comes out is as large as nothing that went in."""
+
+
 class Probe:
     """An engine that is asked.
 
@@ -33,6 +37,7 @@ class Probe:
 
     def __init__(self, engine: Engine, config: ModelConfig, numbers: Numbers, batch: int) -> None:
         self._engine, self._config, self._numbers, self._batch = engine, config, numbers, batch
+        self._only = engine.size or config.size
         self._trouble: BaseException | None = None
 
     def multiple(self) -> int:
@@ -44,16 +49,20 @@ class Probe:
         name, config = self._engine.name, self._config
         if config.size_multiple is not None:
             return config.size_multiple
-        if self._engine.size is not None or config.size is not None:
+        if self._only is not None:
             return 1
         found = smallest_divisor(self._takes)
         if found is not None:
             return self._period(found)
         if only := [side for side in ONLY_SIDES if self._takes((side, side))]:
-            problem = f"{name} takes no sizes but {', '.join(f'{side}x{side}' for side in only)}"
-            raise UsageError(problem, f"Where it classifies, write size = [{only[0]}, {only[0]}] into model.toml")
-        problem = f"{name} takes no images of {config.channel_count} channels: {line_of(self._trouble)}"
-        raise UsageError(problem, "Give --channels RGB or L as it was trained with, or mend the model")
+            problem = (
+                f"{name} takes, of the sizes that were tried, {', '.join(f'{side}x{side}' for side in only)} alone"
+            )
+            raise UsageError(problem, f"Write size = [{only[0]}, {only[0]}] into model.toml beside its weights")
+        problem = f"{name} cannot be run on {config.channels} images, of whatever size: {line_of(self._trouble)}"
+        if isinstance(self._trouble, _ShapeError):
+            raise UsageError(problem, "It must give back what is as large as its images, or so many times larger")
+        raise UsageError(problem, "Mend that, or give --channels, --multiple or model.toml as it was trained with")
 
     def _takes(self, size: tuple[int, int]) -> bool:
         """Whether a size goes, and comes out as it went in, or so many times larger."""
@@ -65,7 +74,7 @@ class Probe:
         sides = zip(answer.shape[1:3], size, strict=False)
         if answer.ndim == 2 or (answer.ndim == 4 and all(of % side == 0 and of > 0 for of, side in sides)):
             return True
-        self._trouble = ValueError(f"its answer has the shape {answer.shape} (channels last) for {size[0]}x{size[1]}")
+        self._trouble = _ShapeError(f"its answer has the shape {answer.shape} (channels last) for {size[0]}x{size[1]}")
         return False
 
     def _period(self, multiple: int) -> int:
@@ -101,7 +110,7 @@ class Probe:
             UsageError: the network refuses, or its answer is none for the task.
         """
         name = self._engine.name
-        size = self._engine.size or self._config.size or (up(96, multiple), up(128, multiple))
+        size = self._only or (up(96, multiple), up(128, multiple))
         try:
             answer = self._engine(self._grey(size))
         except (Exception, SystemExit) as error:
@@ -141,10 +150,10 @@ class Probe:
         shows. Each half, and both directions: what halves its pixels does not see equally far to all sides.
         """
         for within in _REACHES:
-            if self._engine.size is not None and min(self._engine.size) < 2 * within:
+            if self._only is not None and min(self._only) < 2 * within:
                 return None
             shape = up(96, multiple), up(2 * within, multiple)
-            sizes = [self._engine.size] * 2 if self._engine.size else [shape[::-1], shape]
+            sizes = [self._only] * 2 if self._only else [shape[::-1], shape]
             try:
                 found = [
                     self._reach_along(axis, size, multiple, first_half=half)

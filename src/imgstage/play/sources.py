@@ -235,12 +235,13 @@ def _truth_beside(path: Path) -> Path | None:
     return next((path.with_name(name) for name in ends if path.with_name(name).is_file()), None)
 
 
-def of_split(root: Root, split: str, *, masks: bool) -> Gathered:
+def of_split(root: Root, split: str, suffix: str | None, *, masks: bool) -> Gathered:
     """The samples of a split, with what is true of each.
 
     Args:
         root: holds the split.
         split: its name.
+        suffix: None where classes are told; see `of_folder`.
         masks: whether true ones are masks, rather than pictures.
 
     Raises:
@@ -255,6 +256,9 @@ def of_split(root: Root, split: str, *, masks: bool) -> Gathered:
         if is_mask(listing.roles[truth]) != masks or not truth:
             problem = f"The samples of {split} have the roles {', '.join(listing.roles)}"
             raise UsageError(problem, "Name a network that makes such of them, or give --task")
+    elif suffix is not None:
+        problem = f"The samples of {split} are single pictures, with nothing beside them to compare with"
+        raise UsageError(problem, "Name a network that tells their classes, or give --task classification")
     jobs = []
     for entry in listing.entries:
         path = entry.images[0][0]

@@ -33,6 +33,11 @@ class EarlierError(Exception):
     """Another result has the name, and stays."""
 
 
+def is_result(path: Path) -> bool:
+    """Whether a file says that it is a result; whether another program changed it, its pixels would tell."""
+    return png_comment(_content(path)).startswith(_MARK)
+
+
 class Store(Protocol):
     """Where results go."""
 

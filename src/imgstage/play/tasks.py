@@ -37,6 +37,7 @@ class Outcome:
         score: how near it is to the true one; None where nobody knows that.
         baseline: the same of what went in.
         confusion: of masks and classes, the same by counts.
+        with_unknown: of masks of two classes without a 1, the same where what is neither 0 nor 1 is what nobody knows.
         classes: (name, probability) of each class, the likeliest first.
         why_unscored: why there is no score although there is a true one.
         shown: small pictures to look at, as JPEG, by what they are.
@@ -49,6 +50,7 @@ class Outcome:
     score: Score | None = None
     baseline: Score | None = None
     confusion: Confusion | None = None
+    with_unknown: Confusion | None = None
     classes: tuple[tuple[str, float], ...] = ()
     why_unscored: str = ""
     shown: dict[str, bytes] = field(default_factory=dict)
@@ -182,7 +184,8 @@ class Masks:
         return images.decode(data, labels=True).pixels
 
     def compare(self, made: NDArray[Any], source: Source, truth: bytes, outcome: Outcome) -> NDArray[Any] | None:  # noqa: ARG002
-        """Count pixels by true and given class; of two classes, what is not zero is the second, where none is 1."""
+        """Count pixels by true and given class; of two classes, what is not zero is the second, where none is 1 (but
+        see `settle`)."""
         try:
             pixels, traits = images.decode(truth, labels=True)
         except DefectError as error:
@@ -194,9 +197,17 @@ class Masks:
             outcome.why_unscored = f"the true mask is {told}, and the result {_told(made)}"
             return None
         if self._classes == 2 and not (true == 1).any():  # such as 0 and 255; beside ones, 255 is what nobody knows
+            outcome.with_unknown = Confusion.between(made, true, self._classes)
             true = (true != 0).astype(np.uint8)
         outcome.confusion = Confusion.between(made, true, self._classes)
         return true
+
+
+def settle(outcomes: Sequence[Outcome]) -> None:
+    """Read masks of two classes alike: where one of them has a 1, 255 is what nobody knows in the others too."""
+    if any(of.confusion is not None and of.with_unknown is None for of in outcomes):
+        for of in outcomes:
+            of.confusion = of.with_unknown or of.confusion
 
 
 class Classes:

@@ -132,7 +132,8 @@ class Grid:
             least = overlap + 2 * (BLEND + step)  # where a tile goes over into the next, no third one may count
             if axis.tile < min(axis.length, least):
                 problem = f"Tiles of {axis.tile} pixels a side are too small to overlap by {overlap}"
-                raise UsageError(problem, f"Give --tile {least}x{least} or more, or a smaller --overlap")
+                less = ", or a smaller --overlap" if overlap else ""
+                raise UsageError(problem, f"Give --tile {least}x{least} or more{less}")
 
     def __len__(self) -> int:
         return len(self.down.starts) * len(self.across.starts)
