@@ -108,7 +108,7 @@ def keep_freed_memory() -> None:
     """Let this process keep the memory that it frees, for its next use, as long as it lives.
 
     The C library gives large blocks back to the system, which clears each page before it hands it out again: with
-    PyTorch's layers on a CPU, that takes half of the time. Where the C library is not GNU's, nothing happens.
+    PyTorch's layers on a CPU, that takes a third to half of the time. Nothing happens where the C library is not GNU's.
     """
     never_mapped, never_trimmed = (-4, 0), (-1, 2**31 - 1)  # M_MMAP_MAX, M_TRIM_THRESHOLD of malloc.h
     with suppress(OSError, AttributeError):
