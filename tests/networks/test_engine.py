@@ -95,7 +95,13 @@ def test_it_is_known_by_its_code_and_settings_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "way", ["import parts.own_layers as of", "from parts.own_layers import GAIN", "from parts import own_layers"]
+    "way",
+    [
+        "try:\n    from .parts import lost\nexcept ImportError:\n    import parts.own_layers as of",
+        "import parts.own_layers as of",
+        "from parts.own_layers import GAIN",
+        "from parts import own_layers",
+    ],
 )
 def test_it_is_known_by_the_code_that_its_own_imports(tmp_path: Path, way: str) -> None:
     """Each time in a process of its own: a module is imported once."""

@@ -184,13 +184,13 @@ def _closing(played: Played, *, dry_run: bool, show_all: bool) -> list[str]:
         shown = pairs if show_all else pairs[:_FIRST]
         more = [f"  … and {len(pairs) - len(shown):,} more; --all lists them"] if len(pairs) > len(shown) else []
         return [*shown, *more, "This was a dry run: nothing was written."]
+    if not played.outcomes:
+        return ["No picture went through, so there is no result. No original was changed."]
     count = sum(1 for of in played.outcomes if of.is_new)
     before = len(played.outcomes) - count
     rate = f", {count / played.seconds:.1f} images/s" if played.seconds > 0 and count else ""
     tiles = f"; {played.tiled:,} in tiles" if played.tiled else ""
     earlier = f"; {before:,} done before" if before else ""
-    if not played.outcomes:
-        return ["No picture went through, so there is no result. No original was changed."]
     lines = [f"{counted(count, 'picture')} in {played.seconds:.1f} s{rate}{tiles}{earlier}."]
     if not played.tiles_agree:
         wish = "a larger --overlap" if played.network["only_size"] else "--tile none or a larger --overlap"

@@ -123,7 +123,7 @@ def _sources(modules: Iterable[str]) -> set[str]:
         name = names.pop()
         module = sys.modules.get(name)
         path = getattr(module, "__file__", None)
-        if name in files or path is None or name.partition(".")[0] in _LIBRARIES or "-packages" in path:
+        if name in files or path is None or name.partition(".")[0] in _LIBRARIES or _INSTALLED & {*Path(path).parts}:
             continue
         files[name] = path
         with suppress(OSError, SyntaxError, ImportError, ValueError):  # no file of Python's, or gone since
@@ -136,7 +136,7 @@ def _imports(source: bytes, package: str) -> Iterator[str]:
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             found = [of.name for of in node.names]
-        elif isinstance(node, ast.ImportFrom):
+        elif isinstance(node, ast.ImportFrom) and (package or not node.level):  # else one that is tried and fails
             place = resolve_name("." * node.level + (node.module or ""), package)
             found = [place, *(f"{place}.{of.name}" for of in node.names)]
         else:
@@ -147,3 +147,4 @@ def _imports(source: bytes, package: str) -> Iterator[str]:
 
 
 _LIBRARIES = {*sys.stdlib_module_names, "imgstage"}
+_INSTALLED = {"site-packages", "dist-packages"}

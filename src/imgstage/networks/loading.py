@@ -6,7 +6,7 @@ import importlib
 import importlib.util
 import inspect
 import sys
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,27 +39,25 @@ def build(name: str, *, channels: int = 3, with_values: bool = True) -> nn.Modul
         UsageError: there is no such network, or it cannot be built.
     """
     kind, _, rest = name.partition(":")
-    if kind == "unet":
-        network = _called(name, _own(name, rest, channels), with_values=with_values)
-    elif kind == "timm":
-        network = _called(name, _from_timm(rest, channels), with_values=with_values)
-    elif kind == "torchvision":
-        network = _called(name, _from_torchvision(rest), with_values=with_values)
-    else:
-        with _found_beside(name):
-            network = _called(name, _from_code(name), with_values=with_values)
+    make: Callable[[], Any]
+    with nullcontext() if kind in ("unet", "timm", "torchvision") else _found_beside(name):
+        if kind == "unet":
+            make = _own(name, rest, channels)
+        elif kind == "timm":
+            make = _from_timm(rest, channels)
+        elif kind == "torchvision":
+            make = _from_torchvision(rest)
+        else:
+            make = _from_code(name)
+        with nothing_drawn(with_values):
+            try:
+                network = make()
+            except (Exception, SystemExit) as error:
+                raise _unbuilt(name, make, error) from error
     if not isinstance(network, nn.Module):
         problem = f"{name} gives a {type(network).__name__}, which is no torch.nn.Module"
         raise UsageError(problem, "Name a class or a function that gives one")
     return network
-
-
-def _called(name: str, make: Callable[[], Any], *, with_values: bool) -> Any:
-    with nothing_drawn(with_values):
-        try:
-            return make()
-        except (Exception, SystemExit) as error:
-            raise _unbuilt(name, make, error) from error
 
 
 def source_of(name: str) -> bytes:

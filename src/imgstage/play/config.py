@@ -35,7 +35,8 @@ class ModelConfig:
         mean: of each channel, subtracted after that; empty for none.
         std: of each channel, divided by after that; empty for none.
         size_multiple: what height and width must be multiples of; None is found by asking it.
-        size: (height, width) in pixels that pictures are resized to, to be classified; None leaves them as they are.
+        size: the only (height, width) in pixels that goes in; pictures are resized to it to be classified, else padded
+            or cut into tiles of it. None where several go.
         outputs: what a classifier or segmenter gives: "logits", which a softmax or sigmoid is to follow, or
             "probabilities".
         classes: their names, in the order in which it gives them; empty where nobody has said.
